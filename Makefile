@@ -1,0 +1,56 @@
+# make train   sets up .venv, trains the default configuration on the embedded data set, and evaluates it
+# make test    sets up .venv, runs the test suite
+# make lint    format, lint and type checks            make lock    writes requirements.lock anew (needs uv)
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.PHONY: setup train test lint types lock clean
+
+PYTHON ?= python3
+# The one place that pins torch: the index decides whether it is the CPU or the CUDA build.
+TORCH := torch==2.13.0
+VENV := .venv
+PY := $(VENV)/bin/python
+# Overrides for the main job: make train ARGS="backbone=lstm seed=1"
+ARGS ?=
+
+setup: $(VENV)/.installed
+
+# torch comes first, with its own dependencies, so that the lock file serves CPU and CUDA machines alike.
+# The rest is installed as locked and without dependencies: tinysoundfont asks for pyaudio, which needs a
+# compiler and a system library, and is not used.
+$(VENV)/.installed: requirements.lock pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Ricercar needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=python3.12, say."; exit 1; }
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check $(TORCH)
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+train: setup
+	$(PY) train.py $(ARGS)
+
+test: setup
+	$(PY) -m pytest $(ARGS)
+
+lint: setup
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(MAKE) types
+
+# The repository root is the package, whatever the folder is called.
+types: setup
+	@mkdir -p $(VENV)/typed && ln -sfn ../.. $(VENV)/typed/ricercar
+	MYPYPATH=$(VENV)/typed $(PY) -m mypy $(addprefix --package ricercar.,data models tasks harness) $(addprefix --module ricercar.,train eval)
+
+lock:
+	printf '%s\ntorchvision==0.28.0\n' '$(TORCH)' > .constraints.tmp
+	echo 'pyaudio; sys_platform == "never"' > .overrides.tmp
+	uv pip compile pyproject.toml --extra dev --extra render --universal --python-version 3.11 --no-header --no-annotate \
+	  --constraint .constraints.tmp --override .overrides.tmp --no-emit-package torch --no-emit-package pyaudio \
+	  | grep --invert-match --extended-regexp '^(nvidia-|cuda-|triton)' > requirements.lock
+	rm .constraints.tmp .overrides.tmp
+
+clean:
+	rm -rf $(VENV)

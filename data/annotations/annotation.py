@@ -1,0 +1,43 @@
+"""What every annotation is: validated events in float64 seconds, read from and written to the field's formats."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, Self
+
+
+class Annotation(ABC):
+    """One kind of annotation of one track. Immutable; validated when made (InputError names the value).
+
+    name       the column of index.csv and the key in a Track's annotations
+    suffixes   file endings that `read` takes; `write` writes the first
+    """
+
+    name: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]]
+
+    @classmethod
+    @abstractmethod
+    def read(cls, path: Path) -> Self:
+        """The annotation in a file. InputError names the file, the line and the value."""
+
+    @abstractmethod
+    def write(self, path: Path) -> None:
+        """Writes the file that `read` gives back unchanged."""
+
+    @classmethod
+    def from_cell(cls, cell: str, resolve: Callable[[str], Path]) -> Self:
+        """The annotation that a cell of index.csv names: a file here; kinds with a short value take it literally."""
+        return cls.read(resolve(cell))
+
+    @abstractmethod
+    def text(self) -> str:
+        """A canonical text of everything that a score can depend on: what the data fingerprint hashes."""
+
+    def transposed(self, semitones: int) -> Self:
+        """The annotation of the audio shifted by `semitones`. Unchanged unless the kind has pitches."""
+        return self
+
+    def stretched(self, factor: float) -> Self:
+        """The annotation of the audio made `factor` times as long. Unchanged unless the kind has times."""
+        return self

@@ -1,0 +1,73 @@
+"""The fundamental frequency of the melody."""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ricercar.data.annotations.annotation import Annotation
+from ricercar.data.annotations.rows import check_suffix, is_number, read_rows, require, set_fields, times
+
+
+@dataclass(frozen=True, eq=False)
+class Melody(Annotation):
+    """The melody. File: rows `time,frequency_hz` (comma, spaces or tabs) after an optional header.
+
+    time_s         (n,) float64, strictly increasing
+    frequency_hz   (n,) float64, 0 where no melody sounds
+    """
+
+    time_s: NDArray[np.float64]
+    frequency_hz: NDArray[np.float64]
+
+    name: ClassVar[str] = "melody"
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".txt")
+
+    def __post_init__(self) -> None:
+        time_s = times(self.time_s, "time")
+        frequency_hz = np.array(self.frequency_hz, dtype=np.float64)
+        assert time_s.shape == frequency_hz.shape
+        require(
+            np.diff(time_s, prepend=-1.0) > 0,
+            lambda row: f"time {time_s[row]:g} s is not after the one before it, {time_s[row - 1]:g} s.",
+        )
+        require(
+            np.isfinite(frequency_hz) & (frequency_hz >= 0),
+            lambda row: f"frequency {frequency_hz[row]:g} Hz: it takes Hz, and 0 where no melody sounds.",
+        )
+        frequency_hz += 0.0  # -0.0 becomes 0.0: one text for one value
+        frequency_hz.setflags(write=False)
+        set_fields(self, time_s=time_s, frequency_hz=frequency_hz)
+
+    def __len__(self) -> int:
+        return len(self.time_s)
+
+    def transposed(self, semitones: int) -> Self:
+        return replace(self, frequency_hz=self.frequency_hz * 2.0 ** (semitones / 12.0))
+
+    def stretched(self, factor: float) -> Self:
+        return replace(self, time_s=self.time_s * factor)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        check_suffix(path, cls.name, cls.suffixes)
+        rows = read_rows(path, lambda text: re.split(r"\s*,\s*|\s+", text))
+        if rows.cells and not is_number(rows.cells[0][0]):
+            if rows.cells[0] != ["time", "frequency_hz"]:
+                raise rows.error(
+                    0, f"the header is {','.join(rows.cells[0])!r}, it must be: time,frequency_hz (or none)."
+                )
+            rows = rows.without_header()
+        rows.check_num_columns({2}, "time,frequency_hz")
+        with rows.located():
+            return cls(time_s=rows.numbers(0, "time"), frequency_hz=rows.numbers(1, "frequency"))
+
+    def write(self, path: Path) -> None:
+        path.write_text(self.text(), encoding="utf-8")
+
+    def text(self) -> str:
+        rows = zip(self.time_s, self.frequency_hz, strict=True)
+        return "".join(f"{time:.6f},{frequency:.6f}\n" for time, frequency in rows)

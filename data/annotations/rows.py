@@ -1,0 +1,140 @@
+"""What annotation files share: rows of text with line numbers, and checked columns of numbers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ricercar.errors import InputError
+
+
+class RowError(InputError):
+    """Event number `row` (from 0) of an annotation is wrong; a reader turns it into an error with file and line."""
+
+    def __init__(self, row: int, problem: str) -> None:
+        super().__init__(row, problem)
+        self.row = row
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"event {self.row + 1}: {self.problem}"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The cells of a file's rows and the number of each row's line (from 1)."""
+
+    path: Path
+    lines: list[int]
+    cells: list[list[str]]
+
+    def error(self, row: int, problem: str) -> InputError:
+        return InputError(f"{self.path}, line {self.lines[row]}: {problem}")
+
+    @contextmanager
+    def located(self) -> Iterator[None]:
+        """Names the file and the line in a RowError raised inside."""
+        try:
+            yield
+        except RowError as error:
+            raise self.error(error.row, error.problem) from error
+
+    def check_num_columns(self, choices: set[int], layout: str) -> None:
+        for row, cells in enumerate(self.cells):
+            if len(cells) not in choices:
+                raise self.error(row, f"{len(cells)} columns ({' '.join(cells)!r}), a row is: {layout}.")
+
+    def numbers(self, column: int, name: str) -> NDArray[np.float64]:
+        values = np.empty(len(self.cells))
+        for row, cells in enumerate(self.cells):
+            try:
+                values[row] = float(cells[column])
+            except ValueError:
+                raise self.error(row, f"{name} {cells[column]!r} is not a number.") from None
+        return values
+
+    def column(self, column: int) -> list[str]:
+        return [cells[column] for cells in self.cells]
+
+    def without_header(self) -> "Rows":
+        return Rows(self.path, self.lines[1:], self.cells[1:])
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file (a byte order mark is dropped). InputError names the file and the line."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}.") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"{path}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8. Save the file as UTF-8 text."
+        ) from error
+
+
+def read_rows(path: Path, split: Callable[[str], list[str]]) -> Rows:
+    """The rows of a text file. Blank lines, and lines that begin with #, are comments."""
+    lines, cells = [], []
+    whole = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
+    for number, text in enumerate(whole.split("\n"), start=1):
+        text = text.strip()
+        if text and not text.startswith("#"):
+            lines.append(number)
+            cells.append(split(text))
+    return Rows(path, lines, cells)
+
+
+def is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def check_suffix(path: Path, name: str, suffixes: tuple[str, ...]) -> None:
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"{path}: {name} are read from files that end in {', '.join(suffixes)}.")
+
+
+def require(good: NDArray[np.bool_], problem: Callable[[int], str]) -> None:
+    """RowError for the first row that is not good."""
+    if not good.all():
+        row = int(np.argmin(good))
+        raise RowError(row, problem(row))
+
+
+def times(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """A read-only copy as float64, in seconds; RowError unless finite and not negative."""
+    array = np.array(values, dtype=np.float64)
+    assert array.ndim == 1, name
+    require(np.isfinite(array) & (array >= 0), lambda row: f"{name} {array[row]} s is not a time from 0 s on.")
+    array += 0.0  # -0.0 becomes 0.0: one text for one time
+    array.setflags(write=False)
+    return array
+
+
+def integers(values: ArrayLike, name: str, low: int, high: int) -> NDArray[np.int64]:
+    """A read-only copy as int64; RowError unless whole and between low and high, both included."""
+    given = np.asarray(values)
+    assert given.ndim == 1, name
+    good = (given >= low) & (given <= high)  # false for NaN
+    if given.dtype.kind == "f":
+        good &= given == np.rint(given)
+    require(good, lambda row: f"{name} {given[row]:g} is not a whole number from {low} to {high}.")
+    array = given.astype(np.int64)  # a copy
+    array.setflags(write=False)
+    return array
+
+
+def set_fields(annotation: object, **values: Any) -> None:
+    """Sets fields of a frozen dataclass from inside its __post_init__."""
+    for name, value in values.items():
+        object.__setattr__(annotation, name, value)

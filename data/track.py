@@ -1,0 +1,33 @@
+"""A track: where its audio comes from, and what is known about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ricercar.data.annotations.annotation import Annotation
+
+
+class AudioSource(Protocol):
+    """Where audio comes from: a file, or a rendering."""
+
+    def key(self) -> str:
+        """A hash of everything that determines the samples; the store keeps them under it."""
+        ...
+
+    def decode(self, sample_rate: int) -> NDArray[np.float32]:
+        """-> (N,) mono audio in [-1, 1] at `sample_rate` Hz. InputError names the file."""
+        ...
+
+
+@dataclass(frozen=True)
+class Track:
+    """One recording. `group` names the work or artist: a group is never in two splits."""
+
+    id: str
+    split: str
+    group: str
+    audio: AudioSource
+    annotations: Mapping[str, Annotation] = field(default_factory=dict)

@@ -1,0 +1,67 @@
+"""Checkpoints: written whole or not at all, and read without running what is in them."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ricercar.errors import InputError
+
+FORMAT = 1
+
+
+class Checkpoints:
+    """The folder `checkpoints/` of a run: `last.pt` to go on from, `best.pt` to predict with.
+
+    Every checkpoint carries the run_id of its configuration; another configuration's is refused.
+    """
+
+    def __init__(self, run_dir: Path, run_id: str) -> None:
+        self.folder = run_dir / "checkpoints"
+        self.run_id = run_id
+
+    def save(self, name: str, state: dict[str, Any]) -> None:
+        """Replaces `name`.pt at once: a crash or a full disk leaves the previous one."""
+        path = self.folder / f"{name}.pt"
+        partial = path.with_suffix(".tmp")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                torch.save({"format": FORMAT, "run_id": self.run_id, **state}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except (OSError, RuntimeError) as error:  # torch's zip writer turns a full disk into a RuntimeError
+            partial.unlink(missing_ok=True)
+            raise InputError(
+                f"cannot write the checkpoint {path}: {_first_line(error)}. The previous checkpoint is kept. "
+                "Free disk space or mend the folder's permissions, then run the same command with resume=true."
+            ) from error
+
+    def load(self, name: str) -> dict[str, Any] | None:
+        """The state that was saved, or None if there is none."""
+        path = self.folder / f"{name}.pt"
+        if not path.exists():
+            return None
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{path} is not a checkpoint that can be loaded safely ({_first_line(error)}). Only weights and plain "
+                "values are accepted. Delete the file, or take it from the run again."
+            ) from error
+        if not isinstance(state, dict) or state.get("format") != FORMAT:
+            raise InputError(f"{path} is not a checkpoint of this version of Ricercar (format {FORMAT}).")
+        if state.get("run_id") != self.run_id:
+            raise InputError(
+                f"{path} belongs to another configuration (run_id {state.get('run_id')}, here {self.run_id}). "
+                "Compare .hydra/config.yaml in that folder with the command, or start without resume=true."
+            )
+        return state
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

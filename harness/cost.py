@@ -1,0 +1,78 @@
+"""What a network costs: parameters, multiplications, time and memory."""
+
+import resource
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ricercar.harness.loop import Trained
+from ricercar.harness.results import Cost
+from ricercar.models.net import Net
+
+
+@dataclass(frozen=True)
+class NetCost:
+    """params: trained numbers. macs: multiply-accumulates per second of audio, FFTs and pointwise work not counted."""
+
+    params: int
+    macs: float
+
+    def with_run(self, trained: Trained, predict_s: float, predicted_s: float, device: torch.device) -> Cost:
+        """predict_s: how long the prediction of `predicted_s` seconds of audio took."""
+        return Cost(
+            params=self.params,
+            macs_per_second_of_audio=self.macs,
+            train_s=trained.train_s,
+            steps=trained.steps,
+            audio_seconds_per_s=trained.audio_s / trained.train_s if trained.train_s > 0 else None,
+            peak_memory_bytes=peak_memory_bytes(device),
+            real_time_factor=predict_s / predicted_s,
+            device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        )
+
+
+def cost_of(net: Net, num_samples: int, num_frames: int, sample_rate: int) -> NetCost:
+    """Counts one forward pass over one window."""
+    params = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
+    was_training = net.training
+    net.eval()
+    recurrent = _Recurrent()
+    handles = [
+        handle
+        for module in net.modules()
+        if isinstance(module, nn.RNNBase)
+        for handle in (module.register_forward_pre_hook(recurrent.enter), module.register_forward_hook(recurrent.leave))
+    ]
+    with torch.no_grad(), FlopCounterMode(display=False) as recurrent.counter:
+        net.backbone(torch.zeros(1, net.frontend.num_channels, net.frontend.num_bins, num_frames))
+    for handle in handles:
+        handle.remove()
+    net.train(was_training)
+    macs = recurrent.counter.get_total_flops() / 2 + recurrent.missing
+    return NetCost(params, macs * sample_rate / num_samples)
+
+
+class _Recurrent:
+    """torch's counter does not see into fused recurrent layers: every weight is used once per frame."""
+
+    counter: FlopCounterMode
+    missing = 0.0
+    _before = 0.0
+
+    def enter(self, module: nn.Module, inputs: Any) -> None:
+        self._before = self.counter.get_total_flops()
+
+    def leave(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+        batch, frames = inputs[0].shape[:2]
+        weights = sum(weight.numel() for name, weight in module.named_parameters() if name.startswith("weight"))
+        self.missing += batch * frames * weights - (self.counter.get_total_flops() - self._before) / 2
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Of the GPU's allocator, or of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,270 @@
+"""result.json: what a run, or a folder of predictions, is worth. docs/result.md describes every field."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+import ricercar
+from ricercar.data.files import replaced
+from ricercar.data.track import AudioSource, Track
+from ricercar.errors import InputError
+from ricercar.harness.typed_json import parse, to_json, typed
+
+if TYPE_CHECKING:  # reading results needs no torch
+    from ricercar.data.audio_store import AudioStore
+    from ricercar.tasks.task import Task
+
+SCHEMA = 1
+AVERAGING = ("tracks", "groups")
+
+_ROUNDING = 1e-6  # how far metrics may be from the mean of the tracks they come with
+_DISTRIBUTIONS = (
+    "torch", "numpy", "scipy", "mir_eval", "nnAudio", "timm", "hydra-core", "wandb", "lightning-fabric",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TrackScore:
+    """One test track. metrics: {name: score}, NaN where the protocol leaves the track out. seconds: of audio."""
+
+    id: str
+    group: str
+    metrics: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class DatasetId:
+    """What was scored on. fingerprint: hash of ids, groups, audio and annotations of the split."""
+
+    name: str
+    split: str
+    fingerprint: str
+    num_tracks: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training and prediction took; None is not known, as for predictions from elsewhere.
+
+    real_time_factor: seconds that predicting one second of audio takes. audio_seconds_per_s: of training.
+    """
+
+    params: int | None = None
+    macs_per_second_of_audio: float | None = None
+    train_s: float | None = None
+    steps: int | None = None
+    audio_seconds_per_s: float | None = None
+    peak_memory_bytes: int | None = None
+    real_time_factor: float | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class Git:
+    """The commit of the code, and whether files differed from it."""
+
+    commit: str
+    dirty: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """The content of result.json, in the order of the file. Scores are compared only where `comparable` is equal."""
+
+    schema: int
+    run_id: str
+    choices: dict[str, str]
+    seed: int | None
+    overrides: list[str]
+    protocol: dict[str, Any]
+    protocol_id: str
+    dataset: DatasetId
+    metrics: dict[str, float]
+    primary: str
+    tracks: list[TrackScore]
+    cost: Cost
+    versions: dict[str, str | None]
+    git: Git | None
+
+    @property
+    def comparable(self) -> tuple[str, str, str, str]:
+        """(task, data fingerprint, split, protocol_id)"""
+        return self.choices["task"], self.dataset.fingerprint, self.dataset.split, self.protocol_id
+
+    def write(self, path: Path) -> None:
+        """Writes the whole file or nothing. InputError names the folder."""
+        text = to_json(self)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replaced(path) as file:
+                file.write(text.encode())
+        except OSError as error:
+            raise InputError(f"cannot write {path.name} into {path.parent}: {error.strerror}.") from error
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """InputError names the file, the field and the value that is wrong, inconsistent or of another schema."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is not UTF-8 text (byte {error.start}).") from error
+        try:
+            content = parse(text)
+            _check_schema(content)
+            result = typed(cls, content)
+            result._check()
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        return result
+
+    def _check(self) -> None:
+        """That the parts fit each other."""
+        if "task" not in self.choices:
+            raise InputError("choices has no field 'task'.")
+        if self.primary not in self.metrics:
+            raise InputError(f"primary is {self.primary!r}, which is not among metrics: {', '.join(self.metrics)}.")
+        if not self.tracks or self.dataset.num_tracks != len(self.tracks):
+            raise InputError(f"dataset.num_tracks is {self.dataset.num_tracks}, but tracks has {len(self.tracks)}.")
+        ids = set()
+        for i, track in enumerate(self.tracks):
+            if track.id in ids:
+                raise InputError(f"tracks[{i}].id is {track.id!r}, as of an earlier track.")
+            ids.add(track.id)
+            if set(track.metrics) != set(self.metrics):
+                odd = sorted(set(track.metrics) ^ set(self.metrics))
+                raise InputError(f"tracks[{i}].metrics differs from metrics in: {', '.join(odd)}.")
+        if stable_hash(self.protocol) != self.protocol_id:
+            raise InputError(f"protocol_id is {self.protocol_id!r}, but protocol gives {stable_hash(self.protocol)!r}.")
+        means = mean_metrics(self.tracks, str(self.protocol.get("averaging")))
+        for name, value in self.metrics.items():
+            if not np.isclose(value, means[name], rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True):
+                raise InputError(f"metrics.{name} is {value:g}, but the mean of tracks is {means[name]:g}.")
+
+
+def make_result(
+    *,
+    run_id: str,
+    choices: dict[str, str],
+    seed: int | None,
+    overrides: Sequence[str],
+    task: "Task",
+    source: str,
+    split: str,
+    tracks: Sequence[Track],
+    store: "AudioStore",
+    scores: Sequence[TrackScore],
+    cost: Cost,
+) -> Result:
+    """The result of `scores` on `tracks`, with means, hashes and versions. `source` names the data set."""
+    return Result(
+        schema=SCHEMA,
+        run_id=run_id,
+        choices=dict(choices),
+        seed=seed,
+        overrides=list(overrides),
+        protocol=dict(task.protocol),
+        protocol_id=stable_hash(task.protocol),
+        dataset=DatasetId(source, split, fingerprint(tracks, task.annotation.name, store._key), len(tracks)),
+        metrics=mean_metrics(scores, task.protocol["averaging"]),
+        primary=task.primary,
+        tracks=list(scores),
+        cost=cost,
+        versions=versions(),
+        git=git_state(),
+    )
+
+
+def mean_metrics(tracks: Sequence[TrackScore], averaging: str) -> dict[str, float]:
+    """-> {name: mean over tracks, or mean of the groups' means}; a NaN is left out, NaN where nothing is left."""
+    if averaging not in AVERAGING:
+        raise InputError(f"protocol.averaging is {averaging!r}: choose one of {', '.join(AVERAGING)}.")
+    names = list(dict.fromkeys(name for track in tracks for name in track.metrics))
+    keys = [track.group if averaging == "groups" else str(i) for i, track in enumerate(tracks)]
+    means = {}
+    for name in names:
+        members: dict[str, list[float]] = {}
+        for key, track in zip(keys, tracks, strict=True):
+            if not np.isnan(track.metrics[name]):
+                members.setdefault(key, []).append(track.metrics[name])
+        means[name] = float(np.mean([np.mean(values) for values in members.values()])) if members else float("nan")
+    return means
+
+
+def stable_hash(value: Any) -> str:
+    """-> 16 hexadecimal digits of plain values, whatever the order of keys; 1.0 is 1."""
+    text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint(tracks: Sequence[Track], annotation: str, audio_key: Callable[[AudioSource], str]) -> str:
+    """-> hash of ids, groups, audio and one annotation of the tracks, in any order."""
+    rows = [(track.id, track.group, audio_key(track.audio), track.annotations[annotation].text()) for track in tracks]
+    return stable_hash(sorted(rows))
+
+
+def versions() -> dict[str, str | None]:
+    """-> {package: version}, None where it is not installed."""
+    found: dict[str, str | None] = {"python": platform.python_version(), "ricercar": ricercar.__version__}
+    for name in _DISTRIBUTIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def git_state(root: Path = Path(ricercar.__file__).parent) -> Git | None:
+    """The state of the repository that `root` is the top of; None where it is none, or without git."""
+    commit = _git(root, "rev-parse", "HEAD")
+    top = _git(root, "rev-parse", "--show-toplevel")
+    changes = _git(root, "status", "--porcelain")
+    if commit is None or top is None or changes is None or Path(top).resolve() != root.resolve():
+        return None
+    return Git(commit, bool(changes))
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            env={**environment, "GIT_OPTIONAL_LOCKS": "0"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _check_schema(content: Any) -> None:
+    """Before anything else: a file of another schema is told so, not which of its fields look odd."""
+    schema = content.get("schema", SCHEMA) if isinstance(content, dict) else SCHEMA
+    if schema != SCHEMA or isinstance(schema, bool):
+        raise InputError(
+            f"schema is {json.dumps(schema)}, this version of Ricercar reads {SCHEMA}. "
+            "Read it with the version that wrote it (versions.ricercar), or score the predictions again."
+        )
+
+
+def _canonical(value: Any) -> Any:
+    """The same for values that are equal: a whole float is an integer, a tuple a list."""
+    if isinstance(value, dict):
+        return {str(key): _canonical(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,167 @@
+"""The table at the end of a run."""
+
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from tabulate import SEPARATING_LINE, tabulate
+
+from ricercar.harness.results import Cost, Result, TrackScore
+
+_WIDTH = 110
+_NUM_ROWS = 20
+_NUM_METRICS = 5
+_ID_WIDTH, _GROUP_WIDTH = 32, 16
+_NUM_RESAMPLES = 10_000
+_TITLE = ("task", "data", "frontend", "backbone", "system")
+
+
+def format_tracks(result: Result, shown: Sequence[str]) -> str:
+    """The primary metric and those of `shown`: means with intervals, the worst tracks, the cost."""
+    names = [name for name in dict.fromkeys([result.primary, *shown]) if name in result.metrics]
+    parts = [_title(result), _means(result, names), _tracks(result, names[:_NUM_METRICS]), _cost(result.cost)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def bootstrap_interval(
+    tracks: Sequence[TrackScore], name: str, averaging: str, coverage: float, seed: int
+) -> tuple[float, float]:
+    """-> lower and upper end of the percentile interval of a metric's mean when groups are drawn with replacement.
+
+    Tracks of one group (a work, an artist) are not independent, so groups are drawn, 10,000 times.
+    NaN, NaN where fewer than two groups have the metric.
+    """
+    members: dict[str, list[float]] = {}
+    for track in tracks:
+        if not np.isnan(track.metrics[name]):
+            members.setdefault(track.group, []).append(track.metrics[name])
+    if len(members) < 2:
+        return float("nan"), float("nan")
+    sums = np.array([sum(values) for values in members.values()])
+    sizes = np.array([len(values) for values in members.values()], dtype=np.float64)
+    if averaging == "groups":
+        sums, sizes = sums / sizes, np.ones_like(sizes)
+    rng = np.random.default_rng(seed)
+    rows = max(1, 2_000_000 // len(members))  # resamples at a time: bounds the memory
+    means = []
+    for first in range(0, _NUM_RESAMPLES, rows):
+        counts = _counts(rng, min(rows, _NUM_RESAMPLES - first), len(members))
+        means.append((counts @ sums) / (counts @ sizes))
+    tail = (1 - coverage) / 2
+    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def _counts(rng: np.random.Generator, num_resamples: int, num_groups: int) -> NDArray[np.float64]:
+    """(num_resamples, num_groups): how often each group was drawn; rows sum to num_groups."""
+    drawn = rng.integers(num_groups, size=(num_resamples, num_groups))
+    drawn += num_groups * np.arange(num_resamples)[:, None]
+    counts = np.bincount(drawn.ravel(), minlength=num_resamples * num_groups)
+    return counts.reshape(num_resamples, num_groups).astype(np.float64)
+
+
+def _title(result: Result) -> str:
+    num_groups = len({track.group for track in result.tracks})
+    hours = sum(track.seconds for track in result.tracks) / 3600
+    length = f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
+    choices = [f"{group} {result.choices[group]}" for group in _TITLE if group in result.choices]
+    what = ", ".join(choices if result.seed is None else [*choices, f"seed {result.seed}"])
+    scored = f"{result.dataset.split} split: {len(result.tracks)} tracks of {num_groups} groups, {length}"
+    return "\n".join([*textwrap.wrap(what, _WIDTH), scored])
+
+
+def _means(result: Result, names: Sequence[str]) -> str:
+    averaging = str(result.protocol["averaging"])
+    rows = []
+    for name in names:
+        low, high = bootstrap_interval(result.tracks, name, averaging, 0.95, seed=0)
+        interval = "-" if np.isnan(low) else f"{_number(low)} to {_number(high)}"
+        num_scored = sum(not np.isnan(track.metrics[name]) for track in result.tracks)
+        rows.append([name, _number(result.metrics[name]), interval, str(num_scored)])
+    mean = "mean of groups" if averaging == "groups" else "mean"
+    headers = ["metric", mean, "95 % interval", "tracks"]
+    return _table(rows, headers, ("left", "right", "right", "right"))
+
+
+def _tracks(result: Result, names: Sequence[str]) -> str:
+    """As many metrics as the width allows, the primary one first."""
+    primary = result.primary
+    ranked = sorted(result.tracks, key=lambda each: (np.isnan(each.metrics[primary]), each.metrics[primary], each.id))
+    rows = [
+        [_short(each.id, _ID_WIDTH), _short(each.group, _GROUP_WIDTH), f"{each.seconds:.0f}"]
+        + [_number(each.metrics[name]) for name in names]
+        for each in ranked[:_NUM_ROWS]
+    ]
+    headers = ["track, worst first", "group", "seconds", *(_header(name) for name in names)]
+    table = _table(rows, headers, ("left", "left", *("right",) * (1 + len(names))))
+    if len(names) > 1 and max(len(line) for line in table.splitlines()) > _WIDTH:
+        return _tracks(result, names[:-1])
+    rest = len(ranked) - len(rows)
+    return f"{table}\n... and {rest} better tracks, in result.json" if rest else table
+
+
+def _table(rows: Sequence[Sequence[object]], headers: Sequence[str], align: Sequence[str]) -> str:
+    """The headers go in as a row: tabulate makes columns wider than their headers otherwise."""
+    content = [headers, SEPARATING_LINE, *rows]
+    text: str = tabulate(content, tablefmt="simple", colalign=align, disable_numparse=True)
+    return "\n".join(line.rstrip() for line in text.splitlines()[1:-1])
+
+
+def _cost(cost: Cost) -> str:
+    """What is known of the cost, as one sentence."""
+    parts = []
+    if cost.params is not None:
+        parts.append(f"{cost.params:,} parameters")
+    if cost.macs_per_second_of_audio is not None:
+        parts.append(f"{_amount(cost.macs_per_second_of_audio)} multiplications per second of audio")
+    if cost.train_s is not None:
+        steps = f" ({cost.steps:,} steps)" if cost.steps is not None else ""
+        device = f" on {cost.device}" if cost.device is not None else ""
+        parts.append(f"trained {_duration(cost.train_s)}{steps}{device}")
+    if cost.real_time_factor:
+        parts.append(f"predicts {1 / cost.real_time_factor:.3g} times as fast as real time")
+    if cost.peak_memory_bytes is not None:
+        parts.append(f"{cost.peak_memory_bytes / 2**30:.1f} GiB of memory at most")
+    return "\n".join(textwrap.wrap(", ".join(parts), _WIDTH))
+
+
+def _header(name: str) -> str:
+    """A metric's name in lines, broken after its slash and, filled from the end, at its underscores."""
+    lines: list[str] = []
+    for part in reversed(name.split("/")):
+        below = len(lines)
+        for word in reversed(part.split("_")):
+            if len(lines) > below and len(lines[0]) + len(word) < 9:
+                lines[0] = f"{word}_{lines[0]}"
+            else:
+                lines.insert(0, f"{word}/" if lines and len(lines) == below else word)
+    return "\n".join(lines)
+
+
+def _short(text: str, width: int) -> str:
+    """Shortened in the middle: the ends of a track's id tell it from others."""
+    if len(text) <= width:
+        return text
+    tail = (width - 3) // 2
+    return f"{text[: width - 3 - tail]}...{text[-tail:]}"
+
+
+def _number(value: float) -> str:
+    if np.isnan(value):
+        return "-"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def _amount(value: float) -> str:
+    for unit, name in ((1e9, "billion"), (1e6, "million")):
+        if value >= unit:
+            return f"{value / unit:.3g} {name}"
+    return f"{value:,.0f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,35 @@
+"""No tracking."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ricercar.harness.trackers.tracker import Picture, Tracker
+
+
+class NoTracker(Tracker):
+    """Keeps nothing: what a run leaves is its log, its predictions and its result.json."""
+
+    def start(self, run_dir: Path, name: str, config: dict[str, Any], run_id: str, resumed: bool) -> None:
+        pass
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        pass
+
+    def log_tracks(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        pass
+
+    def log_picture(self, name: str, picture: Picture) -> None:
+        pass
+
+    def log_audio(self, name: str, audio: NDArray[np.floating[Any]], sample_rate: int, caption: str) -> None:
+        pass
+
+    def summary(self, values: Mapping[str, float]) -> None:
+        pass
+
+    def close(self, exit_code: int) -> None:
+        pass

@@ -1,0 +1,60 @@
+"""What every tracker is: the place where a run's curves, tables, pictures and sounds go."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = Path | NDArray[np.uint8]
+
+
+class Tracker(ABC):
+    """Follows one run. Used as a context: leaving it closes the run, with exit code 1 after an exception.
+
+    Nothing is logged before `start`; closing a tracker that was never started does nothing.
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(0 if kind is None else 1)
+
+    @abstractmethod
+    def start(self, run_dir: Path, name: str, config: dict[str, Any], run_id: str, resumed: bool) -> None:
+        """Begins a run whose files are kept in `run_dir`.
+
+        config    the run's configuration as plain values
+        run_id    the hash of what determines the result: runs that repeat each other share it
+        resumed   the run goes on in a `run_dir` that an earlier process left unfinished
+        """
+
+    @abstractmethod
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """One point of each curve, such as train/loss. NaN is allowed."""
+
+    @abstractmethod
+    def log_tracks(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """The table of test tracks: one row each, columns by name. NaN is an empty cell."""
+
+    @abstractmethod
+    def log_picture(self, name: str, picture: Picture) -> None:
+        """A PNG file, or (H, W, 3)."""
+
+    @abstractmethod
+    def log_audio(self, name: str, audio: NDArray[np.floating[Any]], sample_rate: int, caption: str) -> None:
+        """(N,) samples in [-1, 1]."""
+
+    @abstractmethod
+    def summary(self, values: Mapping[str, float]) -> None:
+        """The run's final numbers."""
+
+    @abstractmethod
+    def close(self, exit_code: int) -> None:
+        """Ends the run; whatever was logged is on disk or uploaded afterwards. Closing twice does nothing."""

@@ -1,0 +1,189 @@
+"""Weights & Biases (W&B). The only module that imports wandb."""
+
+import logging
+import math
+import netrc
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import wandb
+from numpy.typing import NDArray
+
+from ricercar.errors import InputError
+from ricercar.harness.trackers.tracker import Picture, Tracker
+
+log = logging.getLogger(__name__)
+
+_MODES = ("auto", "online", "offline", "disabled")
+_CONNECT_S = 20.0  # wandb's own limit, 90 s, is spent in silence where there is no network
+_UPLOAD_S = 600.0  # at the end; what is not uploaded by then stays on disk
+
+
+class Wandb(Tracker):
+    """One W&B run for each job, its files in <run folder>/wandb. It never asks for a key.
+
+    mode
+      auto       the environment's WANDB_MODE; without it online where there is a key, else offline
+      online     InputError without a key. Where the server does not answer within 20 s, or refuses: a warning, and
+                 offline. Uploading is given up 10 minutes after the end; `wandb sync` of the run's folder goes on
+      offline    to be uploaded later by `wandb sync`
+      disabled   nothing is kept
+
+    A resumed run goes on under the same W&B id. Offline that is a second folder beside the first one;
+    `wandb sync` of both, in one command, makes one run of them.
+    """
+
+    def __init__(self, *, project: str, entity: str | None, group: str | None, tags: list[str], mode: str) -> None:
+        if mode not in _MODES:
+            raise InputError(f"tracker.mode={mode!r} is not known: choose one of {', '.join(_MODES)}.")
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            raise InputError(f"tracker.tags={tags!r} must be a list of texts, such as tracker.tags=[maps,draft].")
+        self.project, self.entity, self.group, self.tags = project, entity, group, tags
+        self.mode = _resolved(mode)
+        self._run: wandb.Run | None = None
+        self._run_dir = Path()
+        self._axes: set[str] = set()
+
+    def start(self, run_dir: Path, name: str, config: dict[str, Any], run_id: str, resumed: bool) -> None:
+        assert self._run is None
+        self._run_dir = run_dir
+        fixed = {"dir": str(run_dir), "name": name, "config": {**config, "run_id": run_id}}
+        try:
+            try:
+                self._run = self._init(mode=self.mode, **_identity(run_dir, self.mode, resumed), **fixed)
+            except wandb.errors.UsageError:
+                raise
+            except wandb.errors.Error as error:
+                if self.mode != "online":
+                    raise
+                log.warning("W&B does not start online, the run is kept offline: %s", str(error).partition("\n")[0])
+                # The id of the failed attempt is taken in this process.
+                self._run = self._init(mode="offline", **_identity(run_dir, "offline", False), **fixed)
+        except (wandb.errors.UsageError, ValueError) as error:
+            raise InputError(f"W&B does not take these options of tracker: {error}") from error
+        if not self._run.offline and not self._run.disabled:
+            log.info("W&B run: %s", self._run.url)
+
+    def _init(self, **options: Any) -> wandb.Run:
+        quiet = not sys.stdout.isatty()
+        settings = wandb.Settings(
+            reinit="create_new",  # a run of its own, whatever other run is open
+            init_timeout=_CONNECT_S,
+            finish_timeout=_UPLOAD_S,
+            silent=quiet,
+            console="off" if quiet else "auto",
+            disable_git=True,  # it would look in the run's folder; result.json names the commit
+        )
+        owner: dict[str, Any] = {"project": self.project, "entity": self.entity, "group": self.group, "tags": self.tags}
+        return wandb.init(settings=settings, **owner, **options)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        # An axis of our own: W&B's counter only grows, a resumed run goes back to its last checkpoint.
+        run = self._started()
+        for name in values:
+            family = f"{name.split('/')[0]}/*" if "/" in name else name
+            if family not in self._axes:
+                run.define_metric(family, step_metric="step")
+                self._axes.add(family)
+        run.log({"step": step, **values})
+
+    def log_tracks(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        columns: list[str | int] = list(dict.fromkeys(name for row in rows for name in row))
+        data = [[_cell(row.get(str(name))) for name in columns] for row in rows]
+        with _staging(self._run_dir):
+            self._started().log({"test/tracks": wandb.Table(columns=columns, data=data)})
+
+    def log_picture(self, name: str, picture: Picture) -> None:
+        self._started().log({name: wandb.Image(str(picture) if isinstance(picture, Path) else picture)})
+
+    def log_audio(self, name: str, audio: NDArray[np.floating[Any]], sample_rate: int, caption: str) -> None:
+        self._started().log({name: wandb.Audio(audio, sample_rate=sample_rate, caption=caption)})
+
+    def summary(self, values: Mapping[str, float]) -> None:
+        self._started().summary.update(dict(values))
+
+    def close(self, exit_code: int) -> None:
+        if self._run is None:
+            return
+        run, self._run = self._run, None
+        run.finish(exit_code=exit_code)
+        if run.offline and not run.disabled:
+            log.info("W&B run kept offline; to upload it: wandb sync %s", run.settings.sync_dir)
+
+    def _started(self) -> wandb.Run:
+        assert self._run is not None, "start comes first"
+        return self._run
+
+
+def _resolved(mode: str) -> str:
+    """What `auto` means here. InputError where online is asked for without a key, which wandb would prompt for."""
+    asked = os.environ.get("WANDB_MODE") if mode == "auto" else mode
+    if asked is None:
+        return "online" if _has_key() else "offline"
+    if asked not in _MODES[1:]:
+        raise InputError(f"WANDB_MODE={asked!r} is not known: choose one of {', '.join(_MODES[1:])}.")
+    if asked == "online" and not _has_key():
+        raise InputError(
+            "tracker.mode=online (or WANDB_MODE) needs an API key, and there is none: run `wandb login` once, "
+            "set WANDB_API_KEY, or choose tracker.mode=offline."
+        )
+    return asked
+
+
+def _has_key() -> bool:
+    """Where wandb looks for a key: the environment, its settings, and netrc."""
+    settings = wandb.setup().settings
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or settings.api_key:
+        return True
+    given = os.environ.get("NETRC")
+    candidates = [Path(given)] if given else [Path("~/.netrc"), Path("~/_netrc")]
+    host = urlsplit(settings.base_url).netloc
+    return any(_has_password(path.expanduser(), host) for path in candidates)
+
+
+def _has_password(path: Path, host: str) -> bool:
+    try:
+        credentials = netrc.netrc(path).authenticators(host)
+    except (OSError, netrc.NetrcParseError):
+        return False
+    return credentials is not None and bool(credentials[2])
+
+
+def _identity(run_dir: Path, mode: str, resumed: bool) -> dict[str, Any]:
+    """The W&B id, new or as the run had it. Runs that repeat each other share run_id, so it cannot serve as one."""
+    if mode == "disabled":
+        return {}
+    path = run_dir / "wandb" / "id"
+    try:
+        if resumed and path.exists():
+            return {"id": path.read_text().strip(), "resume": "allow"}
+        wandb_id = secrets.token_hex(6)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wandb_id + "\n")
+    except OSError as error:
+        raise InputError(f"cannot use the run's folder {run_dir}: {error.strerror}.") from error
+    return {"id": wandb_id}
+
+
+@contextmanager
+def _staging(run_dir: Path) -> Iterator[None]:
+    """Tables wait for their upload in the run's folder, not in the home folder, which may be read-only or another's."""
+    if "WANDB_DATA_DIR" in os.environ:
+        yield
+        return
+    os.environ["WANDB_DATA_DIR"] = str((run_dir / "wandb").absolute())
+    try:
+        yield
+    finally:
+        del os.environ["WANDB_DATA_DIR"]
+
+
+def _cell(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value

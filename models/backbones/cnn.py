@@ -1,0 +1,44 @@
+"""Convolutions on the picture, then dense layers per frame."""
+
+from torch import Tensor, nn
+
+from ricercar.models.backbones.backbone import Backbone
+from ricercar.models.backbones.conv_stack import ConvStack
+from ricercar.models.backbones.input_norm import InputNorm
+from ricercar.models.backbones.width import fitted_width
+from ricercar.models.picture import Picture
+
+
+class CNN(Backbone):
+    """(B, C, F, T) picture -> (B, T, 1, D), in the spirit of the ConvNet of Kelz et al. 2016. D = width."""
+
+    def __init__(
+        self, *, picture: Picture, num_params: int, width: int | None, dropout: float, input_norm: str
+    ) -> None:
+        super().__init__()
+        if width is None:
+            width = fitted_width(
+                lambda width: CNN(
+                    picture=picture, num_params=num_params, width=width, dropout=dropout, input_norm=input_norm
+                ),
+                num_params,
+                step=8,
+            )
+        self.dim = width
+        self.input_norm = InputNorm(picture, input_norm)
+        self.convs = ConvStack(picture, width)
+        self.dense = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(self.convs.size, width),
+            nn.LayerNorm(width),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+            nn.Linear(width, width),
+            nn.LayerNorm(width),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, picture: Tensor) -> Tensor:
+        features: Tensor = self.dense(self.convs(self.input_norm(picture)))
+        return features.unsqueeze(2)

@@ -1,0 +1,38 @@
+"""One LSTM layer with recurrent dropout, and one dense layer."""
+
+from torch import Tensor, nn
+
+from ricercar.models.backbones.backbone import Backbone
+from ricercar.models.backbones.input_norm import InputNorm
+from ricercar.models.backbones.recurrent_dropout_lstm import RecurrentDropoutLSTM
+from ricercar.models.picture import Picture
+
+
+class CQTLSTM(Backbone):
+    """(B, C, F, T) picture -> (B, T, 1, D): the network of a published piano transcriber, less its output layer.
+
+    D = dense_units. The LSTM runs forward in time and starts from zero in every window.
+    """
+
+    def __init__(
+        self,
+        *,
+        picture: Picture,
+        lstm_units: int,
+        dense_units: int,
+        dropout: float,
+        recurrent_dropout: float,
+        input_norm: str,
+    ) -> None:
+        super().__init__()
+        self.dim = dense_units
+        self.input_norm = InputNorm(picture, input_norm)
+        self.lstm = RecurrentDropoutLSTM(
+            picture.num_channels * picture.num_bins, lstm_units, dropout, recurrent_dropout
+        )
+        self.dense = nn.Sequential(nn.Linear(lstm_units, dense_units), nn.ReLU(inplace=True))
+
+    def forward(self, picture: Tensor) -> Tensor:
+        frames = self.input_norm(picture).flatten(1, 2).transpose(1, 2)
+        features: Tensor = self.dense(self.lstm(frames))
+        return features.unsqueeze(2)

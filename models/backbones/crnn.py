@@ -1,0 +1,59 @@
+"""Convolutions on the picture, then a recurrent layer over the frames."""
+
+from torch import Tensor, nn
+
+from ricercar.models.backbones.backbone import Backbone
+from ricercar.models.backbones.conv_stack import ConvStack
+from ricercar.models.backbones.input_norm import InputNorm
+from ricercar.models.backbones.width import fitted_width
+from ricercar.models.picture import Picture
+
+
+class CRNN(Backbone):
+    """(B, C, F, T) picture -> (B, T, 1, D): convolutions, a dense layer per frame, a GRU in both directions.
+
+    D = width, half of it from each direction.
+    """
+
+    def __init__(
+        self,
+        *,
+        picture: Picture,
+        num_params: int,
+        width: int | None,
+        num_layers: int,
+        dropout: float,
+        input_norm: str,
+    ) -> None:
+        super().__init__()
+        if width is None:
+            width = fitted_width(
+                lambda width: CRNN(
+                    picture=picture,
+                    num_params=num_params,
+                    width=width,
+                    num_layers=num_layers,
+                    dropout=dropout,
+                    input_norm=input_norm,
+                ),
+                num_params,
+                step=8,
+            )
+        self.dim = width
+        self.input_norm = InputNorm(picture, input_norm)
+        self.convs = ConvStack(picture, width)
+        self.dense = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(self.convs.size, width),
+            nn.LayerNorm(width),
+            nn.ReLU(inplace=True),
+            nn.Dropout(dropout),
+        )
+        between = dropout if num_layers > 1 else 0.0
+        self.gru = nn.GRU(width, width // 2, num_layers, batch_first=True, dropout=between, bidirectional=True)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        states, _ = self.gru(self.dense(self.convs(self.input_norm(picture))))
+        features: Tensor = self.dropout(states)
+        return features.unsqueeze(2)

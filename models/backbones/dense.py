@@ -1,0 +1,56 @@
+"""Dense layers on a few frames at a time."""
+
+from torch import Tensor, nn
+
+from ricercar.models.backbones.backbone import Backbone
+from ricercar.models.backbones.input_norm import InputNorm
+from ricercar.models.backbones.width import fitted_width
+from ricercar.models.picture import Picture
+
+
+class Dense(Backbone):
+    """(B, C, F, T) picture -> (B, T, 1, D): each frame with `context` frames on either side, through dense layers.
+
+    D = width. Beyond the ends of the window the context is zero.
+    """
+
+    def __init__(
+        self,
+        *,
+        picture: Picture,
+        num_params: int,
+        width: int | None,
+        context: int,
+        num_layers: int,
+        dropout: float,
+        input_norm: str,
+    ) -> None:
+        super().__init__()
+        if width is None:
+            width = fitted_width(
+                lambda width: Dense(
+                    picture=picture,
+                    num_params=num_params,
+                    width=width,
+                    context=context,
+                    num_layers=num_layers,
+                    dropout=dropout,
+                    input_norm=input_norm,
+                ),
+                num_params,
+                step=8,
+            )
+        self.dim = width
+        self.input_norm = InputNorm(picture, input_norm)
+        # A dense layer on 2 * context + 1 frames is a convolution along time.
+        frames = 2 * context + 1
+        self.first = nn.Conv1d(picture.num_channels * picture.num_bins, width, frames, padding=context)
+        layers: list[nn.Module] = [nn.LayerNorm(width), nn.GELU(), nn.Dropout(dropout)]
+        for _ in range(num_layers - 1):
+            layers += [nn.Linear(width, width), nn.LayerNorm(width), nn.GELU(), nn.Dropout(dropout)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        first = self.first(self.input_norm(picture).flatten(1, 2)).transpose(1, 2)
+        features: Tensor = self.layers(first)
+        return features.unsqueeze(2)

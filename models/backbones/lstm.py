@@ -1,0 +1,60 @@
+"""Recurrent layers over the frames."""
+
+from torch import Tensor, nn
+
+from ricercar.models.backbones.backbone import Backbone
+from ricercar.models.backbones.input_norm import InputNorm
+from ricercar.models.backbones.width import fitted_width
+from ricercar.models.picture import Picture
+
+
+class LSTM(Backbone):
+    """(B, C, F, T) picture -> (B, T, 1, D): a linear map of each frame's channels and bins, then LSTM layers.
+
+    D = width, half of it from each direction where bidirectional. The state is zero at the window's ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        picture: Picture,
+        num_params: int,
+        width: int | None,
+        num_layers: int,
+        bidirectional: bool,
+        dropout: float,
+        input_norm: str,
+    ) -> None:
+        super().__init__()
+        if width is None:
+            width = fitted_width(
+                lambda width: LSTM(
+                    picture=picture,
+                    num_params=num_params,
+                    width=width,
+                    num_layers=num_layers,
+                    bidirectional=bidirectional,
+                    dropout=dropout,
+                    input_norm=input_norm,
+                ),
+                num_params,
+                step=8,
+            )
+        self.dim = width
+        self.input_norm = InputNorm(picture, input_norm)
+        self.project = nn.Linear(picture.num_channels * picture.num_bins, width)
+        self.lstm = nn.LSTM(
+            width,
+            width // 2 if bidirectional else width,
+            num_layers,
+            batch_first=True,
+            dropout=dropout if num_layers > 1 else 0.0,
+            bidirectional=bidirectional,
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        frames = self.input_norm(picture).flatten(1, 2).transpose(1, 2)
+        states, _ = self.lstm(self.dropout(self.project(frames)))
+        features: Tensor = self.dropout(states)
+        return features.unsqueeze(2)

@@ -1,0 +1,75 @@
+"""MLPs over the frames and over the features in turn."""
+
+from torch import Tensor, nn
+
+from ricercar.errors import InputError
+from ricercar.models.backbones.backbone import Backbone
+from ricercar.models.backbones.input_norm import InputNorm
+from ricercar.models.backbones.timm_parts import LayerNorm, MixerBlock
+from ricercar.models.backbones.width import fitted_width
+from ricercar.models.picture import Picture
+
+
+class MLPMixer(Backbone):
+    """(B, C, F, T) picture -> (B, T, 1, D): timm's mixer blocks (Tolstikhin et al. 2021), with frames as tokens.
+
+    D = width. T is exactly the window's: the weights of the token mixing belong to positions in the window.
+    """
+
+    def __init__(
+        self,
+        *,
+        picture: Picture,
+        num_params: int,
+        width: int | None,
+        depth: int,
+        token_ratio: float,
+        channel_ratio: float,
+        dropout: float,
+        drop_path: float,
+        input_norm: str,
+    ) -> None:
+        super().__init__()
+        if width is None:
+            width = fitted_width(
+                lambda width: MLPMixer(
+                    picture=picture,
+                    num_params=num_params,
+                    width=width,
+                    depth=depth,
+                    token_ratio=token_ratio,
+                    channel_ratio=channel_ratio,
+                    dropout=dropout,
+                    drop_path=drop_path,
+                    input_norm=input_norm,
+                ),
+                num_params,
+                step=8,
+            )
+        self.dim = width
+        self.num_frames = picture.num_frames
+        self.input_norm = InputNorm(picture, input_norm)
+        self.project = nn.Linear(picture.num_channels * picture.num_bins, width)
+        self.blocks = nn.Sequential(
+            *(
+                MixerBlock(
+                    width,
+                    picture.num_frames,
+                    (token_ratio, channel_ratio),
+                    drop=dropout,
+                    drop_path=drop_path * index / max(1, depth - 1),
+                )
+                for index in range(depth)
+            )
+        )
+        self.norm = LayerNorm(width)
+
+    def forward(self, picture: Tensor) -> Tensor:
+        if picture.shape[-1] != self.num_frames:
+            raise InputError(
+                f"mlp_mixer mixes exactly {self.num_frames} frames; this picture has {picture.shape[-1]}: "
+                "predict with the window that it was trained on"
+            )
+        frames = self.input_norm(picture).flatten(1, 2).transpose(1, 2)
+        features: Tensor = self.norm(self.blocks(self.project(frames)))
+        return features.unsqueeze(2)

@@ -1,0 +1,39 @@
+"""The width at which a backbone has a given number of parameters, so that a comparison compares ideas and not sizes."""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from ricercar.errors import InputError
+
+# A backbone that cannot come this near to num_params would be compared under a false label.
+TOLERANCE = 0.1
+
+
+def fitted_width(build: Callable[[int], nn.Module], num_params: int, step: int) -> int:
+    """The multiple of `step` whose module has the number of trained parameters nearest to `num_params`.
+
+    build   width -> module, its number of parameters growing with the width; called without memory or
+            random numbers being spent
+    Raises InputError where no width comes within a tenth of `num_params`.
+    """
+
+    def size(units: int) -> int:
+        with torch.device("meta"):
+            return sum(parameter.numel() for parameter in build(units * step).parameters())
+
+    high = 1
+    while size(high) < num_params:
+        high *= 2
+    low = max(1, high // 2)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if size(middle) < num_params else (low, middle)
+    units = min((low, high), key=lambda units: abs(size(units) - num_params))
+    if abs(size(units) - num_params) > TOLERANCE * num_params:
+        raise InputError(
+            f"num_params={num_params:,}: the nearest size that this backbone reaches on this picture is "
+            f"{size(units):,} (width={units * step}); choose another num_params, or set width"
+        )
+    return units * step

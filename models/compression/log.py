@@ -1,0 +1,21 @@
+"""Logarithm of a picture."""
+
+import torch
+from torch import Tensor, nn
+
+from ricercar.models.checks import check_positive
+
+
+class Log(nn.Module):
+    """(B, C, F, T) magnitudes -> log(x + offset), natural: from log(offset) in silence to about 0 at full scale.
+
+    offset   what is much quieter counts as silence; 1e-3 is -60 dB of a full-scale sinusoid
+    """
+
+    def __init__(self, *, num_bins: int, offset: float) -> None:
+        super().__init__()
+        check_positive(offset=offset)
+        self.offset = offset
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return torch.log(picture + self.offset)

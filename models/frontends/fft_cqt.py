@@ -1,0 +1,155 @@
+"""The constant-Q transform by one Fourier transform of the whole signal."""
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from ricercar.models.frontends.cosine_kernels import CosineKernels
+from ricercar.models.frontends.magnitude import magnitude
+
+# Share of a kernel (as the root of its energy) that is cut off outside its band: the relative error, about.
+TOLERANCE = 5e-5
+# Plans kept: training windows, prediction windows, and two to spare. A plan of 4 s at 288 bins is some 20 MB.
+NUM_PLANS = 4
+# Longer signals are cut into overlapping blocks of this length, so that a whole track needs no plan of its own.
+BLOCK_S = 20.0
+
+
+@dataclass(frozen=True)
+class _Band:
+    """Neighbouring bins K, and the stretch of the spectrum that their kernels see: J * M Fourier bins from `first` on.
+
+    weights   (M, J, K) complex: the kernels' conjugate spectra
+    """
+
+    first: int
+    weights: Tensor
+
+
+class FFTCQT(nn.Module):
+    """(B, N) audio -> (B, F, T) magnitudes of the correlations with the kernels at the multiples of hop_length.
+
+    The signal's spectrum is multiplied by a kernel's, which is band-limited, and transformed back. Only every
+    hop_length-th sample of the result is wanted: in the spectrum this decimation folds the J stretches of M bins
+    onto each other, which is a matrix product of B x J by J x K for each of the M residues; the inverse transform
+    then has M points for each bin instead of N. (A fold that starts elsewhere than at 0 turns the phase of the
+    frames, which the magnitude drops.) Exact up to TOLERANCE; all in the precision of the audio.
+    """
+
+    def __init__(self, *, kernels: CosineKernels, hop_length: int) -> None:
+        super().__init__()
+        self.kernels = kernels
+        self.hop_length = hop_length
+        self.margin = math.ceil(float(kernels.length.max()) / 2 / hop_length) + 1  # frames that a kernel reaches over
+        self.block_frames = max(1, round(BLOCK_S * kernels.sample_rate / hop_length))
+        self.plans: OrderedDict[tuple[int, torch.dtype, torch.device], list[_Band]] = OrderedDict()
+
+    def forward(self, audio: Tensor) -> Tensor:
+        num_frames = 1 + audio.shape[-1] // self.hop_length
+        if num_frames <= self.block_frames + 2 * self.margin:
+            return self._transform(audio, num_frames)
+        step, around = self.block_frames * self.hop_length, self.margin * self.hop_length
+        num_blocks = math.ceil(num_frames / self.block_frames)
+        padded = pad(audio, (around, num_blocks * step + around - audio.shape[-1]))
+        blocks = padded.unfold(1, step + 2 * around, step).flatten(0, 1)
+        frames = self._transform(blocks, self.margin + self.block_frames)[..., self.margin :]
+        by_track = frames.reshape(-1, num_blocks, *frames.shape[1:])
+        return by_track.transpose(1, 2).flatten(2)[..., :num_frames].contiguous()
+
+    def _transform(self, audio: Tensor, num_frames: int) -> Tensor:
+        # A circle on which the zeros after the end are also those before the start.
+        num_points = _quick_even(math.ceil(audio.shape[-1] / self.hop_length) + self.margin)
+        size = num_points * self.hop_length
+        spectrum = torch.fft.rfft(audio, n=size)
+        bands = self._plan(num_points, spectrum)
+        below = max(0, *(-band.first for band in bands))
+        above = max(0, *(band.first + band.weights.shape[1] * num_points - size // 2 - 1 for band in bands))
+        spectrum = _two_sided(spectrum, below, above)
+        folded = []
+        for band in bands:
+            J = band.weights.shape[1]
+            stretch = spectrum[:, below + band.first :][:, : J * num_points].reshape(-1, J, num_points)
+            # Contiguous: else each of the small products is copied and multiplied alone.
+            folded.append(torch.bmm(stretch.permute(2, 0, 1).contiguous(), band.weights))
+        frames = torch.fft.ifft(torch.cat(folded, dim=2), dim=0)[:num_frames]
+        return magnitude(frames.real, frames.imag).permute(1, 2, 0).contiguous()
+
+    def _plan(self, num_points: int, spectrum: Tensor) -> list[_Band]:
+        key = (num_points, spectrum.dtype, spectrum.device)
+        if key not in self.plans:
+            size = num_points * self.hop_length
+            width = self.kernels.bandwidth(TOLERANCE)
+            low = torch.floor((self.kernels.frequency - width).clamp(min=-0.5) * size).long().tolist()
+            high = torch.ceil((self.kernels.frequency + width).clamp(max=1.0) * size).long().tolist()
+            folds = _Folds(low, high, num_points, self.hop_length)
+            with torch.inference_mode(False):
+                self.plans[key] = [self._band(bins, folds, spectrum) for bins in folds.groups()]
+            if len(self.plans) > NUM_PLANS:
+                self.plans.popitem(last=False)
+        self.plans.move_to_end(key)
+        return self.plans[key]
+
+    def _band(self, bins: slice, folds: "_Folds", spectrum: Tensor) -> _Band:
+        J, M = folds.number(bins), folds.num_points
+        size = M * self.hop_length
+        first = min(folds.low[bins.start], size - J * M)
+        points = torch.arange(first, first + J * M, dtype=torch.float64)
+        weights = self.kernels.spectrum(bins, points / size).conj() / self.hop_length
+        weights = weights.to(spectrum.dtype).reshape(-1, J, M).permute(2, 1, 0)
+        return _Band(first, weights.to(spectrum.device).contiguous())
+
+
+@dataclass(frozen=True)
+class _Folds:
+    """Which Fourier bins, low to high, each kernel sees, and how they fold onto num_points."""
+
+    low: list[int]
+    high: list[int]
+    num_points: int
+    hop_length: int
+
+    def number(self, bins: slice) -> int:
+        """J of a band of these bins; the whole circle is hop_length folds."""
+        width = max(self.high[bins]) - min(self.low[bins]) + 1
+        return min(self.hop_length, math.ceil(width / self.num_points))
+
+    def groups(self) -> list[slice]:
+        """Neighbours share a band as long as the union of their bands wastes little: fewer and larger products."""
+        groups = [slice(0, 1)]
+        alone = self.number(groups[0])
+        for k in range(1, len(self.low)):
+            own = self.number(slice(k, k + 1))
+            union = slice(groups[-1].start, k + 1)
+            if self.number(union) * (k + 1 - union.start) <= 1.25 * (alone + own) + 32:
+                groups[-1] = union
+                alone += own
+            else:
+                groups.append(slice(k, k + 1))
+                alone = own
+        return groups
+
+
+def _two_sided(spectrum: Tensor, below: int, above: int) -> Tensor:
+    """The spectrum of a real signal (B, size / 2 + 1), and what lies `below` 0 and `above` size / 2."""
+    mirrored = spectrum.conj().flip(1)
+    last = spectrum.shape[1] - 1
+    return torch.cat([mirrored[:, last - below : last], spectrum, mirrored[:, 1 : above + 1]], dim=1)
+
+
+def _quick_even(least: int) -> int:
+    """The least even number from `least` on without a prime factor above 5: quick to transform."""
+    number = least + least % 2
+    while _rest(number) > 1:
+        number += 2
+    return number
+
+
+def _rest(number: int) -> int:
+    for prime in (2, 3, 5):
+        while number % prime == 0:
+            number //= prime
+    return number

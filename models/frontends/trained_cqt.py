@@ -1,0 +1,34 @@
+"""The constant-Q transform with kernels to be trained."""
+
+from nnAudio.features.cqt import CQT1992v2
+from torch import Tensor, nn
+
+from ricercar.models.frontends.cosine_kernels import CosineKernels
+from ricercar.models.frontends.magnitude import magnitude
+
+
+class TrainedCQT(nn.Module):
+    """(B, N) audio -> (B, F, T) constant-Q magnitudes. Starts as FFTCQT, but slower: one long convolution per bin."""
+
+    def __init__(self, *, kernels: CosineKernels, hop_length: int) -> None:
+        super().__init__()
+        self.layer = CQT1992v2(
+            sr=kernels.sample_rate,
+            hop_length=hop_length,
+            fmin=kernels.freq_min_hz,
+            n_bins=kernels.num_bins,
+            bins_per_octave=kernels.bins_per_octave,
+            filter_scale=kernels.filter_scale,
+            norm=1,
+            window=kernels.window,
+            pad_mode="constant",
+            trainable=True,
+            verbose=False,
+        )
+        # Follows from the options: not for a checkpoint.
+        self.layer.register_buffer("lenghts", self.layer.lenghts, persistent=False)
+
+    def forward(self, audio: Tensor) -> Tensor:
+        # "wrap": a sinusoid of amplitude 1 gives 1. nnAudio's own magnitude would have a floor of 1e-4.
+        real, imaginary = self.layer(audio, output_format="Complex", normalization_type="wrap").unbind(-1)
+        return magnitude(real, imaginary)

@@ -1,0 +1,77 @@
+"""The network: frontend, compression, normalisation, backbone, and a head for each output."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ricercar.models.backbones.backbone import Backbone
+from ricercar.models.frontends.frontend import Frontend
+from ricercar.models.head import Head, Output
+
+
+class Net(nn.Module):
+    """(B, N) audio -> {output: (B, T, K)} logits, or {output: (B, K)} where clip_level.
+
+    The frontend, the compression and the normalisation run in float32, outside autocast, and without
+    gradients unless one of them has something to train.
+    """
+
+    def __init__(
+        self,
+        *,
+        frontend: Frontend,
+        compression: nn.Module,
+        normalisation: nn.Module,
+        backbone: Backbone,
+        outputs: Mapping[str, Output],
+        clip_level: bool,
+    ) -> None:
+        super().__init__()
+        self.frontend = frontend
+        self.compression = compression
+        self.normalisation = normalisation
+        self.backbone = backbone
+        self.clip_level = clip_level
+        self.heads = nn.ModuleDict(
+            {
+                name: Head(output, backbone.num_pitches, backbone.dim, backbone.lowest_pitch)
+                for name, output in outputs.items()
+            }
+        )
+        self.trains_picture = any(
+            parameter.requires_grad
+            for stage in (frontend, compression, normalisation)
+            for parameter in stage.parameters()
+        )
+
+    def compressed(self, audio: Tensor) -> Tensor:
+        """(B, N) audio -> (B, C, F, T) picture before normalisation: what a whitening is fitted on."""
+        with torch.autocast(audio.device.type, enabled=False), torch.set_grad_enabled(self._gradients()):
+            picture: Tensor = self.compression(self.frontend(audio.float()))
+            return picture
+
+    def forward(
+        self, audio: Tensor, valid: Tensor | None = None, augment: Callable[[Tensor], Tensor] | None = None
+    ) -> dict[str, Tensor]:
+        """valid: (B, T) bool, frames inside the track, for clip-level pooling. augment: picture -> picture."""
+        picture = self.compressed(audio)
+        with torch.autocast(audio.device.type, enabled=False), torch.set_grad_enabled(self._gradients()):
+            picture = self.normalisation(picture)
+            if augment is not None:
+                picture = augment(picture)
+        features = self.backbone(picture)
+        if self.clip_level:
+            features = _mean_over_time(features, valid)
+        return {name: head(features).float() for name, head in self.heads.items()}
+
+    def _gradients(self) -> bool:
+        return self.trains_picture and torch.is_grad_enabled()
+
+
+def _mean_over_time(features: Tensor, valid: Tensor | None) -> Tensor:
+    """(B, T, P, D), (B, T) -> (B, P, D)"""
+    if valid is None:
+        return features.mean(dim=1)
+    weight = valid[:, :, None, None].to(features.dtype)
+    return (features * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)

@@ -1,0 +1,1 @@
+"""Maps of a compressed picture to about zero mean and unit deviation."""

@@ -1,0 +1,78 @@
+"""A tiny data set of sine tones, and a way to train on it in-process and as a command."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from configs import ROOT, TINY
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in the layout of data=folder: four tracks of sine tones with exact notes, keys and tempo."""
+    root = tmp_path_factory.mktemp("tones")
+    (root / "audio").mkdir()
+    (root / "notes").mkdir()
+    rows = ["id,split,group,audio,notes,key,tempo"]
+    for number, split in enumerate(("train", "train", "valid", "test")):
+        random = np.random.default_rng(number)
+        onset_s = np.arange(0.1, 3.0, 0.25)
+        pitch = random.integers(48, 72, len(onset_s))
+        time_s = np.arange(int(3.2 * 16000)) / 16000
+        audio = np.zeros_like(time_s)
+        lines = ["onset\toffset\tpitch\tvelocity"]
+        for start_s, midi in zip(onset_s, pitch, strict=True):
+            since_s = time_s - start_s
+            sounding = (since_s >= 0) & (since_s < 0.2)
+            audio += sounding * np.sin(2 * np.pi * 440 * 2 ** ((midi - 69) / 12) * since_s) * np.exp(-5 * since_s.clip(0))
+            lines.append(f"{start_s:.6f}\t{start_s + 0.2:.6f}\t{midi}\t80")
+        soundfile.write(root / "audio" / f"t{number}.wav", 0.5 * audio, 16000)
+        (root / "notes" / f"t{number}.tsv").write_text("\n".join(lines) + "\n")
+        rows.append(f"t{number},{split},g{number},audio/t{number}.wav,notes/t{number}.tsv,{'CDEF'[number]} major,120")
+    (root / "index.csv").write_text("\n".join(rows) + "\n")
+    return root
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def on_tones(tones: Path, cache: Path) -> list[str]:
+    """Overrides for three steps on the tones."""
+    return [*TINY, "data=folder", f"data.root={tones}", f"cache_dir={cache}"]
+
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run_command(tmp_path: Path) -> Command:
+    """run_command("train.py", ...) in an empty folder, as a user would, without a key, a terminal or a home."""
+
+    def run(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "HYDRA_"))}
+        return subprocess.run(
+            [sys.executable, str(ROOT / script), *arguments],
+            cwd=tmp_path,
+            env={**clean, "HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "", **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+
+    return run

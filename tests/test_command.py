@@ -1,0 +1,152 @@
+"""The commands as a user meets them: real processes, without a terminal, a key or a home."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from configs import ROOT
+from conftest import Command
+
+SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000"]
+
+
+def only_run(folder: Path) -> Path:
+    (run,) = [path for path in folder.iterdir() if (path / ".hydra").exists()]
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "messages"),
+    [
+        (["trainer.max_step=3"], ["trainer.max_step", "did you mean max_steps?"]),
+        (["backbone=resnet"], ["resnet", "mlp_mixer"]),
+        (["trainer.batch_size=many"], ["trainer.batch_size='many'", "a number"]),
+        (["data=folder", "data.root=nowhere"], ["nowhere", "index.csv"]),
+    ],
+    ids=["unknown option", "unknown choice", "wrong kind", "no folder"],
+)
+def test_user_errors_are_one_message(run_command: Command, arguments: list[str], messages: list[str]) -> None:
+    done = run_command("train.py", *arguments)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for message in messages:
+        assert message in done.stderr
+
+
+def test_help_lists_the_groups(run_command: Command) -> None:
+    done = run_command("train.py", "--help")
+    assert done.returncode == 0
+    for group in ("frontend: ", "backbone: ", "task: ", "data: "):
+        assert group in done.stdout
+
+
+def test_train_then_eval_gives_the_same_scores(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
+    done = run_command("train.py", *SMALL, *on_tones)
+    assert done.returncode == 0, done.stderr
+    run = only_run(tmp_path / "outputs")
+    trained = json.loads((run / "result.json").read_text())
+    assert "F-measure_no_offset" in done.stdout
+
+    again = run_command("eval.py", f"run={run}", "hydra.run.dir=again", on_tones[-1])
+    assert again.returncode == 0, again.stderr
+    outside = run_command(
+        "eval.py", f"predictions={run}/predictions", "hydra.run.dir=outside", *on_tones[-3:], "task=notes"
+    )
+    assert outside.returncode == 0, outside.stderr
+    for name in ("again", "outside"):
+        result = json.loads((tmp_path / name / "result.json").read_text())
+        assert result["metrics"] == trained["metrics"]
+        assert result["tracks"] == trained["tracks"]
+        assert result["protocol_id"] == trained["protocol_id"]
+        assert result["dataset"] == trained["dataset"]
+
+
+def test_sweep_goes_on_after_a_failure(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
+    """The middle job cannot work; the others finish, the exit code tells, and resume=true leaves them alone."""
+    sweep = ["-m", "backbone=dense,harmonic_cnn,lstm", "frontend=mel", *on_tones]
+    done = run_command("train.py", *sweep)
+    assert done.returncode == 1
+    assert "harmonic_cnn failed" in done.stdout + done.stderr
+    results = sorted((tmp_path / "multirun").glob("*/result.json"))
+    assert [path.parent.name.split("-")[3] for path in results] == ["dense", "lstm"]
+    before = [path.stat().st_mtime_ns for path in results]
+    run_command("train.py", *sweep, "resume=true")
+    assert [path.stat().st_mtime_ns for path in results] == before
+    assert sorted((tmp_path / "multirun").glob("*/result.json")) == results
+
+
+def test_kill_and_resume_ends_with_the_same_weights(
+    run_command: Command, on_tones: list[str], tmp_path: Path
+) -> None:
+    arguments = [
+        *SMALL, *on_tones, "trainer.max_steps=60", "trainer.num_validations=3", "trainer.log_every_steps=1",
+        "trainer.checkpoint_minutes=0", "augmentation=masking", "backbone.dropout=0.1",
+    ]  # fmt: skip
+    done = run_command("train.py", *arguments)
+    assert done.returncode == 0, done.stderr
+    undisturbed = torch.load(only_run(tmp_path / "outputs") / "checkpoints" / "last.pt", weights_only=True)
+
+    disturbed = tmp_path / "disturbed"
+    disturbed.mkdir()
+    command = [sys.executable, str(ROOT / "train.py"), *arguments]
+    for steps in (3, 25):  # killed twice, the second time after a resume
+        process = subprocess.Popen(
+            [*command, "resume=true"], cwd=disturbed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 100
+        while _steps(disturbed) < steps and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "finished before it could be killed"
+    run = only_run(disturbed / "outputs")
+    assert _steps(disturbed) < 60
+    assert not (run / "result.json").exists()
+    subprocess.run([*command, "resume=true"], cwd=disturbed, check=True, capture_output=True)
+    resumed = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
+    assert resumed["state"]["step"] == undisturbed["state"]["step"] == 60
+    for part in ("net", "average"):
+        assert all(torch.equal(resumed[part][name], value) for name, value in undisturbed[part].items())
+
+
+def _steps(folder: Path) -> int:
+    """Steps in the last checkpoint below `folder`; 0 before there is one."""
+    found = list(folder.glob("outputs/*/checkpoints/last.pt"))
+    return int(torch.load(found[0], weights_only=True)["state"]["step"]) if found else 0
+
+
+def test_two_processes_do_not_share_a_run(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
+    """The same command twice at once: two folders, or one message; never one folder written by both."""
+    command = [sys.executable, str(ROOT / "train.py"), *SMALL, *on_tones]
+    both = [subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    outcomes = [(process.communicate()[1], process.returncode) for process in both]
+    folders = list((tmp_path / "outputs").glob("*/result.json"))
+    refused = [error for error, code in outcomes if code != 0]
+    assert len(folders) + len(refused) == 2
+    assert all("in use by another process" in error for error in refused)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_no_write_permission(run_command: Command, tmp_path: Path) -> None:
+    (tmp_path / "outputs").mkdir(mode=0o500)
+    done = run_command("train.py")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "outputs" in done.stderr
+
+
+def test_divergence_names_the_step(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
+    done = run_command(
+        "train.py", *SMALL, *on_tones, "optimizer=sgd", "optimizer.lr=1e30", "trainer.clip_norm=null",
+        "trainer.max_steps=20", "trainer.log_every_steps=1", "trainer.checkpoint_minutes=0", "schedule=constant",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "not finite at step" in done.stderr
+    saved = torch.load(only_run(tmp_path / "outputs") / "checkpoints" / "last.pt", weights_only=True)
+    assert all(torch.isfinite(value).all() for value in saved["net"].values())

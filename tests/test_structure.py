@@ -1,0 +1,90 @@
+"""The rules of the house: who may import what, one class per yaml, defaults in yaml only."""
+
+import ast
+import inspect
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from configs import CONF, ROOT
+
+ONLY_PLACES = {
+    "nnAudio": ["models/frontends/"],
+    "timm": ["models/backbones/"],
+    "mir_eval": ["tasks/"],
+    "wandb": ["harness/trackers/"],
+    "tinysoundfont": ["data/rendering.py"],
+    "hydra": ["train.py", "eval.py", "harness/assemble.py", "harness/command.py"],
+}
+SOURCES = sorted(
+    path.relative_to(ROOT)
+    for folder in ("data", "harness", "models", "tasks")
+    for path in (ROOT / folder).rglob("*.py")
+) + [Path("train.py"), Path("eval.py"), Path("errors.py")]
+
+
+def imported(source: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse((ROOT / source).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source}: relative import"
+            names.add(node.module or "")
+    return names
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=str)
+def test_imports_stay_in_their_places(source: Path) -> None:
+    for package in {name.split(".")[0] for name in imported(source)} & set(ONLY_PLACES):
+        assert any(str(source).startswith(place) for place in ONLY_PLACES[package]), f"{source} imports {package}"
+
+
+@pytest.mark.parametrize(
+    ("package", "above"),
+    [("errors", []), ("models", ["errors"]), ("data", ["errors"]), ("tasks", ["errors", "data", "models"])],
+)
+def test_data_flows_one_way(package: str, above: list[str]) -> None:
+    for source in SOURCES:
+        if source.parts[0].removesuffix(".py") == package:
+            ours = {name.split(".")[1] for name in imported(source) if name.startswith("ricercar.")}
+            assert ours <= {package, *above}, f"{source} imports {ours}"
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=str)
+def test_files_stay_short(source: Path) -> None:
+    assert len((ROOT / source).read_text().splitlines()) <= 300
+
+
+def targets() -> list[tuple[Path, str]]:
+    found = []
+    for path in sorted(CONF.glob("*/*.yaml")):
+        node = OmegaConf.load(path)
+        if "_target_" in node and str(node._target_).startswith("ricercar."):
+            found.append((path.relative_to(CONF), str(node._target_)))
+    return found
+
+
+@pytest.mark.parametrize(("path", "target"), targets(), ids=str)
+def test_yaml_names_every_parameter(path: Path, target: str) -> None:
+    """The constructor has no defaults, and the yaml gives every value that is not known only at run time."""
+    module, name = target.rsplit(".", 1)
+    parameters = inspect.signature(getattr(import_module(module), name)).parameters
+    given = {str(key) for key in OmegaConf.load(CONF / path)} - {"_target_"}
+    assert [key for key, parameter in parameters.items() if parameter.default is not inspect.Parameter.empty] == []
+    at_run_time = {"picture", "num_bins", "num_channels"}
+    assert given <= set(parameters)
+    assert set(parameters) - given <= at_run_time
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: str(path.relative_to(CONF)))
+def test_yaml_says_what_it_is(path: Path) -> None:
+    assert path.read_text().startswith("#")
+
+
+@pytest.mark.parametrize("path", sorted(CONF.glob("*/*.yaml")), ids=lambda path: str(path.relative_to(CONF)))
+def test_groups_stand_alone(path: Path) -> None:
+    """No group names another: an experiment is the place where choices meet."""
+    assert path.parent.name == "experiment" or "defaults:" not in path.read_text()

@@ -1,0 +1,193 @@
+"""What every task of conf/task keeps to."""
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from numpy.typing import NDArray
+from omegaconf import OmegaConf
+
+from configs import CONF, choices
+from ricercar.data.annotations.annotation import Annotation
+from ricercar.data.annotations.key import Key
+from ricercar.data.annotations.notes import Notes
+from ricercar.tasks.task import Task
+
+FPS = 50.0
+NUM_FRAMES = 500
+
+
+def some_notes(random: np.random.Generator) -> Notes:
+    """Scales in three octaves at once: 10 s with repeated pitches, never two notes of one pitch at a time."""
+    onset_s = np.arange(0.1, 9.5, 0.15)
+    onset_s = np.concatenate([onset_s + random.uniform(0, 0.05, len(onset_s)) for _ in range(3)])
+    pitch = np.concatenate([random.integers(low, low + 12, len(onset_s) // 3) for low in (40, 60, 80)])
+    return Notes.make(
+        onset_s=onset_s,
+        offset_s=onset_s + random.uniform(0.05, 0.09, len(onset_s)),
+        pitch=pitch,
+        velocity=random.integers(1, 128, len(onset_s)),
+    )
+
+
+def some_key(random: np.random.Generator) -> Key:
+    return Key(tonic=int(random.integers(12)), mode=str(random.choice(["major", "minor"])))
+
+
+# A task with another kind of annotation needs an example of it here.
+EXAMPLES: Mapping[str, Callable[[np.random.Generator], Annotation]] = {"notes": some_notes, "key": some_key}
+
+
+@pytest.fixture(params=choices("task"))
+def task(request: pytest.FixtureRequest) -> Task:
+    made: Task = instantiate(OmegaConf.load(CONF / "task" / f"{request.param}.yaml"), _convert_="all")
+    return made
+
+
+@pytest.fixture(params=[0, 1, 2])
+def annotation(request: pytest.FixtureRequest, task: Task) -> Annotation:
+    return EXAMPLES[task.annotation.name](np.random.default_rng(request.param))
+
+
+def as_logits(targets: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+    """What a perfect network gives."""
+    clipped = {name: np.clip(values.astype(np.float64), 1e-6, 1 - 1e-6) for name, values in targets.items()}
+    return {name: np.log(values / (1 - values)).astype(np.float32) for name, values in clipped.items()}
+
+
+def filled(task: Task, num_frames: int, value: float) -> dict[str, NDArray[np.float32]]:
+    leading = () if task.clip_level else (num_frames,)
+    return {name: np.full((*leading, output.size), value, dtype=np.float32) for name, output in task.outputs.items()}
+
+
+def batched(arrays: Mapping[str, NDArray[np.float32]]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(values)[None] for name, values in arrays.items()}
+
+
+def total(task: Task, logits: Mapping[str, torch.Tensor], targets: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    valid = torch.ones(1, NUM_FRAMES, dtype=torch.bool)
+    return sum(task.loss(logits, targets, valid).values(), torch.zeros(()))
+
+
+def test_outputs_are_sane(task: Task) -> None:
+    assert task.outputs
+    for output in task.outputs.values():
+        assert output.size >= 1
+        assert output.prior is None or 0 < output.prior < 1
+        assert output.lowest_pitch is None or 0 <= output.lowest_pitch <= 128 - output.size
+    assert task.protocol["averaging"] in ("tracks", "groups")
+    assert all(isinstance(value, float) for value in task.decoding.values())
+
+
+def test_targets_have_the_shapes_of_the_outputs(task: Task, annotation: Annotation) -> None:
+    targets = task.encode(annotation, 0.0, NUM_FRAMES, FPS)
+    expected = {name: values.shape for name, values in filled(task, NUM_FRAMES, 0.0).items()}
+    assert {name: values.shape for name, values in targets.items()} == expected
+    assert list(targets) == list(task.outputs)
+    assert all(values.dtype == np.float32 for values in targets.values())
+    assert all(0 <= values.min() <= values.max() <= 1 for values in targets.values())
+
+
+def test_perfect_network_scores_one(task: Task, annotation: Annotation) -> None:
+    estimate = task.decode(as_logits(task.encode(annotation, 0.0, NUM_FRAMES, FPS)), FPS)
+    assert isinstance(estimate, task.annotation)
+    assert task.score(annotation, estimate)[task.primary] == pytest.approx(1.0)
+    assert task.score(annotation, annotation)[task.primary] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("start_frame", [0, 37, 250, 499])
+def test_crop_is_a_slice_of_the_whole(task: Task, annotation: Annotation, start_frame: int) -> None:
+    whole = task.encode(annotation, 0.0, NUM_FRAMES + 200, FPS)
+    crop = task.encode(annotation, start_frame / FPS, 200, FPS)
+    for name, values in crop.items():
+        expected = whole[name] if task.clip_level else whole[name][start_frame : start_frame + 200]
+        np.testing.assert_allclose(values, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 3, 100])
+@pytest.mark.parametrize("value", [-20.0, 0.0, 20.0])
+def test_any_length_and_any_constant_output_has_a_score(
+    task: Task, annotation: Annotation, num_frames: int, value: float
+) -> None:
+    scores = task.score(annotation, task.decode(filled(task, num_frames, value), FPS))
+    assert 0 <= scores[task.primary] <= 1
+    assert set(scores) == set(task.score(annotation, annotation))
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_estimate_is_the_same_after_writing_and_reading(task: Task, seed: int, tmp_path: Path) -> None:
+    random = np.random.default_rng(seed)
+    noise = {name: random.normal(-1, 2, x.shape).astype(np.float32) for name, x in filled(task, 300, 0.0).items()}
+    estimate = task.decode(noise, FPS)
+    path = tmp_path / f"estimate{estimate.suffixes[0]}"
+    estimate.write(path)
+    read = task.annotation.read(path)
+    assert read.text() == estimate.text()
+    reference = EXAMPLES[task.annotation.name](random)
+    expected = task.score(reference, estimate)
+    assert task.score(reference, read) == pytest.approx(expected, abs=0, rel=0, nan_ok=True)
+
+
+def test_loss_falls_towards_the_targets(task: Task, annotation: Annotation) -> None:
+    targets = task.encode(annotation, 0.0, NUM_FRAMES, FPS)
+    perfect = batched(as_logits(targets))
+    losses = [
+        float(total(task, {name: values * share for name, values in perfect.items()}, batched(targets)))
+        for share in (-0.5, 0.0, 0.5, 1.0)
+    ]
+    assert losses == sorted(losses, reverse=True)
+    assert len(set(losses)) == len(losses)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("value", [-1e4, 0.0, 1e4])
+def test_loss_and_gradient_are_finite(task: Task, annotation: Annotation, value: float, dtype: torch.dtype) -> None:
+    targets = batched(task.encode(annotation, 0.0, NUM_FRAMES, FPS))
+    logits = {name: torch.full_like(target, value, dtype=dtype, requires_grad=True) for name, target in targets.items()}
+    loss = total(task, logits, targets)
+    torch.autograd.backward(loss)
+    assert loss.dtype == torch.float32
+    assert math.isfinite(loss.item())
+    assert all(x.grad is not None and bool(x.grad.isfinite().all()) for x in logits.values())
+
+
+def test_frames_outside_the_track_do_not_matter(task: Task, annotation: Annotation) -> None:
+    targets = batched(task.encode(annotation, 0.0, NUM_FRAMES, FPS))
+    valid = torch.arange(NUM_FRAMES)[None] < 300
+    generator = torch.Generator().manual_seed(0)
+    one = {name: torch.randn(x.shape, generator=generator) for name, x in targets.items()}
+    if task.clip_level:  # one target for all of them
+        assert task.loss(one, targets, valid) == task.loss(one, targets, torch.zeros_like(valid))
+        return
+    other = {name: torch.where(valid[..., None], x, x + 5) for name, x in one.items()}
+    assert task.loss(one, targets, valid) == task.loss(other, targets, valid)
+    nowhere = task.loss(one, targets, torch.zeros_like(valid))
+    assert all(float(part) == 0.0 for part in nowhere.values())
+
+
+def test_tuning_helps_where_it_was_done_and_repeats(task: Task) -> None:
+    random = np.random.default_rng(0)
+    examples = []
+    for _ in range(3):
+        reference = EXAMPLES[task.annotation.name](random)
+        logits = as_logits(task.encode(reference, 0.0, NUM_FRAMES, FPS))
+        examples.append(
+            (reference, {n: (0.1 * x + random.normal(-1, 0.3, x.shape)).astype(np.float32) for n, x in logits.items()})
+        )
+
+    def mean() -> float:
+        return float(np.mean([task.score(a, task.decode(logits, FPS))[task.primary] for a, logits in examples]))
+
+    before = mean()
+    task.tune(examples, FPS)
+    after, chosen = mean(), dict(task.decoding)
+    assert after >= before
+    task.tune(examples[:1], FPS)
+    task.tune(examples, FPS)
+    assert task.decoding == chosen
+    task.tune([], FPS)
+    assert all(isinstance(value, float) for value in task.decoding.values())

@@ -1,0 +1,93 @@
+"""Key: classes that rotate with the pitch, and mir_eval's scores."""
+
+import math
+
+import mir_eval
+import numpy as np
+import pytest
+import torch
+
+from ricercar.data.annotations.key import Key as KeyAnnotation
+from ricercar.errors import InputError
+from ricercar.tasks.key import Key
+
+KEYS = [KeyAnnotation(tonic=tonic, mode=mode) for mode in ("major", "minor") for tonic in range(12)]
+# mir_eval's own spellings.
+NAMES = ["C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"]
+VALID = torch.ones(1, 10, dtype=torch.bool)
+
+
+def make(label_smoothing: float = 0.0, averaging: str = "tracks") -> Key:
+    return Key(label_smoothing=label_smoothing, protocol={"averaging": averaging})
+
+
+def index_of(key: KeyAnnotation) -> int:
+    return int(make().encode(key, 0.0, 10, 50.0)["key"].argmax())
+
+
+@pytest.mark.parametrize("reference", KEYS, ids=str)
+@pytest.mark.parametrize("estimate", KEYS, ids=str)
+def test_score_is_that_of_mir_eval(reference: KeyAnnotation, estimate: KeyAnnotation) -> None:
+    scores = make().score(reference, estimate)
+    names = [f"{NAMES[key.tonic]} {key.mode}" for key in (reference, estimate)]
+    assert scores["key/Weighted_Score"] == mir_eval.key.weighted_score(*names)
+    assert sum(scores[f"key/{name}"] for name in ("accuracy", "fifth", "relative", "parallel", "other")) == 1
+
+
+@pytest.mark.parametrize(
+    ("reference", "estimate", "score", "relation"),
+    [
+        ("C major", "C major", 1.0, "accuracy"),
+        ("Db minor", "C# minor", 1.0, "accuracy"),
+        ("C major", "G major", 0.5, "fifth"),
+        ("A minor", "E minor", 0.5, "fifth"),
+        ("C major", "F major", 0.0, "other"),
+        ("C major", "A minor", 0.3, "relative"),
+        ("A minor", "C major", 0.3, "relative"),
+        ("Eb major", "Eb minor", 0.2, "parallel"),
+        ("C major", "C# major", 0.0, "other"),
+        ("C major", "G minor", 0.0, "other"),
+    ],
+)
+def test_scores_by_hand(reference: str, estimate: str, score: float, relation: str) -> None:
+    scores = make().score(KeyAnnotation.parse(reference), KeyAnnotation.parse(estimate))
+    assert scores["key/Weighted_Score"] == score
+    assert {name for name, value in scores.items() if value and name != "key/Weighted_Score"} == {f"key/{relation}"}
+
+
+@pytest.mark.parametrize("semitones", [1, 5, 11])
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_transposition_rotates_the_classes_of_a_mode(key: KeyAnnotation, semitones: int) -> None:
+    target = make().encode(key, 0.0, 10, 50.0)["key"].reshape(2, 12)
+    transposed = make().encode(key.transposed(semitones), 0.0, 10, 50.0)["key"].reshape(2, 12)
+    assert np.array_equal(transposed, np.roll(target, semitones, axis=1))
+
+
+@pytest.mark.parametrize(("key", "index"), [("C major", 0), ("B major", 11), ("C minor", 12), ("A minor", 21)])
+def test_order_of_the_classes(key: str, index: int) -> None:
+    assert index_of(KeyAnnotation.parse(key)) == index
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+def test_decode_inverts_encode(key: KeyAnnotation) -> None:
+    assert make().decode(make().encode(key, 0.0, 10, 50.0), 50.0) == key
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_loss_by_hand(label_smoothing: float) -> None:
+    """Logit 2 for C major, the target, and 0 for the other 23."""
+    logits = torch.zeros(1, 24)
+    logits[0, 0] = 2.0
+    target = torch.from_numpy(make().encode(KEYS[0], 0.0, 10, 50.0)["key"])[None]
+    normaliser = math.log(math.exp(2) + 23)
+    expected = normaliser - 2 * (1 - label_smoothing + label_smoothing / 24)
+    assert float(make(label_smoothing).loss({"key": logits}, {"key": target}, VALID)["key"]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("label_smoothing", "averaging", "message"),
+    [(1.0, "tracks", "label_smoothing=1.0"), (0.0, "keys", "'keys'.*groups")],
+)
+def test_wrong_options_name_the_value(label_smoothing: float, averaging: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make(label_smoothing, averaging)

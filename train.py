@@ -1,0 +1,137 @@
+"""Trains one configuration, then evaluates it on whole tracks. `python train.py --help` lists what there is to choose."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import hydra
+import torch
+from hydra.core.hydra_config import HydraConfig
+from lightning_fabric import Fabric
+from omegaconf import DictConfig, OmegaConf
+
+from ricercar.data.track import Track
+from ricercar.harness import assemble
+from ricercar.harness.checkpoints import Checkpoints
+from ricercar.harness.command import command, logged
+from ricercar.harness.cost import cost_of
+from ricercar.harness.report import report
+from ricercar.harness.results import Result, make_result
+from ricercar.harness.run_folder import RunLock
+
+log = logging.getLogger(__name__)
+NUM_CROPS_TO_FIT = 128  # windows that a normalisation is fitted on
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run is called and where it lives."""
+
+    folder: Path
+    id: str
+    choices: dict[str, str]
+    overrides: list[str]
+
+
+def train(cfg: DictConfig, run: Run) -> Result:
+    """Trains, evaluates and writes result.json; a finished run that is resumed is only read."""
+    assemble.check(cfg)
+    if cfg.resume and (run.folder / "result.json").exists():
+        log.info("%s is finished", run.folder)
+        return Result.read(run.folder / "result.json")
+    with RunLock(run.folder):
+        task = assemble.make_task(cfg)
+        source = assemble.make(cfg.data)
+        tracks = {split: assemble.tracks_of(source, task, split) for split in ("train", "valid", "test")}
+        assemble.make_store(cfg).prepare([track for split in tracks.values() for track in split])
+        fabric: Fabric = assemble.make(cfg.hardware)
+        result = fabric.launch(_train, cfg, run, tracks)  # type: ignore[arg-type]
+    assert isinstance(result, Result)
+    return result
+
+
+def _train(fabric: Fabric, cfg: DictConfig, run: Run, tracks: dict[str, list[Track]]) -> Result | None:
+    """One process of the training: the first of them evaluates and returns the result."""
+    fabric.seed_everything(cfg.seed, verbose=False)
+    torch.set_num_threads(cfg.num_threads or torch.get_num_threads())
+    task = assemble.make_task(cfg)
+    store = assemble.make_store(cfg)
+    net = assemble.make_net(cfg, task)
+    augmentation = assemble.make(cfg.augmentation)
+    crops = assemble.make_crops(cfg, task, tracks["train"], store, augmentation)
+    cost = cost_of(net, crops.num_samples, cfg.window_frames, cfg.sample_rate)
+    net.to(fabric.device)
+    assemble.fit_normalisation(net, crops, NUM_CROPS_TO_FIT, fabric.device)
+    evaluation = assemble.make_evaluation(cfg, task, store, fabric.device)
+    checkpoints = Checkpoints(run.folder, run.id)
+
+    first = fabric.is_global_zero
+    with assemble.make(cfg.tracker if first else OmegaConf.create({"_target_": assemble.NO_TRACKER})) as tracker:
+        tracker.start(run.folder, run.folder.name, assemble.plain(cfg), run.id, cfg.resume)
+        if first:
+            log.info("%s", run.folder)
+            log.info("%s parameters, %.0f million multiplications per s of audio", f"{cost.params:,}", cost.macs / 1e6)
+        trained = assemble.make(cfg.trainer).fit(
+            fabric=fabric,
+            net=net,
+            task=task,
+            crops=crops,
+            augmentation=augmentation,
+            optimizer=assemble.make(cfg.optimizer, params=[p for p in net.parameters() if p.requires_grad]),
+            schedule=assemble.make(cfg.schedule),
+            validate=lambda averaged: evaluation.validate(averaged, tracks["valid"]),
+            checkpoints=checkpoints,
+            tracker=tracker,
+            resume=cfg.resume,
+        )
+        if not first:
+            return None
+        assemble.use_best(net, task, checkpoints)
+        predictions = run.folder / "predictions"
+        scores, predict_s = evaluation.test(net, tracks["test"], predictions)
+        result = make_result(
+            run_id=run.id,
+            choices=run.choices,
+            seed=cfg.seed,
+            overrides=run.overrides,
+            task=task,
+            source=assemble.dataset_name(cfg, run.choices["data"]),
+            split="test",
+            tracks=tracks["test"],
+            store=store,
+            scores=scores,
+            cost=cost.with_run(trained, predict_s, sum(score.seconds for score in scores), fabric.device),
+        )
+        result.write(run.folder / "result.json")
+        report(
+            result,
+            tracks=tracks["test"],
+            task=task,
+            store=store,
+            predictions=predictions,
+            folder=run.folder,
+            tracker=tracker,
+        )
+    return result
+
+
+def _job(cfg: DictConfig) -> float:
+    """-> the primary metric on the validation split's choice of checkpoint, tested: what a sweeper sees."""
+    hydra_cfg = HydraConfig.get()
+    run = Run(
+        folder=Path(hydra_cfg.runtime.output_dir),
+        id=assemble.run_id(cfg),
+        choices={key: choice for key, choice in hydra_cfg.runtime.choices.items() if "/" not in key and choice},
+        overrides=list(hydra_cfg.overrides.task),
+    )
+    result = train(cfg, run)
+    return result.metrics[result.primary]
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(cfg: DictConfig) -> float:
+    return logged(_job, cfg)
+
+
+if __name__ == "__main__":
+    command(main, "config")
