@@ -1,4 +1,4 @@
-"""Scores a finished run again, or the predictions of any system. `python eval.py --help` lists what there is to choose."""
+"""Scores a finished run again, or the predictions of any system; `python eval.py --help` lists the choices."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,7 +1,8 @@
-"""Trains one configuration, then evaluates it on whole tracks. `python train.py --help` lists what there is to choose."""
+"""Trains one configuration, then evaluates it on whole tracks; `python train.py --help` lists the choices."""
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import hydra
@@ -45,7 +46,7 @@ def train(cfg: DictConfig, run: Run) -> Result:
         tracks = {split: assemble.tracks_of(source, task, split) for split in ("train", "valid", "test")}
         assemble.make_store(cfg).prepare([track for split in tracks.values() for track in split])
         fabric: Fabric = assemble.make(cfg.hardware)
-        result = fabric.launch(_train, cfg, run, tracks)  # type: ignore[arg-type]
+        result = fabric.launch(partial(_train, cfg=cfg, run=run, tracks=tracks))
     assert isinstance(result, Result)
     return result
 

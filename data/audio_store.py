@@ -46,7 +46,7 @@ class AudioStore:
         """Decodes what is missing, in `num_workers` processes (0: in this one). InputError names file or folder."""
         missing = {}
         for track in tracks:
-            key = self._key(track.audio)
+            key = self.key(track.audio)
             if key not in self._num_samples and key not in missing:
                 num_samples = _entry_length(self._path(key))
                 if num_samples is None:
@@ -79,7 +79,7 @@ class AudioStore:
                     raise
 
     def num_samples(self, track: Track) -> int:
-        key = self._key(track.audio)
+        key = self.key(track.audio)
         if key not in self._num_samples:
             self.prepare([track])
         return self._num_samples[key]
@@ -99,7 +99,7 @@ class AudioStore:
         return crop
 
     def _samples(self, track: Track) -> NDArray[np.int16]:
-        key = self._key(track.audio)
+        key = self.key(track.audio)
         samples = self._maps.get(key)
         if samples is None:
             num_samples = self.num_samples(track)
@@ -111,7 +111,7 @@ class AudioStore:
             self._maps.move_to_end(key)
         return samples
 
-    def _key(self, audio: AudioSource) -> str:
+    def key(self, audio: AudioSource) -> str:
         known = self._keys.get(id(audio))
         if known is None:
             key = self._file_keys.key(audio) if isinstance(audio, AudioFile) else audio.key()

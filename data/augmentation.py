@@ -75,7 +75,8 @@ class Augmentation:
             spectrum = spectrum * self._equaliser(audio, spectrum.shape[1])
         if self.reverb_share > 0:
             spectrum = spectrum * torch.fft.rfft(self._room(audio, tail), size)
-        return torch.fft.irfft(spectrum, size)[:, :num_samples]
+        filtered: Tensor = torch.fft.irfft(spectrum, size)
+        return filtered[:, :num_samples]
 
     def _equaliser(self, audio: Tensor, num_bins: int) -> Tensor:
         """(B, num_bins) gains, linear in dB between six points a factor of 3 apart in frequency, 30 Hz to 7.3 kHz."""

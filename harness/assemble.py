@@ -1,4 +1,4 @@
-"""From a composed configuration to the objects that train.py and eval.py work with. The only part that imports hydra."""
+"""From a composed configuration to the objects that train.py and eval.py work with."""
 
 import logging
 from pathlib import Path

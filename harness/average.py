@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class Average:
-    """Moves towards the network's state by 1 - decay at each step; faster at the start (as in Tarvainen and Valpola 2017).
+    """Moves towards the network's state by 1 - decay at each step; faster at the start (Tarvainen and Valpola 2017).
 
     decay 0 is the network itself. Statistics of normalisation layers are averaged, too; counters are copied.
     """

@@ -43,13 +43,14 @@ def command(main: Callable[[], Any], config_name: str) -> None:
 
 
 def logged(job: Callable[[DictConfig], float], cfg: DictConfig) -> float:
-    """Runs one job of a command; in a sweep every user error is logged when it happens, not only the first one."""
+    """Runs one job of a command. In a sweep, which goes on, a failure is logged when it happens, whatever it is."""
     try:
         _check_types(cfg)
         return job(cfg)
-    except InputError as error:
+    except Exception as error:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
-            log.error("%s failed: %s", " ".join(HydraConfig.get().overrides.task), error)
+            name = " ".join(HydraConfig.get().overrides.task)
+            log.error("failed: %s (%s)", error, name, exc_info=not isinstance(error, InputError))
         raise
 
 

@@ -56,14 +56,14 @@ def write(estimate: Annotation, folder: Path, track: Track) -> None:
 
 
 def score_folder(task: Task, tracks: Sequence[Track], folder: Path, durations: Mapping[str, float]) -> list[TrackScore]:
-    """Scores the predictions in `folder`, one file for each track. A missing file is an error, never a skipped track."""
+    """Scores the predictions in `folder`, one file for each track. A missing file is an error."""
     if not folder.is_dir():
         raise InputError(f"predictions={folder}: there is no such folder.")
     files = {track.id: prediction_file(task, folder, track.id) for track in tracks}
     missing = [track_id for track_id, path in files.items() if path is None]
     if missing:
         raise InputError(
-            f"predictions={folder} has no file for {len(missing)} of {len(tracks)} tracks, the first is {missing[0]!r}: "
+            f"predictions={folder} lacks {len(missing)} of {len(tracks)} tracks, the first is {missing[0]!r}: "
             f"expected <track id> with one of the endings {', '.join(task.annotation.suffixes)}."
         )
     scores = []

@@ -27,7 +27,7 @@ from ricercar.tasks.task import Task
 log = logging.getLogger(__name__)
 
 
-class TrainingDiverged(InputError):
+class DivergenceError(InputError):
     """The loss or a gradient was infinite or not a number."""
 
 
@@ -200,9 +200,9 @@ class Loop:
     def _stop_if_diverged(self, first_bad: Tensor, checkpoints: Checkpoints) -> None:
         step = int(first_bad)
         if step >= 0:
-            raise TrainingDiverged(
+            raise DivergenceError(
                 f"The loss or its gradient is not finite at step {step}. The last good checkpoint is kept in "
-                f"{checkpoints.folder}. Lower optimizer.lr, set trainer.clip_norm, or use trainer.precision=32-true."
+                f"{checkpoints.folder}. Lower optimizer.lr, set trainer.clip_norm, or use hardware.precision=32-true."
             )
 
 

@@ -176,7 +176,7 @@ def make_result(
         overrides=list(overrides),
         protocol=dict(task.protocol),
         protocol_id=stable_hash(task.protocol),
-        dataset=DatasetId(source, split, fingerprint(tracks, task.annotation.name, store._key), len(tracks)),
+        dataset=DatasetId(source, split, fingerprint(tracks, task.annotation.name, store.key), len(tracks)),
         metrics=mean_metrics(scores, task.protocol["averaging"]),
         primary=task.primary,
         tracks=list(scores),

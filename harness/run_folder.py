@@ -33,9 +33,7 @@ class RunLock:
             self._file = self.path.open("w")
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise InputError(
-                f"{self.path.parent} is in use by another process: wait for it, or change seed."
-            ) from error
+            raise InputError(f"{self.path.parent} is in use by another process: wait for it.") from error
         except OSError as error:
             raise InputError(f"cannot write into the run's folder {self.path.parent}: {error}") from error
         return self

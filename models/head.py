@@ -48,5 +48,7 @@ class Head(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         if self.per_pitch:
-            return self.linear(features[..., self.first : self.first + self.size, :]).squeeze(-1) + self.bias
-        return self.linear(features.flatten(-2))
+            scores: Tensor = self.linear(features[..., self.first : self.first + self.size, :])
+            return scores.squeeze(-1) + self.bias
+        mixed: Tensor = self.linear(features.flatten(-2))
+        return mixed

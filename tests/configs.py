@@ -28,5 +28,3 @@ def choices(group: str) -> list[str]:
 def composed(*overrides: str, config: str = "config") -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose(config, overrides=list(overrides))
-
-

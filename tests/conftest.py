@@ -36,7 +36,8 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for start_s, midi in zip(onset_s, pitch, strict=True):
             since_s = time_s - start_s
             sounding = (since_s >= 0) & (since_s < 0.2)
-            audio += sounding * np.sin(2 * np.pi * 440 * 2 ** ((midi - 69) / 12) * since_s) * np.exp(-5 * since_s.clip(0))
+            freq_hz = 440 * 2 ** ((midi - 69) / 12)
+            audio += sounding * np.sin(2 * np.pi * freq_hz * since_s) * np.exp(-5 * since_s.clip(0))
             lines.append(f"{start_s:.6f}\t{start_s + 0.2:.6f}\t{midi}\t80")
         soundfile.write(root / "audio" / f"t{number}.wav", 0.5 * audio, 16000)
         (root / "notes" / f"t{number}.tsv").write_text("\n".join(lines) + "\n")

@@ -37,7 +37,7 @@ def test_malicious_pickle_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     (tmp_path / "checkpoints").mkdir()
     torch.save({"format": 1, "run_id": "a", "net": _Malicious()}, tmp_path / "checkpoints" / "last.pt")
-    with pytest.raises(InputError, match="cannot be loaded safely|not a checkpoint"):
+    with pytest.raises(InputError, match="not a checkpoint"):
         Checkpoints(tmp_path, "a").load("last")
     (tmp_path / "checkpoints" / "last.pt").write_bytes(pickle.dumps(_Malicious()))
     with pytest.raises(InputError, match="not a checkpoint"):

@@ -73,7 +73,7 @@ def test_sweep_goes_on_after_a_failure(run_command: Command, on_tones: list[str]
     sweep = ["-m", "backbone=dense,harmonic_cnn,lstm", "frontend=mel", *on_tones]
     done = run_command("train.py", *sweep)
     assert done.returncode == 1
-    assert "harmonic_cnn failed" in done.stdout + done.stderr
+    assert "failed: harmonic_cnn needs a log-frequency picture" in done.stdout
     results = sorted((tmp_path / "multirun").glob("*/result.json"))
     assert [path.parent.name.split("-")[3] for path in results] == ["dense", "lstm"]
     before = [path.stat().st_mtime_ns for path in results]
@@ -82,9 +82,7 @@ def test_sweep_goes_on_after_a_failure(run_command: Command, on_tones: list[str]
     assert sorted((tmp_path / "multirun").glob("*/result.json")) == results
 
 
-def test_kill_and_resume_ends_with_the_same_weights(
-    run_command: Command, on_tones: list[str], tmp_path: Path
-) -> None:
+def test_kill_and_resume_ends_with_the_same_weights(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
     arguments = [
         *SMALL, *on_tones, "trainer.max_steps=60", "trainer.num_validations=3", "trainer.log_every_steps=1",
         "trainer.checkpoint_minutes=0", "augmentation=masking", "backbone.dropout=0.1",

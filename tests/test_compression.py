@@ -20,11 +20,13 @@ SHAPE = (2, 3, 5, 40)
 
 @cache
 def configured(name: str) -> DictConfig:
-    return composed(f"compression={name}")
+    cfg = composed(f"compression={name}").compression
+    assert isinstance(cfg, DictConfig)
+    return cfg
 
 
 def make(name: str, num_bins: int = 5, **options: Any) -> nn.Module:
-    compression = instantiate(configured(name).compression, _convert_="all", num_bins=num_bins, **options)
+    compression = instantiate(configured(name), _convert_="all", num_bins=num_bins, **options)
     assert isinstance(compression, nn.Module)
     return compression
 
@@ -156,6 +158,6 @@ def test_trained_pcen_starts_as_the_fixed_one_and_learns_per_bin() -> None:
     ],
 )
 def test_impossible_options(name: str, options: dict[str, Any], message: str) -> None:
-    target = instantiate(configured(name).compression, _convert_="all", _partial_=True, num_bins=5)
+    target = instantiate(configured(name), _convert_="all", _partial_=True, num_bins=5)
     with pytest.raises(InputError, match=message):
         target(**options)

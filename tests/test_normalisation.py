@@ -32,8 +32,9 @@ def make(name: str, num_channels: int = 2, num_bins: int = 5, **options: Any) ->
 
 
 def fitted(normalisation: nn.Module, pictures: list[Tensor]) -> nn.Module:
-    if hasattr(normalisation, "fit"):
-        normalisation.fit(pictures)
+    fit = getattr(normalisation, "fit", None)
+    if fit is not None:
+        fit(pictures)
     return normalisation
 
 

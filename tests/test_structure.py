@@ -18,11 +18,9 @@ ONLY_PLACES = {
     "tinysoundfont": ["data/rendering.py"],
     "hydra": ["train.py", "eval.py", "harness/assemble.py", "harness/command.py"],
 }
-SOURCES = sorted(
-    path.relative_to(ROOT)
-    for folder in ("data", "harness", "models", "tasks")
-    for path in (ROOT / folder).rglob("*.py")
-) + [Path("train.py"), Path("eval.py"), Path("errors.py")]
+FOLDERS = ("data", "harness", "models", "tasks")
+SOURCES = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+SOURCES += [Path("train.py"), Path("eval.py"), Path("errors.py")]
 
 
 def imported(source: Path) -> set[str]:

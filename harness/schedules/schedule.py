@@ -5,7 +5,7 @@ from typing import Any
 
 
 class Schedule(ABC):
-    """The factor depends on the share of the budget that is spent, so that it fits a budget in steps, epochs or minutes."""
+    """The factor depends on the share of the budget that is spent: it fits steps, epochs and minutes alike."""
 
     @abstractmethod
     def factor(self, progress: float) -> float:

@@ -96,7 +96,7 @@ class FFTCQT(nn.Module):
     def _band(self, bins: slice, folds: "_Folds", spectrum: Tensor) -> _Band:
         J, M = folds.number(bins), folds.num_points
         size = M * self.hop_length
-        first = min(folds.low[bins.start], size - J * M)
+        first = min(*folds.low[bins], size - J * M)
         points = torch.arange(first, first + J * M, dtype=torch.float64)
         weights = self.kernels.spectrum(bins, points / size).conj() / self.hop_length
         weights = weights.to(spectrum.dtype).reshape(-1, J, M).permute(2, 1, 0)

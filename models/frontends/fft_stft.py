@@ -3,12 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from ricercar.models.frontends.magnitude import magnitude
 from ricercar.models.frontends.windows import cosine_window
 
 
 class FFTSTFT(nn.Module):
-    """(B, N) audio -> (B, n_fft // 2 + 1, T) magnitudes; a sinusoid of amplitude 1 at a bin's centre gives 1."""
+    """(B, N) audio -> (B, n_fft // 2 + 1, T) real and imaginary parts.
+
+    A sinusoid of amplitude 1 at a bin's centre has magnitude 1.
+    """
 
     def __init__(self, *, n_fft: int, win_length: int, hop_length: int, window: str) -> None:
         super().__init__()
@@ -18,8 +20,8 @@ class FFTSTFT(nn.Module):
         self.window: Tensor
         self.register_buffer("window", (samples * 2 / samples.sum()).float(), persistent=False)
 
-    def forward(self, audio: Tensor) -> Tensor:
+    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         spectrum = torch.stft(
             audio, self.n_fft, self.hop_length, self.win_length, self.window, pad_mode="constant", return_complex=True
         )
-        return magnitude(spectrum.real, spectrum.imag)
+        return spectrum.real, spectrum.imag

@@ -8,7 +8,7 @@ from ricercar.models.frontends.checks import check_band, check_frames
 from ricercar.models.frontends.fft_stft import FFTSTFT
 from ricercar.models.frontends.float32 import in_float32
 from ricercar.models.frontends.frontend import Frontend
-from ricercar.models.frontends.magnitude import FLOOR
+from ricercar.models.frontends.magnitude import FLOOR, magnitude
 from ricercar.models.frontends.mel_filters import FORMULAS, NORMS, MelFilters
 from ricercar.models.frontends.windows import cosine_window
 
@@ -96,13 +96,15 @@ class Mel(Frontend):
 
     @in_float32
     def forward(self, audio: Tensor) -> Tensor:
-        spectrum: Tensor = self.transform(audio)
+        real, imaginary = self.transform(audio)
+        spectrum = magnitude(real, imaginary) if self.power == 1 else real.square() + imaginary.square()
         # Training may take a weight below 0; a magnitude may not go there.
         weights = self.gain * self.filters.clamp(min=0)
-        bins = weights @ spectrum**self.power
+        # Frames first, as the transform left them in memory: one product, nothing copied.
+        frames = spectrum.transpose(1, 2) @ weights.T
         if self.power == 2:
-            bins = torch.sqrt(bins + FLOOR**2)
-        return bins.unsqueeze(1)
+            frames = torch.sqrt(frames + FLOOR**2)
+        return frames.transpose(1, 2).unsqueeze(1).contiguous()
 
 
 def _lobe(window: Tensor, n_fft: int, power: int) -> float:

@@ -10,6 +10,7 @@ from ricercar.models.frontends.checks import check_band, check_frames
 from ricercar.models.frontends.fft_stft import FFTSTFT
 from ricercar.models.frontends.float32 import in_float32
 from ricercar.models.frontends.frontend import Frontend
+from ricercar.models.frontends.magnitude import magnitude
 
 
 class STFT(Frontend):
@@ -72,5 +73,6 @@ class STFT(Frontend):
 
     @in_float32
     def forward(self, audio: Tensor) -> Tensor:
-        bins: Tensor = self.transform(audio)
-        return bins[:, None, self.first_bin : self.first_bin + self.num_bins].contiguous()
+        real, imaginary = self.transform(audio)
+        band = slice(self.first_bin, self.first_bin + self.num_bins)
+        return magnitude(real[:, None, band], imaginary[:, None, band]).contiguous()

@@ -3,11 +3,9 @@
 from nnAudio.features.stft import STFT as Layer  # noqa: N811
 from torch import Tensor, nn
 
-from ricercar.models.frontends.magnitude import magnitude
-
 
 class TrainedSTFT(nn.Module):
-    """(B, N) audio -> (B, n_fft // 2 + 1, T) magnitudes. Starts as FFTSTFT, but slower: a convolution per bin.
+    """(B, N) audio -> (B, n_fft // 2 + 1, T) real and imaginary parts. Starts as FFTSTFT, but slower.
 
     layer   nnAudio's, trainable, with constant padding
     """
@@ -19,7 +17,6 @@ class TrainedSTFT(nn.Module):
         # Follows from the options, and is only needed for the inverse: not for a checkpoint.
         layer.register_buffer("window_mask", layer.window_mask, persistent=False)
 
-    def forward(self, audio: Tensor) -> Tensor:
-        # nnAudio's own magnitude has a floor that depends on the window.
+    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         real, imaginary = (self.gain * self.layer(audio, output_format="Complex")).unbind(-1)
-        return magnitude(real, imaginary)
+        return real, imaginary
