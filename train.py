@@ -46,9 +46,8 @@ def train(cfg: DictConfig, run: Run) -> Result:
         tracks = {split: assemble.tracks_of(source, task, split) for split in ("train", "valid", "test")}
         assemble.make_store(cfg).prepare([track for split in tracks.values() for track in split])
         fabric: Fabric = assemble.make(cfg.hardware)
-        result = fabric.launch(partial(_train, cfg=cfg, run=run, tracks=tracks))
-    assert isinstance(result, Result)
-    return result
+        fabric.launch(partial(_train, cfg=cfg, run=run, tracks=tracks))
+    return Result.read(run.folder / "result.json")
 
 
 def _train(fabric: Fabric, cfg: DictConfig, run: Run, tracks: dict[str, list[Track]]) -> Result | None:
@@ -86,7 +85,7 @@ def _train(fabric: Fabric, cfg: DictConfig, run: Run, tracks: dict[str, list[Tra
             resume=cfg.resume,
         )
         if not first:
-            return None
+            return
         assemble.use_best(net, task, checkpoints)
         predictions = run.folder / "predictions"
         scores, predict_s = evaluation.test(net, tracks["test"], predictions)
@@ -113,7 +112,6 @@ def _train(fabric: Fabric, cfg: DictConfig, run: Run, tracks: dict[str, list[Tra
             folder=run.folder,
             tracker=tracker,
         )
-    return result
 
 
 def _job(cfg: DictConfig) -> float:

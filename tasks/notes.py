@@ -134,9 +134,7 @@ class Notes(Task):
         assert isinstance(estimate, NotesAnnotation)
         return self.scoring(reference, estimate)
 
-    def _decoder(
-        self, logits: Mapping[str, NDArray[np.float32]], fps: float, onset_threshold: float
-    ) -> NoteDecoder:
+    def _decoder(self, logits: Mapping[str, NDArray[np.float32]], fps: float, onset_threshold: float) -> NoteDecoder:
         return NoteDecoder(
             logits,
             fps=fps,

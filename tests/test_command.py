@@ -69,13 +69,18 @@ def test_train_then_eval_gives_the_same_scores(run_command: Command, on_tones: l
 
 
 def test_sweep_goes_on_after_a_failure(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
-    """The middle job cannot work; the others finish, the exit code tells, and resume=true leaves them alone."""
-    sweep = ["-m", "backbone=dense,harmonic_cnn,lstm", "frontend=mel", *on_tones]
+    """The middle job cannot work; the others finish, the exit code tells, and resume=true leaves them alone.
+
+    W&B follows each job as a run of its own.
+    """
+    tracked = ["tracker=wandb", *(each for each in on_tones if not each.startswith("tracker="))]
+    sweep = ["-m", "backbone=dense,harmonic_cnn,lstm", "frontend=mel", *tracked]
     done = run_command("train.py", *sweep)
     assert done.returncode == 1
     assert "failed: harmonic_cnn needs a log-frequency picture" in done.stdout
     results = sorted((tmp_path / "multirun").glob("*/result.json"))
     assert [path.parent.name.split("-")[3] for path in results] == ["dense", "lstm"]
+    assert len(list((tmp_path / "multirun").glob("*/wandb/offline-run-*/*.wandb"))) == 2
     before = [path.stat().st_mtime_ns for path in results]
     run_command("train.py", *sweep, "resume=true")
     assert [path.stat().st_mtime_ns for path in results] == before
@@ -128,6 +133,15 @@ def test_two_processes_do_not_share_a_run(run_command: Command, on_tones: list[s
     refused = [error for error, code in outcomes if code != 0]
     assert len(folders) + len(refused) == 2
     assert all("in use by another process" in error for error in refused)
+
+
+def test_two_processes_train_one_network(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
+    """Data-parallel training, as on several GPUs, here with two CPU processes."""
+    arguments = [*SMALL, *on_tones, "trainer.num_validations=2"]
+    done = run_command("train.py", *arguments, "hardware.devices=2", "hardware.strategy=ddp_spawn")
+    assert done.returncode == 0, done.stderr
+    result = json.loads((only_run(tmp_path / "outputs") / "result.json").read_text())
+    assert result["cost"]["steps"] == 3
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

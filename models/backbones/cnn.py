@@ -26,7 +26,7 @@ class CNN(Backbone):
             )
         self.dim = width
         self.input_norm = InputNorm(picture, input_norm)
-        self.convs = ConvStack(picture, width)
+        self.convs = ConvStack(picture)
         self.dense = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(self.convs.size, width),

@@ -5,35 +5,38 @@ from torch import Tensor, nn
 from ricercar.models.backbones.conv_block import ConvBlock
 from ricercar.models.picture import Picture
 
+_CHANNELS = (16, 32)
+
 
 class ConvStack(nn.Module):
-    """(B, C, F, T) picture -> (B, T, size): 3x3 convolutions, pooled to an eighth of the bins, flattened per frame.
+    """(B, C, F, T) picture -> (B, T, size): 3x3 convolutions, pooled to a quarter of the bins, flattened per frame.
 
-    Most of a convolution's cost is at full resolution: there are few channels there and more after each pooling,
-    about width / 32 and width / 16, in multiples of 8, which compute fastest, and then width / 8.
-    Each frame sees 4 frames on either side.
+    Each frame sees 3 frames on either side. Pooling to an eighth lost which semitone a partial belongs to.
+
+    The features end in a batch normalisation: after ReLU and pooling all of them are positive, and a dense layer on
+    hundreds of such inputs sees their common part, which tells nothing, far louder than what changes. Without it the
+    frame loss of piano transcription stood still for the first 100 steps.
     """
 
     size: int
 
-    def __init__(self, picture: Picture, width: int) -> None:
+    def __init__(self, picture: Picture) -> None:
         super().__init__()
-        first, second = (max(8, round(width / share / 8) * 8) for share in (32, 16))
-        third = max(8, width // 8)
+        first, second = _CHANNELS
         self.convs = nn.Sequential(
             ConvBlock(picture.num_channels, first, (3, 3)),
             ConvBlock(first, first, (3, 3)),
             _halved(),
             ConvBlock(first, second, (3, 3)),
             _halved(),
-            ConvBlock(second, third, (3, 3)),
-            _halved(),
         )
-        self.size = third * -(-picture.num_bins // 8)
+        self.size = second * -(-picture.num_bins // 4)
+        self.norm = nn.BatchNorm1d(self.size)
 
     def forward(self, picture: Tensor) -> Tensor:
         features: Tensor = self.convs(picture)
-        return features.permute(0, 3, 2, 1).flatten(2)
+        flat: Tensor = self.norm(features.permute(0, 2, 1, 3).flatten(1, 2))
+        return flat.transpose(1, 2)
 
 
 def _halved() -> nn.Module:
