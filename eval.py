@@ -26,10 +26,12 @@ def evaluate(cfg: DictConfig, folder: Path, choice: Mapping[str, str]) -> Result
             "give either run=FOLDER (a finished run, to predict and score again) or predictions=FOLDER "
             "(one file for each track, to score) with task= and data=."
         )
+    assemble.check_data(cfg)
     before = None
+    given = Path(cfg.run or cfg.predictions).expanduser()
     if cfg.run is not None:
-        before = Result.read(Path(cfg.run) / "result.json")
-        cfg = assemble.trained_config(Path(cfg.run), cfg)
+        before = Result.read(given / "result.json")
+        cfg = assemble.trained_config(given, cfg)
     task = assemble.make_task(cfg)
     tracks = assemble.tracks_of(assemble.make(cfg.data), task, cfg.split)
     store = assemble.make_store(cfg)
@@ -39,7 +41,7 @@ def evaluate(cfg: DictConfig, folder: Path, choice: Mapping[str, str]) -> Result
         torch.set_num_threads(cfg.num_threads or torch.get_num_threads())
         device = assemble.make(cfg.hardware).device
         net = assemble.make_net(cfg, task).to(device)
-        assemble.use_best(net, task, Checkpoints(Path(cfg.run), before.run_id))
+        assemble.use_best(net, task, Checkpoints(given, before.run_id))
         predictions = folder / "predictions"
         scores, _ = assemble.make_evaluation(cfg, task, store, device).test(net, tracks, predictions)
         origin: dict[str, Any] = {
@@ -50,7 +52,7 @@ def evaluate(cfg: DictConfig, folder: Path, choice: Mapping[str, str]) -> Result
         }
         origin |= {"overrides": before.overrides, "source": before.dataset.name}
     else:
-        predictions = Path(cfg.predictions)
+        predictions = given
         scores = score_folder(task, tracks, predictions, {track.id: store.duration_s(track) for track in tracks})
         name = cfg.name or predictions.resolve().name
         choices = {"task": choice["task"], "data": choice["data"], "system": name}

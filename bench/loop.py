@@ -74,7 +74,7 @@ def ours(cfg: Any) -> float:
 
 def main() -> None:
     with initialize_config_dir(str(Path(__file__).parents[1] / "conf"), version_base="1.3"):
-        fixed = ["trainer.max_minutes=null", f"trainer.max_steps={STEPS}", "trainer.num_validations=1"]
+        fixed = [f"trainer.budget={STEPS}steps", "trainer.num_validations=1"]
         cfg = compose("config", overrides=[*fixed, *sys.argv[1:]])
     pairs = [(bare(cfg), ours(cfg)) for _ in range(REPEATS + 1)][1:]
     ratios = [b / a for a, b in pairs]

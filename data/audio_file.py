@@ -44,7 +44,8 @@ class AudioFile:
             sample = int(np.argmin(np.isfinite(mono)))
             raise self._error(f"has NaN or infinite samples, the first at {sample / file_rate:.3f} s. Export it again.")
         if file_rate != sample_rate:
-            mono = soxr.resample(mono, file_rate, sample_rate, quality="HQ")
+            resampled = soxr.resample(mono, file_rate, sample_rate, quality="HQ")
+            mono = resampled if len(resampled) else mono[:1]  # shorter than half a sample at the new rate
         clipped: NDArray[np.float32] = np.clip(mono, -1.0, 1.0).astype(np.float32, copy=False)
         return clipped
 

@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+from ricercar.checks import check_between, check_pair, check_whole
+from ricercar.errors import InputError
+
 
 class Augmentation:
     """Random changes that leave the labels as they are. Everything is drawn anew for each clip of a batch.
@@ -32,6 +35,14 @@ class Augmentation:
         detune_cents: float,
         sample_rate: int,
     ) -> None:
+        check_between(0, float("inf"), gain_db=gain_db, equaliser_db=equaliser_db, detune_cents=detune_cents)
+        check_between(0, 1, reverb_share=reverb_share)
+        check_pair(0, float("inf"), reverb_time_s=reverb_time_s)
+        check_pair(-float("inf"), float("inf"), reverb_db=reverb_db)
+        if noise_db is not None:
+            check_pair(-float("inf"), float("inf"), noise_db=noise_db)
+        check_whole(0, pitch_shift_semitones=pitch_shift_semitones)
+        _check_masks(time_mask=time_mask, frequency_mask=frequency_mask)
         self.gain_db = gain_db
         self.equaliser_db = equaliser_db
         self.noise_db = noise_db
@@ -99,6 +110,14 @@ class Augmentation:
         room = noise * level * used
         room[:, 0] = 1.0
         return room
+
+
+def _check_masks(**masks: tuple[int, float]) -> None:
+    for name, mask in masks.items():
+        if len(mask) != 2:
+            raise InputError(f"{name}={mask}: must be two numbers: how many, and at most how large")
+        check_whole(0, **{f"{name}[0]": mask[0]})
+        check_between(0, float("inf"), **{f"{name}[1]": mask[1]})
 
 
 def _uniform(like: Tensor, low: float, high: float) -> Tensor:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ricercar.checks import check_between
 from ricercar.data import composer_parts as parts
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.beats import Beats
@@ -73,6 +74,13 @@ class Composer:
             raise InputError(f"duration_s {duration_s} is too short for a piece: it takes {MIN_DURATION_S} or more.")
         if unknown := set(metres) - set(METRES):
             raise InputError(f"metres {sorted(unknown)} are not known: choose from {', '.join(METRES)}.")
+        check_between(0, 1, solo_share=solo_share, sustained_share=sustained_share, drums_share=drums_share)
+        check_between(0, 1, seventh_share=seventh_share, inversion_share=inversion_share, pedal_share=pedal_share)
+        check_between(0, 0.1, timing_s=timing_s)
+        for name, weight in metres.items():
+            check_between(0, 1000, **{f"metres.{name}": weight})
+        if sum(metres.values()) <= 0:
+            raise InputError(f"metres={dict(metres)}: at least one weight must be above 0.")
         for name, programs in (
             ("plucked", plucked_programs),
             ("sustained", sustained_programs),

@@ -68,7 +68,11 @@ class Row:
         if PurePosixPath(cell).is_absolute() or PureWindowsPath(cell).drive or ".." in PurePosixPath(cell).parts:
             raise self.error(f"{column} {cell!r} leaves the folder: give a path inside it, relative to index.csv.")
         path = self.root / cell
-        if not path.is_file():
+        try:
+            found = path.is_file()
+        except OSError as error:  # a folder that may not be read, a name that is too long
+            raise self.error(f"{column} {cell[:200]!r} cannot be looked up: {error.strerror}.") from error
+        if not found:
             raise self.error(f"{column} {cell!r}: there is no such file in {self.root}.")
         if not path.resolve().is_relative_to(self.root.resolve()):
             raise self.error(
@@ -97,9 +101,13 @@ def read_index(root: Path) -> list[Row]:
     """
     path = root / "index.csv"
     layout = _LAYOUT.format(kinds=", ".join(annotation_kinds()))
-    if not root.is_dir():
+    try:
+        is_folder, has_index = root.is_dir(), path.is_file()
+    except OSError as error:
+        raise InputError(f"The folder {root} cannot be read: {error.strerror}.") from error
+    if not is_folder:
         raise InputError(f"There is no folder {root}. {layout}")
-    if not path.is_file():
+    if not has_index:
         raise InputError(f"There is no index.csv in {root}. {layout}")
     rows = _rows(path, layout)
     if not rows:

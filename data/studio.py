@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ricercar.checks import check_between
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.melody import Melody
 from ricercar.data.annotations.notes import Notes
@@ -35,8 +36,11 @@ class Studio:
         noise_db: Sequence[float],
         gain_db: Sequence[float],
     ) -> None:
+        if isinstance(soundfonts, str):
+            raise InputError(f"soundfonts={soundfonts!r}: must be a list, such as [{soundfonts}]")
         self.soundfonts = [SoundFont(Path(file).expanduser()) for file in soundfonts or []] or [SoundFont(None)]
         self.tuning_cents = _range("tuning_cents", tuning_cents)
+        check_between(0, 1, reverb_share=reverb_share)
         self.reverb_share = reverb_share
         self.reverb_db = _range("reverb_db", reverb_db)
         self.reverb_s = _range("reverb_s", reverb_s)

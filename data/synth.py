@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ricercar.checks import check_between, check_whole
 from ricercar.data.annotations.notes import Notes
 from ricercar.data.composer import Composer
 from ricercar.data.source import Source
@@ -35,6 +36,8 @@ class Synth(Source):
         levels_db: Mapping[str, float],
         level_spread_db: float,
     ) -> None:
+        check_whole(0, num_train=num_train, num_valid=num_valid, num_test=num_test, seed=seed)
+        check_between(0, float("inf"), level_spread_db=level_spread_db)
         self.composer = composer
         self.studio = studio
         self.num_tracks = dict(zip(_SPLITS, (num_train, num_valid, num_test), strict=True))

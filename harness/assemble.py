@@ -5,15 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml  # type: ignore[import-untyped]
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from ricercar.checks import check_between, check_positive, check_whole
 from ricercar.data.audio_store import AudioStore
 from ricercar.data.augmentation import Augmentation
 from ricercar.data.crops import Crops, to_float
 from ricercar.data.source import Source
 from ricercar.data.track import Track
 from ricercar.errors import InputError
+from ricercar.harness.budget import Budget
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.evaluate import Evaluation, annotated
 from ricercar.harness.predict import Predict
@@ -23,6 +27,13 @@ from ricercar.tasks.task import Task
 
 log = logging.getLogger(__name__)
 
+# Whole numbers, and the least that each may be.
+_WHOLE = {
+    "hop_length": 1, "window_frames": 2, "border_frames": 0, "seed": 0, "num_threads": 1, "trainer.batch_size": 1,
+    "trainer.num_validations": 1, "trainer.patience": 1, "trainer.log_every_steps": 1, "trainer.num_workers": 0,
+}  # fmt: skip
+_MAY_BE_NULL = ("num_threads", "trainer.patience")
+_PARTS = ("task", "data", "frontend", "compression", "normalisation", "backbone", "trainer", "hardware")
 NO_TRACKER = "ricercar.harness.trackers.none.NoTracker"
 
 # What does not change a result; everything else in the configuration goes into the run_id.
@@ -31,13 +42,19 @@ _NEUTRAL = ("hydra", "resume", "tracker", "cache_dir", "num_threads", "run", "sp
 
 def make(node: DictConfig, **runtime: Any) -> Any:
     """The object that a group's yaml describes. An option it does not know, or a value it refuses, is an InputError."""
+    name = node._get_full_key(None)
+    for key in sorted(OmegaConf.missing_keys(node)):
+        raise InputError(f"{name}.{key} is needed: give {name}.{key}=...")
     try:
         # In two steps: hydra would turn a dataclass among the runtime arguments into a plain dict.
         return instantiate(node, _convert_="all", _partial_=True)(**runtime)
     except InputError:
         raise
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{node._get_full_key(None)}: {error}") from error
+    except InstantiationException as error:  # of a part within the group
+        raise InputError(str(error.__cause__ if isinstance(error.__cause__, InputError) else error)) from error
+    except (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError) as error:
+        given = ", ".join(f"{key}={value!r}" for key, value in plain(node).items() if key != "_target_")
+        raise InputError(f"{name}: {error} (with {given})") from error
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
@@ -47,13 +64,33 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
-def check(cfg: DictConfig) -> None:
-    """The shared values that every part relies on."""
-    for key in ("sample_rate", "hop_length", "window_frames", "trainer.batch_size", "trainer.num_validations"):
+def check_data(cfg: DictConfig) -> None:
+    """The values that reading any data relies on."""
+    check_whole(sample_rate=cfg.sample_rate)
+    if cfg.cache_dir is None:
+        raise InputError("cache_dir=null: give the folder that decoded audio is kept in.")
+    for key in ("cache_dir", "data.root", "run", "predictions", "name"):
         value = OmegaConf.select(cfg, key)
-        if not isinstance(value, int) or value < 1:
-            raise InputError(f"{key}={value}: expected a whole number of 1 or more.")
-    if not 0 <= 2 * cfg.border_frames < cfg.window_frames:
+        if value is not None and not isinstance(value, str):
+            raise InputError(f"{key}={value}: expected text. A name that is a number is quoted: '{key}=\"2024\"'.")
+
+
+def check(cfg: DictConfig) -> None:
+    """The values of a training, as far as they can be told before any audio is decoded."""
+    check_data(cfg)
+    for key, least in _WHOLE.items():
+        value = OmegaConf.select(cfg, key)
+        if value is not None or key not in _MAY_BE_NULL:
+            check_whole(least, **{key: value})
+    check_between(0, 2**32 - 1, seed=cfg.seed)
+    check_between(0, 0.999999, **{"trainer.average_decay": cfg.trainer.average_decay})
+    check_between(0, 1e9, **{"trainer.checkpoint_minutes": cfg.trainer.checkpoint_minutes})
+    if cfg.trainer.clip_norm is not None:
+        check_positive(**{"trainer.clip_norm": cfg.trainer.clip_norm})
+    Budget(str(cfg.trainer.budget), steps_per_epoch=1.0)
+    make(cfg.schedule)
+    make(cfg.augmentation)
+    if 2 * cfg.border_frames >= cfg.window_frames:
         raise InputError(
             f"border_frames={cfg.border_frames} leaves nothing of a window of {cfg.window_frames} frames: "
             "give less than half of window_frames."
@@ -114,8 +151,9 @@ def use_best(net: Net, task: Task, checkpoints: Checkpoints) -> None:
     best = checkpoints.load("best")
     if best is None:
         raise InputError(f"{checkpoints.folder} has no best.pt: the run was never validated. Go on with resume=true.")
-    net.load_state_dict(best["net"])
-    task.decoding.update(best["decoding"])
+    with checkpoints.fitting("best"):
+        net.load_state_dict(best["net"])
+        task.decoding.update(best["decoding"])
 
 
 def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
@@ -123,8 +161,13 @@ def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
     path = run_dir / ".hydra" / "config.yaml"
     if not path.is_file():
         raise InputError(f"run={run_dir}: there is no {path}. Give the folder that train.py wrote.")
-    trained = OmegaConf.load(path)
-    assert isinstance(trained, DictConfig)
+    try:
+        trained = OmegaConf.load(path)
+    except (yaml.YAMLError, OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    missing = [key for key in _PARTS if not isinstance(trained, DictConfig) or key not in trained]
+    if missing:
+        raise InputError(f"{path} has no {', '.join(missing)}: it is not the configuration of a training.")
     merged = OmegaConf.merge(trained, {"cache_dir": cfg.cache_dir, "split": cfg.split, "run": cfg.run})
     assert isinstance(merged, DictConfig)
     return merged

@@ -2,6 +2,10 @@
 
 import os
 import pickle
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +40,7 @@ class Checkpoints:
         except (OSError, RuntimeError) as error:  # torch's zip writer turns a full disk into a RuntimeError
             partial.unlink(missing_ok=True)
             raise InputError(
-                f"cannot write the checkpoint {path}: {_first_line(error)}. The previous checkpoint is kept. "
+                f"cannot write the checkpoint {path}: {_reason(error)}. The previous checkpoint is kept. "
                 "Free disk space or mend the folder's permissions, then run the same command with resume=true."
             ) from error
 
@@ -46,11 +50,19 @@ class Checkpoints:
         if not path.exists():
             return None
         try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+            with warnings.catch_warnings(action="ignore"):  # torch's, on pickles that it refuses anyway
+                state = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            # Not torch's text, which tells how to load the file all the same.
+            found = re.search(r"Unsupported \w+: GLOBAL ([\w.]+)", str(error))
             raise InputError(
-                f"{path} is not a checkpoint that can be loaded safely ({_first_line(error)}). Only weights and plain "
-                "values are accepted. Delete the file, or take it from the run again."
+                f"{path} is not a checkpoint that can be loaded safely: it holds "
+                f"{found[1] if found else 'something'} beside weights and plain values. Do not trust the file: "
+                "delete it, and take it from the run again."
+            ) from error
+        except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{path} is damaged or cut short ({_reason(error)}). Delete it, or take it from the run again."
             ) from error
         if not isinstance(state, dict) or state.get("format") != FORMAT:
             raise InputError(f"{path} is not a checkpoint of this version of Ricercar (format {FORMAT}).")
@@ -61,7 +73,26 @@ class Checkpoints:
             )
         return state
 
+    @contextmanager
+    def fitting(self, name: str) -> Iterator[None]:
+        """Around the use of a checkpoint's content: says of what does not fit which file it is from."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{self.folder / name}.pt does not fit this configuration ({_first_line(error)}). It is damaged, or "
+                "from another version of the code: use that version, or start without resume=true."
+            ) from error
+
+
+def _reason(error: BaseException) -> str:
+    """The operating system's, which torch's own error may hide."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__context__
+    return (isinstance(cause, OSError) and cause.strerror) or _first_line(error)
+
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

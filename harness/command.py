@@ -5,17 +5,20 @@ import logging
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from ricercar.errors import InputError
 from ricercar.harness import assemble
@@ -23,6 +26,8 @@ from ricercar.harness.run_folder import run_folder
 
 log = logging.getLogger(__name__)
 CONF = Path(__file__).parents[1] / "conf"
+_USER_ERRORS = (InputError, HydraException, OmegaConfBaseException, OSError)
+_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
 
 
 def command(main: Callable[[], Any], config_name: str) -> None:
@@ -31,27 +36,73 @@ def command(main: Callable[[], Any], config_name: str) -> None:
     HYDRA_FULL_ERROR=1 shows the traceback.
     """
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+    sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
+    if _TRACEBACKS:
         main()
         return
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands exceptions on, and prints nothing of its own
+    logging.raiseExceptions = False  # where the log cannot be written either, one message is enough
     try:
         main()
-    except (InputError, HydraException, OmegaConfBaseException, OSError) as error:
-        print(f"error: {_explained(error, config_name)}", file=sys.stderr)
-        sys.exit(1)
+    except OSError as error:  # outside of a job: from the folder of the run
+        _fail(
+            f"{error.strerror}: {error.filename or 'while writing the configuration of the run'}. Runs are kept below "
+            "outputs, sweeps below multirun: make room and allow writing there, or start from another folder."
+        )
+    except (*_USER_ERRORS, ValueError) as error:  # ValueError: Hydra's own, or one that a sweep has logged
+        _fail(_explained(error, config_name))
+    except KeyboardInterrupt:
+        go_on = ": resume=true goes on from the last checkpoint" if config_name == "config" else ""
+        print(f"\ninterrupted{go_on}.", file=sys.stderr)
+        sys.exit(130)
 
 
 def logged(job: Callable[[DictConfig], float], cfg: DictConfig) -> float:
-    """Runs one job of a command. In a sweep, which goes on, a failure is logged when it happens, whatever it is."""
+    """Runs one job of a command. A user error ends it with one message, anything else with a traceback.
+
+    In a sweep, which goes on, a failure is logged when it happens.
+    """
     try:
         _check_types(cfg)
         return job(cfg)
     except Exception as error:
+        mended = _user_error(error)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             name = " ".join(HydraConfig.get().overrides.task)
-            log.error("failed: %s (%s)", error, name, exc_info=not isinstance(error, InputError))
+            log.error("failed: %s (%s)", mended or error, name, exc_info=mended is None)
+            if mended is not None:
+                raise InputError(str(mended)) from error
+        elif not _TRACEBACKS:
+            if mended is not None:
+                _fail(_explained(mended, HydraConfig.get().job.config_name or ""))
+            traceback.print_exc()
+            sys.exit(1)
         raise
+
+
+def quoted(argument: str) -> str:
+    """An override whose value is a path that Hydra's grammar cannot read, such as ~/music, with the path in quotes."""
+    key, _, value = argument.partition("=")
+    if not re.fullmatch(r"\+{0,2}[\w./@]+", key) or not re.match(r"[^'\"\[{(]*/|~", value):
+        return argument
+    try:
+        OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return f"{key}='{value}'" if "'" not in value else f'{key}="{value}"'
+    return argument
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def _user_error(error: Exception) -> Exception | None:
+    """The error if it is one that the user can mend, whichever process it comes from."""
+    if isinstance(error, ProcessRaisedException):
+        told = re.search(r"^ricercar\.[\w.]+Error: (.*)", str(error), re.MULTILINE | re.DOTALL)
+        return InputError(told[1].strip()) if told else None
+    return error if isinstance(error, _USER_ERRORS) else None
 
 
 def _run_folder(base: str, *, _root_: DictConfig) -> str:
@@ -60,14 +111,18 @@ def _run_folder(base: str, *, _root_: DictConfig) -> str:
 
 
 def _explained(error: Exception, config_name: str) -> str:
+    if isinstance(error, OmegaConfBaseException) and isinstance(error.__cause__, InputError):  # from _run_folder
+        return str(error.__cause__)
+    unknown = re.search(r"Could not override '([\w./]+)'", str(error))
+    if unknown:
+        return f"unknown option {unknown[1]}. {_choices(unknown[1], config_name)}"
     cause = f"\n{error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""
-    unknown = re.search(r"Could not override '([\w.]+)'", str(error))
-    return f"unknown option {unknown[1]}: {_choices(unknown[1], config_name)}" if unknown else f"{error}{cause}"
+    return str(error).split("\nConfig search path")[0] + cause
 
 
 def _choices(key: str, config_name: str) -> str:
-    """The keys there are beside a misspelled one."""
-    node: Any = _composed(config_name, [])
+    """The keys there are beside a misspelled one, in the groups that were chosen."""
+    node: Any = _composed(config_name, [each for each in sys.argv[1:] if (CONF / each.split("=")[0]).is_dir()])
     *path, last = key.split(".")
     for part in path:
         if not OmegaConf.is_dict(node) or part not in node:
@@ -80,15 +135,18 @@ def _choices(key: str, config_name: str) -> str:
 
 
 def _check_types(cfg: DictConfig) -> None:
-    """A value of another kind than the yaml's stops here, by name."""
+    """An option that is in no yaml, or a value of another kind than the yaml's, stops here, by name."""
     overrides = HydraConfig.get().overrides.task
-    groups = [each for each in overrides if "=" in each and isinstance(_at(cfg, each.split("=")[0].lstrip("+")), dict)]
+    config_name = HydraConfig.get().job.config_name
+    groups = [each for each in overrides if each.split("=")[0].lstrip("+") in HydraConfig.get().runtime.choices]
     if not (set(overrides) - set(groups)):
         return
-    base = _composed(HydraConfig.get().job.config_name, groups)
+    base = _composed(config_name, groups)
     for override in set(overrides) - set(groups):
         key = override.split("=")[0].lstrip("+~")
         given, default = _at(cfg, key), _at(base, key)
+        if override.startswith("+") and not _has(base, key):
+            raise InputError(f"unknown option {key}. {_choices(key, config_name or '')}")
         if given is not None and default is not None and _kind(given) != _kind(default):
             raise InputError(f"{key}={given!r}: expected {_kind(default)}, such as {default!r}.")
 
@@ -108,6 +166,12 @@ def _composed(config_name: str | None, overrides: list[str]) -> DictConfig:
 def _at(cfg: DictConfig, key: str) -> Any:
     value = OmegaConf.select(cfg, key.split("@")[0].replace("/", "."))
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+
+
+def _has(cfg: DictConfig, key: str) -> bool:
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(cfg, parent) if parent else cfg
+    return OmegaConf.is_dict(node) and name in node
 
 
 def _kind(value: Any) -> str:

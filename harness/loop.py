@@ -54,9 +54,7 @@ class Loop:
         self,
         *,
         batch_size: int,
-        max_steps: int | None,
-        max_epochs: float | None,
-        max_minutes: float | None,
+        budget: str,
         num_validations: int,
         patience: int | None,
         clip_norm: float | None,
@@ -67,7 +65,7 @@ class Loop:
         seed: int,
     ) -> None:
         self.batch_size = batch_size
-        self.max_steps, self.max_epochs, self.max_minutes = max_steps, max_epochs, max_minutes
+        self.budget = budget
         self.num_validations = num_validations
         self.patience = patience
         self.clip_norm = clip_norm
@@ -95,12 +93,7 @@ class Loop:
         """validate: network -> {metric: score} on the validation split; it may change task.decoding."""
         window_s = crops.num_samples / crops.store.sample_rate
         batch_s = self.batch_size * fabric.world_size * window_s
-        budget = Budget(
-            max_steps=self.max_steps,
-            max_epochs=self.max_epochs,
-            max_minutes=self.max_minutes,
-            steps_per_epoch=max(1.0, crops.total_s / batch_s),
-        )
+        budget = Budget(self.budget, steps_per_epoch=max(1.0, crops.total_s / batch_s))
         base_rates = [group["lr"] for group in optimizer.param_groups]
         state = _State(schedule=schedule)
         saved = checkpoints.load("last") if resume else None

@@ -14,6 +14,9 @@ def run_folder(base: Path, choices: Mapping[str, str], seed: int, run_id: str, r
 
     A new run never writes into an old one's folder; resume takes the newest of the same configuration.
     """
+    for key in ("task", "data", "frontend", "backbone"):
+        if not isinstance(choices.get(key), str):
+            raise InputError(f"there is no {key}: choose one, as in {key}=NAME.")
     name = "-".join([*(choices[key] for key in ("task", "data", "frontend", "backbone")), f"s{seed}", run_id[:8]])
     number = 1
     while (base / _numbered(name, number)).exists():

@@ -66,8 +66,11 @@ class NoteScoring:
 
     def __init__(self, protocol: Mapping[str, Any]) -> None:
         check_protocol("notes", protocol, PROTOCOL)
-        if protocol["multipitch_hop_s"] == 0:
-            raise InputError("task.protocol.multipitch_hop_s=0 must be above 0: seconds between frames.")
+        if not 0.001 <= protocol["multipitch_hop_s"] <= 1:
+            raise InputError(
+                f"task.protocol.multipitch_hop_s={protocol['multipitch_hop_s']} must be from 0.001 to 1: "
+                "seconds between frames."
+            )
         self.protocol = protocol
 
     def __call__(self, reference: Notes, estimate: Notes) -> dict[str, float]:

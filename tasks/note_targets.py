@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from ricercar.checks import check_whole
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.errors import InputError
 
@@ -31,8 +32,7 @@ class NoteTargets:
                 f"task.half_width_frames={half_width_frames} is too narrow: give 1.5 or more, "
                 "so that a peak has a neighbour on both sides to find its exact time from."
             )
-        if label_frames < 1:
-            raise InputError(f"task.label_frames={label_frames} must be 1 or more.")
+        check_whole(**{"task.label_frames": label_frames})
         self.kind = kind
         self.half_width = half_width_frames
         self.label_frames = label_frames

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
+from ricercar.checks import check_between, check_positive, check_whole
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import Notes as NotesAnnotation
 from ricercar.errors import InputError
@@ -64,6 +65,8 @@ class Notes(Task):
         decoding: Mapping[str, float],
         protocol: Mapping[str, Any],
     ) -> None:
+        check_whole(0, **{"task.lowest_pitch": lowest_pitch})
+        check_whole(**{"task.num_pitches": num_pitches})
         if not (lowest_pitch >= 0 and num_pitches >= 1 and lowest_pitch + num_pitches <= 128):
             raise InputError(
                 f"task.lowest_pitch={lowest_pitch} and task.num_pitches={num_pitches} leave the MIDI numbers 0 to 127."
@@ -148,13 +151,16 @@ class Notes(Task):
 def _check_decoding(decoding: Mapping[str, float]) -> None:
     if set(decoding) != set(_DECODING):
         raise InputError(f"task.decoding has {', '.join(decoding)}: it must have exactly {', '.join(_DECODING)}.")
-    for name, value in decoding.items():
-        if name.endswith("threshold") and not 0 <= value <= 1:
-            raise InputError(f"task.decoding.{name}={value} must be from 0 to 1.")
-    if not decoding["min_duration_s"] > 0:
-        raise InputError(f"task.decoding.min_duration_s={decoding['min_duration_s']} must be above 0.")
-    if not decoding["neighbourhood_frames"] >= 1:
-        raise InputError(f"task.decoding.neighbourhood_frames={decoding['neighbourhood_frames']} must be 1 or more.")
+    named = {f"task.decoding.{name}": value for name, value in decoding.items()}
+    for name, value in named.items():
+        if name.endswith(("threshold", "exponent")):
+            check_between(0, 1, **{name: value})
+        elif name.endswith("duration_s"):
+            check_positive(**{name: value})
+        elif name.endswith("shift_s"):
+            check_between(-1, 1, **{name: value})
+        else:
+            check_between(0 if name.endswith("weight") else 1, 1000, **{name: value})
 
 
 def _check_outputs(parts: Mapping[str, Mapping[str, float]]) -> None:
@@ -163,5 +169,8 @@ def _check_outputs(parts: Mapping[str, Mapping[str, float]]) -> None:
             raise InputError(f"task.outputs.{name} is not known: choose among {', '.join(_OUTPUTS)}.")
         if set(part) != {"weight", "positive_weight", "prior"}:
             raise InputError(f"task.outputs.{name} has {', '.join(part)}: give weight, positive_weight and prior.")
+        check_between(0, float("inf"), **{f"task.outputs.{name}.weight": part["weight"]})
+        check_positive(**{f"task.outputs.{name}.positive_weight": part["positive_weight"]})
+        check_between(1e-6, 1 - 1e-6, **{f"task.outputs.{name}.prior": part["prior"]})
     if "onset" not in parts or not {"frame", "offset"} & set(parts):
         raise InputError(f"task.outputs has {', '.join(parts) or 'nothing'}: onset, and frame or offset, are needed.")

@@ -15,7 +15,7 @@ def check_protocol(task: str, protocol: Mapping[str, Any], known: Mapping[str, S
     for name, choices in known.items():
         value = protocol[name]
         if choices is None:
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
                 raise InputError(f"task.protocol.{name}={value!r} must be a number of at least 0.")
         elif value not in choices:
             raise InputError(f"task.protocol.{name}={value!r} is not known: choose one of {', '.join(choices)}.")

@@ -13,8 +13,7 @@ TINY = [
     "num_threads=1",
     "window_frames=40",
     "border_frames=5",
-    "trainer.max_steps=3",
-    "trainer.max_minutes=null",
+    "trainer.budget=3steps",
     "trainer.batch_size=2",
     "trainer.num_validations=1",
 ]

@@ -25,7 +25,7 @@ def only_run(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "messages"),
     [
-        (["trainer.max_step=3"], ["trainer.max_step", "did you mean max_steps?"]),
+        (["trainer.budgets=3steps"], ["trainer.budgets", "did you mean budget?"]),
         (["backbone=resnet"], ["resnet", "mlp_mixer"]),
         (["trainer.batch_size=many"], ["trainer.batch_size='many'", "a number"]),
         (["data=folder", "data.root=nowhere"], ["nowhere", "index.csv"]),
@@ -89,7 +89,7 @@ def test_sweep_goes_on_after_a_failure(run_command: Command, on_tones: list[str]
 
 def test_kill_and_resume_ends_with_the_same_weights(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
     arguments = [
-        *SMALL, *on_tones, "trainer.max_steps=60", "trainer.num_validations=3", "trainer.log_every_steps=1",
+        *SMALL, *on_tones, "trainer.budget=60steps", "trainer.num_validations=3", "trainer.log_every_steps=1",
         "trainer.checkpoint_minutes=0", "augmentation=masking", "backbone.dropout=0.1",
     ]  # fmt: skip
     done = run_command("train.py", *arguments)
@@ -156,7 +156,7 @@ def test_no_write_permission(run_command: Command, tmp_path: Path) -> None:
 def test_divergence_names_the_step(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
     done = run_command(
         "train.py", *SMALL, *on_tones, "optimizer=sgd", "optimizer.lr=1e30", "trainer.clip_norm=null",
-        "trainer.max_steps=20", "trainer.log_every_steps=1", "trainer.checkpoint_minutes=0", "schedule=constant",
+        "trainer.budget=20steps", "trainer.log_every_steps=1", "trainer.checkpoint_minutes=0", "schedule=constant",
     )  # fmt: skip
     assert done.returncode == 1
     assert "not finite at step" in done.stderr

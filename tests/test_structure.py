@@ -20,7 +20,7 @@ ONLY_PLACES = {
 }
 FOLDERS = ("data", "harness", "models", "tasks")
 SOURCES = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-SOURCES += [Path("train.py"), Path("eval.py"), Path("errors.py")]
+SOURCES += [Path("train.py"), Path("eval.py"), Path("errors.py"), Path("checks.py")]
 
 
 def imported(source: Path) -> set[str]:
@@ -42,7 +42,13 @@ def test_imports_stay_in_their_places(source: Path) -> None:
 
 @pytest.mark.parametrize(
     ("package", "above"),
-    [("errors", []), ("models", ["errors"]), ("data", ["errors"]), ("tasks", ["errors", "data", "models"])],
+    [
+        ("errors", []),
+        ("checks", ["errors"]),
+        ("models", ["errors", "checks"]),
+        ("data", ["errors", "checks"]),
+        ("tasks", ["errors", "checks", "data", "models"]),
+    ],
 )
 def test_data_flows_one_way(package: str, above: list[str]) -> None:
     for source in SOURCES:

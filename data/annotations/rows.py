@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ricercar.errors import InputError
 
+MAX_S = 86_400.0
+
 
 class RowError(InputError):
     """Event number `row` (from 0) of an annotation is wrong; a reader turns it into an error with file and line."""
@@ -112,10 +114,11 @@ def require(good: NDArray[np.bool_], problem: Callable[[int], str]) -> None:
 
 
 def times(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """A read-only copy as float64, in seconds; RowError unless finite and not negative."""
+    """A read-only copy as float64, in seconds; RowError unless from 0 to MAX_S."""
     array = np.array(values, dtype=np.float64)
     assert array.ndim == 1, name
     require(np.isfinite(array) & (array >= 0), lambda row: f"{name} {array[row]} s is not a time from 0 s on.")
+    require(array <= MAX_S, lambda row: f"{name} {array[row]:g} s is after more than a day. Times are in seconds.")
     array += 0.0  # -0.0 becomes 0.0: one text for one time
     array.setflags(write=False)
     return array

@@ -1,5 +1,6 @@
 """A constant learning rate after a warm-up."""
 
+from ricercar.checks import check_between
 from ricercar.harness.schedules.schedule import Schedule
 
 
@@ -7,6 +8,7 @@ class Constant(Schedule):
     """Rises linearly over the share `warmup` of the budget, then stays."""
 
     def __init__(self, *, warmup: float) -> None:
+        check_between(0, 1, warmup=warmup)
         self.warmup = warmup
 
     def factor(self, progress: float) -> float:

@@ -2,6 +2,7 @@
 
 import math
 
+from ricercar.checks import check_between
 from ricercar.harness.schedules.schedule import Schedule
 
 
@@ -9,6 +10,8 @@ class Cosine(Schedule):
     """Rises linearly over the share `warmup` of the budget, then falls along half a cosine to the factor `final`."""
 
     def __init__(self, *, warmup: float, final: float) -> None:
+        check_between(0, 0.99, warmup=warmup)
+        check_between(0, 1, final=final)
         self.warmup = warmup
         self.final = final
 

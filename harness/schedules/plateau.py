@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ricercar.checks import check_between, check_whole
 from ricercar.harness.schedules.schedule import Schedule
 
 
@@ -9,6 +10,8 @@ class Plateau(Schedule):
     """After a warm-up: times `decay` whenever the best score is `patience` validations old."""
 
     def __init__(self, *, warmup: float, decay: float, patience: int) -> None:
+        check_between(0, 1, warmup=warmup, decay=decay)
+        check_whole(patience=patience)
         self.warmup = warmup
         self.decay = decay
         self.patience = patience

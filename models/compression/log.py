@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ricercar.models.checks import check_positive
+from ricercar.checks import check_positive
 
 
 class Log(nn.Module):

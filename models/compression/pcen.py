@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ricercar.models.checks import check_flag, check_positive
+from ricercar.checks import check_flag, check_positive
 
 # Frames smoothed in one matrix product.
 BLOCK = 256

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from ricercar.models.checks import check_positive
+from ricercar.checks import check_positive
 
 # -160 dB of a full-scale sinusoid. At 0 itself a root has no finite slope.
 FLOOR = 1e-8

@@ -1,7 +1,7 @@
 """What the options of several frontends must fulfil."""
 
+from ricercar.checks import check_choice, check_whole
 from ricercar.errors import InputError
-from ricercar.models.checks import check_choice, check_whole
 from ricercar.models.frontends.windows import COSINES
 
 

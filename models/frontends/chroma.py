@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from ricercar.checks import check_choice, check_positive, check_whole
 from ricercar.errors import InputError
-from ricercar.models.checks import check_choice, check_positive, check_whole
 from ricercar.models.frontends.cqt import CQT
 from ricercar.models.frontends.float32 import in_float32
 from ricercar.models.frontends.frontend import Frontend

@@ -4,8 +4,8 @@ import math
 
 from torch import Tensor, nn
 
+from ricercar.checks import check_choice, check_flag, check_positive, check_whole
 from ricercar.errors import InputError
-from ricercar.models.checks import check_choice, check_flag, check_positive, check_whole
 from ricercar.models.frontends.cosine_kernels import CosineKernels
 from ricercar.models.frontends.fft_cqt import FFTCQT
 from ricercar.models.frontends.float32 import in_float32

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ricercar.models.checks import check_choice, check_flag, check_whole
+from ricercar.checks import check_choice, check_flag, check_whole
 from ricercar.models.frontends.checks import check_band, check_frames
 from ricercar.models.frontends.fft_stft import FFTSTFT
 from ricercar.models.frontends.float32 import in_float32

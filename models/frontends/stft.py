@@ -4,8 +4,8 @@ import math
 
 from torch import Tensor, nn
 
+from ricercar.checks import check_flag
 from ricercar.errors import InputError
-from ricercar.models.checks import check_flag
 from ricercar.models.frontends.checks import check_band, check_frames
 from ricercar.models.frontends.fft_stft import FFTSTFT
 from ricercar.models.frontends.float32 import in_float32

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from ricercar.models.checks import check_positive
+from ricercar.checks import check_positive
 
 
 class Whitening(nn.Module):
