@@ -50,8 +50,10 @@ def train(cfg: DictConfig, run: Run) -> Result:
     return Result.read(run.folder / "result.json")
 
 
-def _train(fabric: Fabric, cfg: DictConfig, run: Run, tracks: dict[str, list[Track]]) -> Result | None:
-    """One process of the training: the first of them evaluates and returns the result."""
+def _train(fabric: Fabric, cfg: DictConfig, run: Run, tracks: dict[str, list[Track]]) -> None:
+    """One process of the training; the first of them evaluates and writes the result."""
+    if not logging.getLogger().handlers:  # a spawned process
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     fabric.seed_everything(cfg.seed, verbose=False)
     torch.set_num_threads(cfg.num_threads or torch.get_num_threads())
     task = assemble.make_task(cfg)
