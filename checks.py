@@ -24,7 +24,7 @@ def check_between(low: float, high: float, **options: object) -> None:
     """Numbers from `low` to `high`, both included."""
     for name, value in options.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not _within(value, low, high):
-            limits = f"from {low:g} to {high:g}" if high < float("inf") else f"of {low:g} or more"
+            limits = f"from {low:,} to {high:,}" if high < float("inf") else f"of {low:,} or more"
             raise InputError(f"{name}={value!r}: must be a number {limits}")
 
 

@@ -1,6 +1,7 @@
 """From a composed configuration to the objects that train.py and eval.py work with."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,23 @@ def make(node: DictConfig, **runtime: Any) -> Any:
     try:
         # In two steps: hydra would turn a dataclass among the runtime arguments into a plain dict.
         return instantiate(node, _convert_="all", _partial_=True)(**runtime)
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(_with_place(node, str(error))) from error
     except InstantiationException as error:  # of a part within the group
-        raise InputError(str(error.__cause__ if isinstance(error.__cause__, InputError) else error)) from error
+        cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
+        raise InputError(_with_place(node, str(cause))) from error
     except (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError) as error:
         given = ", ".join(f"{key}={value!r}" for key, value in plain(node).items() if key != "_target_")
         raise InputError(f"{name}: {error} (with {given})") from error
+
+
+def _with_place(node: DictConfig, message: str) -> str:
+    """A message that begins with the name of an option of the group, or of a part of it, with the whole name."""
+    option = re.match(r"\w+", message)
+    for place in (node, *(part for part in node.values() if isinstance(part, DictConfig))):
+        if option and option[0] in place:
+            return f"{place._get_full_key(option[0])}{message[option.end() :]}"
+    return message
 
 
 def plain(cfg: DictConfig) -> dict[str, Any]:

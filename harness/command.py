@@ -44,13 +44,13 @@ def command(main: Callable[[], Any], config_name: str) -> None:
     logging.raiseExceptions = False  # where the log cannot be written either, one message is enough
     try:
         main()
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        _fail(_explained(error, config_name))  # ValueError: Hydra's own, or one that a sweep has logged
     except OSError as error:  # outside of a job: from the folder of the run
         _fail(
             f"{error.strerror}: {error.filename or 'while writing the configuration of the run'}. Runs are kept below "
             "outputs, sweeps below multirun: make room and allow writing there, or start from another folder."
         )
-    except (*_USER_ERRORS, ValueError) as error:  # ValueError: Hydra's own, or one that a sweep has logged
-        _fail(_explained(error, config_name))
     except KeyboardInterrupt:
         go_on = ": resume=true goes on from the last checkpoint" if config_name == "config" else ""
         print(f"\ninterrupted{go_on}.", file=sys.stderr)
@@ -111,18 +111,24 @@ def _run_folder(base: str, *, _root_: DictConfig) -> str:
 
 
 def _explained(error: Exception, config_name: str) -> str:
-    if isinstance(error, OmegaConfBaseException) and isinstance(error.__cause__, InputError):  # from _run_folder
-        return str(error.__cause__)
-    unknown = re.search(r"Could not override '([\w./]+)'", str(error))
-    if unknown:
-        return f"unknown option {unknown[1]}. {_choices(unknown[1], config_name)}"
+    text = str(error)
+    if unknown := re.search(r"Could not override '([\w./]+)'", text):
+        return f"unknown option {unknown[1]}: {_choices(unknown[1], config_name)}"
+    if ours := re.match(r"InputError raised while resolving interpolation: (.*)", text):
+        return ours[1]
+    if text.startswith("Config group override must be"):
+        return f"{text}: {' '.join(each for each in sys.argv[1:] if _names_group(each))}"
     cause = f"\n{error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""
-    return str(error).split("\nConfig search path")[0] + cause
+    return text.split("\nConfig search path")[0] + cause
+
+
+def _names_group(argument: str) -> bool:
+    return (CONF / argument.split("=")[0]).is_dir()
 
 
 def _choices(key: str, config_name: str) -> str:
     """The keys there are beside a misspelled one, in the groups that were chosen."""
-    node: Any = _composed(config_name, [each for each in sys.argv[1:] if (CONF / each.split("=")[0]).is_dir()])
+    node: Any = _composed(config_name, [each for each in sys.argv[1:] if _names_group(each)])
     *path, last = key.split(".")
     for part in path:
         if not OmegaConf.is_dict(node) or part not in node:
@@ -146,7 +152,7 @@ def _check_types(cfg: DictConfig) -> None:
         key = override.split("=")[0].lstrip("+~")
         given, default = _at(cfg, key), _at(base, key)
         if override.startswith("+") and not _has(base, key):
-            raise InputError(f"unknown option {key}. {_choices(key, config_name or '')}")
+            raise InputError(f"unknown option {key}: {_choices(key, config_name or '')}")
         if given is not None and default is not None and _kind(given) != _kind(default):
             raise InputError(f"{key}={given!r}: expected {_kind(default)}, such as {default!r}.")
 

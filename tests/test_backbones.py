@@ -151,12 +151,18 @@ def test_an_impossible_size_is_refused(name: str) -> None:
         build(name, num_params=100)
 
 
-# A linear map 1 -> width has 2 * width parameters.
+class _Line(nn.Linear):
+    """A linear map 1 -> width: 2 * width parameters."""
+
+    def __init__(self, *, num_params: int, width: int) -> None:
+        super().__init__(1, width)
+
+
 @pytest.mark.parametrize(
     ("num_params", "step", "width"), [(160, 8, 80), (167, 8, 80), (169, 8, 88), (1001, 1, 500), (2, 1, 1), (16, 8, 8)]
 )
 def test_width_is_the_nearest_multiple(num_params: int, step: int, width: int) -> None:
-    assert fitted_width(lambda width: nn.Linear(1, width), num_params, step) == width
+    assert fitted_width(_Line, {"num_params": num_params}, step) == width
 
 
 @pytest.mark.parametrize("over", ["bins", "channels"])

@@ -17,13 +17,7 @@ class CNN(Backbone):
     ) -> None:
         super().__init__()
         if width is None:
-            width = fitted_width(
-                lambda width: CNN(
-                    picture=picture, num_params=num_params, width=width, dropout=dropout, input_norm=input_norm
-                ),
-                num_params,
-                step=8,
-            )
+            width = fitted_width(CNN, locals(), step=8)
         self.dim = width
         self.input_norm = InputNorm(picture, input_norm)
         self.convs = ConvStack(picture)

@@ -27,18 +27,7 @@ class CRNN(Backbone):
     ) -> None:
         super().__init__()
         if width is None:
-            width = fitted_width(
-                lambda width: CRNN(
-                    picture=picture,
-                    num_params=num_params,
-                    width=width,
-                    num_layers=num_layers,
-                    dropout=dropout,
-                    input_norm=input_norm,
-                ),
-                num_params,
-                step=8,
-            )
+            width = fitted_width(CRNN, locals(), step=8)
         self.dim = width
         self.input_norm = InputNorm(picture, input_norm)
         self.convs = ConvStack(picture)

@@ -27,19 +27,7 @@ class Dense(Backbone):
     ) -> None:
         super().__init__()
         if width is None:
-            width = fitted_width(
-                lambda width: Dense(
-                    picture=picture,
-                    num_params=num_params,
-                    width=width,
-                    context=context,
-                    num_layers=num_layers,
-                    dropout=dropout,
-                    input_norm=input_norm,
-                ),
-                num_params,
-                step=8,
-            )
+            width = fitted_width(Dense, locals(), step=8)
         self.dim = width
         self.input_norm = InputNorm(picture, input_norm)
         # A dense layer on 2 * context + 1 frames is a convolution along time.

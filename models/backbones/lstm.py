@@ -27,19 +27,7 @@ class LSTM(Backbone):
     ) -> None:
         super().__init__()
         if width is None:
-            width = fitted_width(
-                lambda width: LSTM(
-                    picture=picture,
-                    num_params=num_params,
-                    width=width,
-                    num_layers=num_layers,
-                    bidirectional=bidirectional,
-                    dropout=dropout,
-                    input_norm=input_norm,
-                ),
-                num_params,
-                step=8,
-            )
+            width = fitted_width(LSTM, locals(), step=8)
         self.dim = width
         self.input_norm = InputNorm(picture, input_norm)
         self.project = nn.Linear(picture.num_channels * picture.num_bins, width)

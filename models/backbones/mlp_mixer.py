@@ -31,21 +31,7 @@ class MLPMixer(Backbone):
     ) -> None:
         super().__init__()
         if width is None:
-            width = fitted_width(
-                lambda width: MLPMixer(
-                    picture=picture,
-                    num_params=num_params,
-                    width=width,
-                    depth=depth,
-                    token_ratio=token_ratio,
-                    channel_ratio=channel_ratio,
-                    dropout=dropout,
-                    drop_path=drop_path,
-                    input_norm=input_norm,
-                ),
-                num_params,
-                step=8,
-            )
+            width = fitted_width(MLPMixer, locals(), step=8)
         self.dim = width
         self.num_frames = picture.num_frames
         self.input_norm = InputNorm(picture, input_norm)

@@ -37,22 +37,7 @@ class Transformer(Backbone):
         if positions not in ("learned", "sinusoidal"):
             raise InputError(f"positions={positions!r}: choose one of learned, sinusoidal")
         if width is None:
-            width = fitted_width(
-                lambda width: Transformer(
-                    picture=picture,
-                    num_params=num_params,
-                    width=width,
-                    depth=depth,
-                    num_heads=num_heads,
-                    mlp_ratio=mlp_ratio,
-                    positions=positions,
-                    dropout=dropout,
-                    drop_path=drop_path,
-                    input_norm=input_norm,
-                ),
-                num_params,
-                step=math.lcm(8, num_heads),
-            )
+            width = fitted_width(Transformer, locals(), step=math.lcm(8, num_heads))
         if width % (2 * num_heads):
             raise InputError(f"width={width}: must be a multiple of 2 * num_heads, {2 * num_heads}")
         self.dim = width

@@ -1,6 +1,8 @@
 """The width at which a backbone has a given number of parameters, so that a comparison compares ideas and not sizes."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,17 +13,19 @@ from ricercar.errors import InputError
 TOLERANCE = 0.1
 
 
-def fitted_width(build: Callable[[int], nn.Module], num_params: int, step: int) -> int:
-    """The multiple of `step` whose module has the number of trained parameters nearest to `num_params`.
+def fitted_width(backbone: type[nn.Module], options: Mapping[str, Any], step: int) -> int:
+    """The multiple of `step` whose backbone has the number of trained parameters nearest to options["num_params"].
 
-    build   width -> module, its number of parameters growing with the width; called without memory or
-            random numbers being spent
-    Raises InputError where no width comes within a tenth of `num_params`.
+    options   what the backbone's constructor was given, `width` aside; its locals() will do. The number of parameters
+              grows with the width. Built without memory or random numbers being spent
+    Raises InputError where no width comes within a tenth of num_params.
     """
+    given = {name: options[name] for name in inspect.signature(backbone).parameters if name != "width"}
+    num_params = options["num_params"]
 
     def size(units: int) -> int:
         with torch.device("meta"):
-            return sum(parameter.numel() for parameter in build(units * step).parameters())
+            return sum(parameter.numel() for parameter in backbone(width=units * step, **given).parameters())
 
     high = 1
     while size(high) < num_params:
