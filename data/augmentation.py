@@ -35,13 +35,15 @@ class Augmentation:
         detune_cents: float,
         sample_rate: int,
     ) -> None:
-        check_between(0, float("inf"), gain_db=gain_db, equaliser_db=equaliser_db, detune_cents=detune_cents)
+        check_between(0, float("inf"), gain_db=gain_db, equaliser_db=equaliser_db)
         check_between(0, 1, reverb_share=reverb_share)
         check_pair(0, float("inf"), reverb_time_s=reverb_time_s)
         check_pair(-float("inf"), float("inf"), reverb_db=reverb_db)
         if noise_db is not None:
             check_pair(-float("inf"), float("inf"), noise_db=noise_db)
         check_whole(0, pitch_shift_semitones=pitch_shift_semitones)
+        check_between(0, 24, pitch_shift_semitones=pitch_shift_semitones)
+        check_between(0, 1200, detune_cents=detune_cents)
         _check_masks(time_mask=time_mask, frequency_mask=frequency_mask)
         self.gain_db = gain_db
         self.equaliser_db = equaliser_db

@@ -45,7 +45,7 @@ def make(node: DictConfig, **runtime: Any) -> Any:
     """The object that a group's yaml describes. An option it does not know, or a value it refuses, is an InputError."""
     name = node._get_full_key(None)
     for key in sorted(OmegaConf.missing_keys(node)):
-        raise InputError(f"{name}.{key} is needed: give {name}.{key}=...")
+        raise InputError(f"{key} is needed: give {key}=...")
     try:
         # In two steps: hydra would turn a dataclass among the runtime arguments into a plain dict.
         return instantiate(node, _convert_="all", _partial_=True)(**runtime)
@@ -161,7 +161,7 @@ def use_best(net: Net, task: Task, checkpoints: Checkpoints) -> None:
     """Gives `net` and `task` the weights and the decoding of the best checkpoint."""
     best = checkpoints.load("best")
     if best is None:
-        raise InputError(f"{checkpoints.folder} has no best.pt: the run was never validated. Go on with resume=true.")
+        raise InputError(f"{checkpoints.folder} has no best.pt. Train again: the run was not validated, or lost it.")
     with checkpoints.fitting("best"):
         net.load_state_dict(best["net"])
         task.decoding.update(best["decoding"])

@@ -54,7 +54,7 @@ class Checkpoints:
                 state = torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             # Not torch's text, which tells how to load the file all the same.
-            found = re.search(r"Unsupported \w+: GLOBAL ([\w.]+)", str(error))
+            found = re.search(r"GLOBAL ([\w.]+)", str(error))
             raise InputError(
                 f"{path} is not a checkpoint that can be loaded safely: it holds "
                 f"{found[1] if found else 'something'} beside weights and plain values. Do not trust the file: "

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -36,7 +37,8 @@ def command(main: Callable[[], Any], config_name: str) -> None:
     HYDRA_FULL_ERROR=1 shows the traceback.
     """
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
-    sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
+    # -m comes first: argparse takes overrides on one side of it only.
+    sys.argv[1:] = sorted(map(quoted, sys.argv[1:]), key=lambda argument: argument not in ("-m", "--multirun"))
     if _TRACEBACKS:
         main()
         return
@@ -44,13 +46,8 @@ def command(main: Callable[[], Any], config_name: str) -> None:
     logging.raiseExceptions = False  # where the log cannot be written either, one message is enough
     try:
         main()
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        _fail(_explained(error, config_name))  # ValueError: Hydra's own, or one that a sweep has logged
-    except OSError as error:  # outside of a job: from the folder of the run
-        _fail(
-            f"{error.strerror}: {error.filename or 'while writing the configuration of the run'}. Runs are kept below "
-            "outputs, sweeps below multirun: make room and allow writing there, or start from another folder."
-        )
+    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+        _fail(_about_the_folder(error) or _explained(error, config_name))  # ValueError: Hydra's own, or from a sweep
     except KeyboardInterrupt:
         go_on = ": resume=true goes on from the last checkpoint" if config_name == "config" else ""
         print(f"\ninterrupted{go_on}.", file=sys.stderr)
@@ -102,12 +99,26 @@ def _user_error(error: Exception) -> Exception | None:
     if isinstance(error, ProcessRaisedException):
         told = re.search(r"^ricercar\.[\w.]+Error: (.*)", str(error), re.MULTILINE | re.DOTALL)
         return InputError(told[1].strip()) if told else None
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error):
+        advice = "Lower trainer.batch_size, window_frames or the size of the network"
+        return InputError(f"out of memory ({str(error).partition(chr(10))[0]}). {advice}.")
     return error if isinstance(error, _USER_ERRORS) else None
 
 
 def _run_folder(base: str, *, _root_: DictConfig) -> str:
     choices = HydraConfig.get().runtime.choices
     return run_folder(Path(base), choices, _root_.seed, assemble.run_id(_root_), _root_.resume)
+
+
+def _about_the_folder(error: Exception) -> str | None:
+    """What the operating system says when a run's folder is made, which happens outside of jobs."""
+    for each in (error, error.__cause__):
+        if isinstance(each, OSError) and not isinstance(each, HydraException) and not isinstance(error, InputError):
+            return (
+                f"{each.strerror}: {each.filename or 'while the configuration of the run was written'}. Runs are kept "
+                "below outputs, sweeps below multirun: make room and allow writing there, or start in another folder."
+            )
+    return None
 
 
 def _explained(error: Exception, config_name: str) -> str:
@@ -128,7 +139,10 @@ def _names_group(argument: str) -> bool:
 
 def _choices(key: str, config_name: str) -> str:
     """The keys there are beside a misspelled one, in the groups that were chosen."""
-    node: Any = _composed(config_name, [each for each in sys.argv[1:] if _names_group(each)])
+    try:
+        node: Any = _composed(config_name, [each for each in sys.argv[1:] if _names_group(each)])
+    except HydraException:  # a group that this command does not have
+        node = _composed(config_name, [])
     *path, last = key.split(".")
     for part in path:
         if not OmegaConf.is_dict(node) or part not in node:

@@ -96,14 +96,17 @@ class Loop:
         budget = Budget(self.budget, steps_per_epoch=max(1.0, crops.total_s / batch_s))
         base_rates = [group["lr"] for group in optimizer.param_groups]
         state = _State(schedule=schedule)
+        averaged = None
         saved = checkpoints.load("last") if resume else None
         if saved is not None:
-            net.load_state_dict(saved["net"])
-            optimizer.load_state_dict(saved["optimizer"])
-            state.load_state_dict(saved["state"])
+            with checkpoints.fitting("last"):
+                net.load_state_dict(saved["net"])
+                optimizer.load_state_dict(saved["optimizer"])
+                state.load_state_dict(saved["state"])
+                averaged = saved["average"]
             log.info("resumed from step %d", state.step)
         model, optimizer = fabric.setup(net, optimizer)
-        average = Average(net, self.average_decay, saved["average"] if saved is not None else None)
+        average = Average(net, self.average_decay, averaged)
         evaluated = copy.deepcopy(net)  # carries the averaged weights
         model.train()
 

@@ -90,6 +90,7 @@ NOTES_HEADER = "onset offset pitch velocity\n"
 @pytest.mark.parametrize(
     ("kind", "file", "content", "line", "words"),
     [
+        (Notes, "a.tsv", NOTES_HEADER + "0 1 60 64\n0 90000 60 64\n", 3, ["offset 90000 s", "in seconds"]),
         (Notes, "a.tsv", NOTES_HEADER + "0 1 60 64\n1 0.5 60 64\n", 3, ["offset 0.5", "onset 1", "reversed"]),
         (Notes, "a.tsv", NOTES_HEADER + "1 1 60 64\n", 2, ["empty"]),
         (Notes, "a.tsv", NOTES_HEADER + "\n# comment\n-0.5 1 60 64\n", 4, ["onset -0.5"]),

@@ -95,6 +95,7 @@ def test_other_columns_byte_order_mark_spaces_and_quotes(folder: Path) -> None:
         (GOOD + "d,train,g,a.wav,,b.txt\n", 5, ["tempo 'b.txt'", "no such file"]),
         (GOOD + "d,train,g,../data/a.wav,,\n", 5, ["'../data/a.wav'", "leaves the folder"]),
         (GOOD + "d,train,g,/etc/passwd,,\n", 5, ["'/etc/passwd'", "leaves the folder"]),
+        (GOOD + f"d,train,g,{'x' * 300}.wav,,\n", 5, ["audio 'xxx", "File name too long"]),
         (GOOD + "d,train,g,out.wav,,\n", 5, ["'out.wav'", "outside the folder"]),
         (GOOD + 'd,train,g,"a.wav,,\n', 5, ["not a CSV file"]),
         ("id,split,group,midi\na,train,g,a.wav\n", 2, ["track 'a'", "data=midi"]),

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from ricercar.checks import check_whole
 from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.conv_stack import ConvStack
 from ricercar.models.backbones.input_norm import InputNorm
@@ -18,6 +19,7 @@ class CNN(Backbone):
         super().__init__()
         if width is None:
             width = fitted_width(CNN, locals(), step=8)
+        check_whole(width=width)
         self.dim = width
         self.input_norm = InputNorm(picture, input_norm)
         self.convs = ConvStack(picture)

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from ricercar.checks import check_between, check_whole
 from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.input_norm import InputNorm
 from ricercar.models.backbones.recurrent_dropout_lstm import RecurrentDropoutLSTM
@@ -25,6 +26,8 @@ class CQTLSTM(Backbone):
         input_norm: str,
     ) -> None:
         super().__init__()
+        check_whole(lstm_units=lstm_units, dense_units=dense_units)
+        check_between(0, 1, dropout=dropout, recurrent_dropout=recurrent_dropout)
         self.dim = dense_units
         self.input_norm = InputNorm(picture, input_norm)
         self.lstm = RecurrentDropoutLSTM(

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from ricercar.checks import check_whole
 from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.conv_stack import ConvStack
 from ricercar.models.backbones.input_norm import InputNorm
@@ -26,8 +27,10 @@ class CRNN(Backbone):
         input_norm: str,
     ) -> None:
         super().__init__()
+        check_whole(num_layers=num_layers)
         if width is None:
             width = fitted_width(CRNN, locals(), step=8)
+        check_whole(width=width)
         self.dim = width
         self.input_norm = InputNorm(picture, input_norm)
         self.convs = ConvStack(picture)

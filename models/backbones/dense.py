@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from ricercar.checks import check_whole
 from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.input_norm import InputNorm
 from ricercar.models.backbones.width import fitted_width
@@ -26,8 +27,11 @@ class Dense(Backbone):
         input_norm: str,
     ) -> None:
         super().__init__()
+        check_whole(num_layers=num_layers)
+        check_whole(0, context=context)
         if width is None:
             width = fitted_width(Dense, locals(), step=8)
+        check_whole(width=width)
         self.dim = width
         self.input_norm = InputNorm(picture, input_norm)
         # A dense layer on 2 * context + 1 frames is a convolution along time.

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from ricercar.checks import check_whole
 from ricercar.errors import InputError
 from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.conv_block import ConvBlock
@@ -35,6 +36,7 @@ class HarmonicCNN(Backbone):
         input_norm: str,
     ) -> None:
         super().__init__()
+        check_whole(width=width, **{f"time_dilations[{i}]": each for i, each in enumerate(time_dilations)})
         bins = picture.bins_per_semitone
         if bins is None or picture.lowest_pitch is None:
             raise InputError(

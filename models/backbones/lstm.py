@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from ricercar.checks import check_whole
 from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.input_norm import InputNorm
 from ricercar.models.backbones.width import fitted_width
@@ -26,8 +27,10 @@ class LSTM(Backbone):
         input_norm: str,
     ) -> None:
         super().__init__()
+        check_whole(num_layers=num_layers)
         if width is None:
             width = fitted_width(LSTM, locals(), step=8)
+        check_whole(width=width)
         self.dim = width
         self.input_norm = InputNorm(picture, input_norm)
         self.project = nn.Linear(picture.num_channels * picture.num_bins, width)

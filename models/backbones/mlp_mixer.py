@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from ricercar.checks import check_positive, check_whole
 from ricercar.errors import InputError
 from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.input_norm import InputNorm
@@ -30,8 +31,11 @@ class MLPMixer(Backbone):
         input_norm: str,
     ) -> None:
         super().__init__()
+        check_whole(depth=depth)
+        check_positive(token_ratio=token_ratio, channel_ratio=channel_ratio)
         if width is None:
             width = fitted_width(MLPMixer, locals(), step=8)
+        check_whole(width=width)
         self.dim = width
         self.num_frames = picture.num_frames
         self.input_norm = InputNorm(picture, input_norm)

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ricercar.checks import check_positive, check_whole
 from ricercar.errors import InputError
 from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.input_norm import InputNorm
@@ -34,10 +35,13 @@ class Transformer(Backbone):
         input_norm: str,
     ) -> None:
         super().__init__()
+        check_whole(depth=depth, num_heads=num_heads)
+        check_positive(mlp_ratio=mlp_ratio)
         if positions not in ("learned", "sinusoidal"):
             raise InputError(f"positions={positions!r}: choose one of learned, sinusoidal")
         if width is None:
             width = fitted_width(Transformer, locals(), step=math.lcm(8, num_heads))
+        check_whole(width=width)
         if width % (2 * num_heads):
             raise InputError(f"width={width}: must be a multiple of 2 * num_heads, {2 * num_heads}")
         self.dim = width
