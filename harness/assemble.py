@@ -168,7 +168,7 @@ def use_best(net: Net, task: Task, checkpoints: Checkpoints) -> None:
 
 
 def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
-    """The configuration that a run was trained with, with the split and the cache of `cfg`."""
+    """The configuration that a run was trained with, but for what `cfg` says of the split and of this machine."""
     path = run_dir / ".hydra" / "config.yaml"
     if not path.is_file():
         raise InputError(f"run={run_dir}: there is no {path}. Give the folder that train.py wrote.")
@@ -181,6 +181,10 @@ def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
         raise InputError(f"{path} has no {', '.join(missing)}: it is not the configuration of a training.")
     merged = OmegaConf.merge(trained, {"cache_dir": cfg.cache_dir, "split": cfg.split, "run": cfg.run})
     assert isinstance(merged, DictConfig)
+    if cfg.accelerator is not None:
+        merged.hardware.accelerator = cfg.accelerator
+    if cfg.data_root is not None:
+        merged.data.root = cfg.data_root
     return merged
 
 
