@@ -271,12 +271,18 @@ def test_interrupt(on_tones: list[str], tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),  # a job in the background ignores it
     )
     deadline = time.monotonic() + 100
     while not list(tmp_path.glob("outputs/*/checkpoints/last.pt")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=30)
+    try:
+        _, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert error.strip().splitlines()[-1] == "interrupted: resume=true goes on from the last checkpoint."
     assert "Traceback" not in error
