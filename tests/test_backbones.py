@@ -29,7 +29,10 @@ PICTURES = {
     "chroma": Picture(1, 12, 200),
 }
 BACKBONES = choices("backbone")
-SIZED = [name for name in BACKBONES if "num_params" in OmegaConf.load(CONF / "backbone" / f"{name}.yaml")]
+SIZED, NORMED = (
+    [name for name in BACKBONES if option in OmegaConf.load(CONF / "backbone" / f"{name}.yaml")]
+    for option in ("num_params", "input_norm")
+)
 
 every_backbone = pytest.mark.parametrize("name", BACKBONES)
 every_sized_backbone = pytest.mark.parametrize("name", SIZED)
@@ -174,7 +177,7 @@ def test_input_norm_whitens(over: str) -> None:
     torch.testing.assert_close(normed.std(axes, correction=0), torch.ones_like(normed.mean(axes)), rtol=0, atol=1e-4)
 
 
-@every_backbone
+@pytest.mark.parametrize("name", NORMED)
 def test_unknown_input_norm_lists_the_choices(name: str) -> None:
     with pytest.raises(InputError, match=r"input_norm='layer': choose one of .*channels, none"):
         build(name, input_norm="layer")

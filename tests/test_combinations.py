@@ -25,7 +25,7 @@ def test_trains(frontend: str, backbone: str, task: str, on_tones: list[str], tm
         return
     result = train(cfg, run)
     assert result.cost.steps == 3
-    assert result.cost.params > 10_000
+    assert result.cost.params
     assert len(result.tracks) == 1
     assert math.isfinite(result.metrics[result.primary])
     assert (tmp_path / "result.json").exists()
