@@ -128,23 +128,13 @@ class Loop:
             torch.manual_seed(_mix(self.seed, step, fabric.global_rank))
             for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
                 group["lr"] = rate * schedule.factor(budget.progress(step + 1, state.elapsed_s))
-            audio = augmentation.audio(to_float(batch["audio"]))
-            losses = task.loss(model(audio, batch["valid"], augmentation.picture), batch["targets"], batch["valid"])
-            loss = torch.stack(list(losses.values())).sum()
-            fabric.backward(loss)
-            norm = fabric.clip_gradients(
-                model, optimizer, max_norm=self.clip_norm or float("inf"), error_if_nonfinite=False
-            )
-            assert norm is not None
-            optimizer.step()
-            optimizer.zero_grad()
+            values = self._update(fabric, model, optimizer, task, augmentation, batch)
             state.step += 1
             average.update(state.step)
 
-            bad = ~(torch.isfinite(loss.detach()) & torch.isfinite(norm))
+            bad = ~torch.isfinite(torch.stack(list(values.values()))).all()
             first_bad = torch.where((first_bad < 0) & bad, step, first_bad)
-            for name, value in (*losses.items(), ("gradient_norm", norm)):
-                sums[name] = sums.get(name, 0.0) + value.detach()
+            sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
             now = time.monotonic()
             state.elapsed_s, since = state.elapsed_s + now - since, now
             if budget.max_s is not None:
@@ -180,6 +170,26 @@ class Loop:
                 since = saved_at = time.monotonic()
         bar.close()
         return Trained(state.step, state.elapsed_s, state.step * batch_s, state.best_score, state.best_step)
+
+    def _update(
+        self,
+        fabric: Fabric,
+        model: Any,
+        optimizer: torch.optim.Optimizer,
+        task: Task,
+        augmentation: Augmentation,
+        batch: dict[str, Any],
+    ) -> dict[str, Tensor]:
+        """One step of the optimiser -> {part of the loss: ()} and the norm of the gradient before clipping."""
+        audio = augmentation.audio(to_float(batch["audio"]))
+        losses = task.loss(model(audio, batch["valid"], augmentation.picture), batch["targets"], batch["valid"])
+        fabric.backward(torch.stack(list(losses.values())).sum())
+        limit = self.clip_norm or float("inf")
+        norm = fabric.clip_gradients(model, optimizer, max_norm=limit, error_if_nonfinite=False)
+        assert norm is not None
+        optimizer.step()
+        optimizer.zero_grad()
+        return {**{name: loss.detach() for name, loss in losses.items()}, "gradient_norm": norm.detach()}
 
     def _batches(self, fabric: Fabric, crops: Crops, step: int) -> Any:
         """The batches of this process from step `step` on: process r of n takes every n-th part of a step's items."""
