@@ -6,7 +6,7 @@ import inspect
 import io
 import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -40,19 +40,22 @@ class Row:
     cells: Mapping[str, str]
 
     def resolve(self, column: str) -> Path:
-        """The file that a cell names, inside the folder."""
+        """The file, or the folder of files, that a cell names, inside the folder."""
         return self._file(column, self.cells[column])
 
     def annotations(self) -> dict[str, Annotation]:
         """{column: annotation}, read from the files. InputError names the track, the file, its line and the value."""
-        annotations = {}
-        for name, kind in annotation_kinds().items():
-            if name in self.cells:
-                try:
-                    annotations[name] = kind.from_cell(self.cells[name], partial(self._file, name))
-                except InputError as error:
-                    raise self.error(f"track {self.id!r}, {name}: {error}") from error
-        return annotations
+        return {name: self.annotation(name) for name in self.kinds()}
+
+    def kinds(self) -> list[str]:
+        """The columns that hold annotations of this track."""
+        return [name for name in annotation_kinds() if name in self.cells]
+
+    def annotation(self, name: str) -> Annotation:
+        try:
+            return annotation_kinds()[name].from_cell(self.cells[name], partial(self._file, name))
+        except InputError as error:
+            raise self.error(f"track {self.id!r}, {name}: {error}") from error
 
     def error(self, problem: str) -> InputError:
         return InputError(f"{self.root / 'index.csv'}, line {self.line}: {problem}")
@@ -68,16 +71,21 @@ class Row:
         if PurePosixPath(cell).is_absolute() or PureWindowsPath(cell).drive or ".." in PurePosixPath(cell).parts:
             raise self.error(f"{column} {cell!r} leaves the folder: give a path inside it, relative to index.csv.")
         path = self.root / cell
+        kind = annotation_kinds().get(column)
+        what = "folder" if kind is not None and "" in kind.suffixes else "file"
         try:
-            found = path.is_file()
+            found = path.is_dir() if what == "folder" else path.is_file()
+            inside = [each for each in path.iterdir() if each.exists()] if found and what == "folder" else []
         except OSError as error:  # a folder that may not be read, a name that is too long
             raise self.error(f"{column} {cell[:200]!r} cannot be looked up: {error.strerror}.") from error
         if not found:
-            raise self.error(f"{column} {cell!r}: there is no such file in {self.root}.")
-        if not path.resolve().is_relative_to(self.root.resolve()):
-            raise self.error(
-                f"{column} {cell!r} is a link to {path.resolve()}, outside the folder: copy the file into it."
-            )
+            raise self.error(f"{column} {cell!r}: there is no such {what} in {self.root}.")
+        for each in (path, *inside):
+            if not each.resolve().is_relative_to(self.root.resolve()):
+                raise self.error(
+                    f"{column} {str(each.relative_to(self.root))!r} is a link to {each.resolve()}, outside the folder: "
+                    "copy the file into it."
+                )
         return path
 
 
@@ -99,6 +107,25 @@ def read_index(root: Path) -> list[Row]:
     InputError names the line and the value: for a folder or a column that is missing, an id that is there twice
     or cannot be a file's name, an unknown split, a group in two splits, a file that is missing or outside the folder.
     """
+    rows, problems = scan_index(root)
+    if problems:
+        raise problems[0]
+    check_rows(rows)
+    return rows
+
+
+def check_rows(rows: Sequence[Row]) -> None:
+    """InputError for a group in two splits, or a file that is missing or outside the folder."""
+    _check_groups(rows)
+    for row in rows:
+        row.check_files()
+
+
+def scan_index(root: Path) -> tuple[list[Row], list[InputError]]:
+    """-> the rows of <root>/index.csv that name a track each, and what is wrong with the others.
+
+    InputError where there is no index, or none that has the columns.
+    """
     path = root / "index.csv"
     layout = _LAYOUT.format(kinds=", ".join(annotation_kinds()))
     try:
@@ -109,19 +136,16 @@ def read_index(root: Path) -> list[Row]:
         raise InputError(f"There is no folder {root}. {layout}")
     if not has_index:
         raise InputError(f"There is no index.csv in {root}. {layout}")
-    rows = _rows(path, layout)
-    if not rows:
+    rows, problems = _rows(path, layout)
+    if not rows and not problems:
         raise InputError(f"{path} lists no tracks. {layout}")
-    _check_ids(rows)
-    _check_groups(rows)
-    for row in rows:
-        row.check_files()
-    return rows
+    return rows, problems
 
 
-def _rows(path: Path, layout: str) -> list[Row]:
+def _rows(path: Path, layout: str) -> tuple[list[Row], list[InputError]]:
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    rows = []
+    rows: dict[str, Row] = {}
+    problems = []
     try:
         header = [name.strip() for name in next(reader, [])]
         missing = [name for name in _REQUIRED if name not in header]
@@ -134,19 +158,22 @@ def _rows(path: Path, layout: str) -> list[Row]:
             raise InputError(f"{path}, line 1: column {twice[0]} is there twice.")
         for values in reader:
             if any(value.strip() for value in values):
-                if len(values) != len(header):
-                    problem = f"{len(values)} cells, but the header has {len(header)} columns ({','.join(values)!r})"
-                    raise InputError(
-                        f"{path}, line {reader.line_num}: {problem}. Quote cells that have a comma in them."
-                    )
-                cells = {name: value.strip() for name, value in zip(header, values, strict=True) if value.strip()}
-                rows.append(_row(path, reader.line_num, cells))
+                try:
+                    row = _row(path, reader.line_num, header, values)
+                    _check_id(row, rows)
+                    rows[row.id] = row
+                except InputError as error:
+                    problems.append(error)
     except csv.Error as error:
         raise InputError(f"{path}, line {reader.line_num}: not a CSV file ({error}).") from error
-    return rows
+    return list(rows.values()), problems
 
 
-def _row(path: Path, line: int, cells: dict[str, str]) -> Row:
+def _row(path: Path, line: int, header: list[str], values: list[str]) -> Row:
+    if len(values) != len(header):
+        problem = f"{len(values)} cells, but the header has {len(header)} columns ({','.join(values)!r})"
+        raise InputError(f"{path}, line {line}: {problem}. Quote cells that have a comma in them.")
+    cells = {name: value.strip() for name, value in zip(header, values, strict=True) if value.strip()}
     id_, split, group = (cells.get(name, "") for name in _REQUIRED)
     row = Row(path.parent, line, id_, split, group, cells)
     for name in _REQUIRED:
@@ -160,20 +187,17 @@ def _row(path: Path, line: int, cells: dict[str, str]) -> Row:
     return row
 
 
-def _check_ids(rows: list[Row]) -> None:
-    seen: dict[str, Row] = {}
-    for row in rows:
-        if _UNFIT_FOR_A_NAME.search(row.id) or len(row.id.encode()) > _MAX_ID_BYTES:
-            raise row.error(
-                f"id {row.id!r} cannot be the name of a file: it must not begin with . or -, be longer than "
-                f'{_MAX_ID_BYTES} bytes, or have any of / \\ : * ? " < > | in it.'
-            )
-        if row.id in seen:
-            raise row.error(f"id {row.id!r} is already on line {seen[row.id].line}. Each track needs its own.")
-        seen[row.id] = row
+def _check_id(row: Row, seen: Mapping[str, Row]) -> None:
+    if _UNFIT_FOR_A_NAME.search(row.id) or len(row.id.encode()) > _MAX_ID_BYTES:
+        raise row.error(
+            f"id {row.id!r} cannot be the name of a file: it must not begin with . or -, be longer than "
+            f'{_MAX_ID_BYTES} bytes, or have any of / \\ : * ? " < > | in it.'
+        )
+    if row.id in seen:
+        raise row.error(f"id {row.id!r} is already on line {seen[row.id].line}. Each track needs its own.")
 
 
-def _check_groups(rows: list[Row]) -> None:
+def _check_groups(rows: Sequence[Row]) -> None:
     first: dict[str, Row] = {}
     for row in rows:
         other = first.setdefault(row.group, row)

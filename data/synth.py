@@ -46,6 +46,10 @@ class Synth(Source):
         self.level_spread_db = level_spread_db
         self._tracks: dict[str, list[Track]] = {}
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(split for split in _SPLITS if self.num_tracks[split] > 0)
+
     def tracks(self, split: str) -> list[Track]:
         if self.num_tracks.get(split, 0) < 1:
             there_are = ", ".join(f"{name} ({size})" for name, size in self.num_tracks.items())

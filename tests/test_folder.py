@@ -105,14 +105,14 @@ def test_error_in_the_index(content: str, line: int | None, words: list[str], fo
     (folder.parent / "secret.wav").write_text("")
     (folder / "out.wav").symlink_to(folder.parent / "secret.wav")
     (folder / "index.csv").write_text(content)
-    text = message(lambda: Folder(root=folder))
+    text = message(lambda: Folder(root=folder).tracks("train"))
     place = str(folder / "index.csv") if line is None else f"{folder / 'index.csv'}, line {line}: "
     assert missing([place, *words], text) == []
 
 
 def test_index_that_is_not_utf_8(folder: Path) -> None:
     (folder / "index.csv").write_bytes(GOOD.encode() + b"caf\xe9,train,g,a.wav,,\n")
-    text = message(lambda: Folder(root=folder))
+    text = message(lambda: Folder(root=folder).tracks("train"))
     assert missing([str(folder / "index.csv"), "line 5", "0xe9", "UTF-8"], text) == []
 
 

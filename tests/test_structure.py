@@ -16,8 +16,9 @@ ONLY_PLACES = {
     "mir_eval": ["tasks/"],
     "wandb": ["harness/trackers/"],
     "tinysoundfont": ["data/rendering.py"],
-    "hydra": ["train.py", "eval.py", "harness/assemble.py", "harness/command.py"],
+    "hydra": ["train.py", "eval.py", "data/check.py", "harness/assemble.py", "harness/command.py"],
 }
+COMMANDS = (Path("data/check.py"),)  # stands above everything, as train.py and eval.py do
 FOLDERS = ("data", "harness", "models", "tasks")
 SOURCES = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 SOURCES += [Path("train.py"), Path("eval.py"), Path("errors.py"), Path("checks.py")]
@@ -52,7 +53,7 @@ def test_imports_stay_in_their_places(source: Path) -> None:
 )
 def test_data_flows_one_way(package: str, above: list[str]) -> None:
     for source in SOURCES:
-        if source.parts[0].removesuffix(".py") == package:
+        if source.parts[0].removesuffix(".py") == package and source not in COMMANDS:
             ours = {name.split(".")[1] for name in imported(source) if name.startswith("ricercar.")}
             assert ours <= {package, *above}, f"{source} imports {ours}"
 
