@@ -38,6 +38,10 @@ class Annotation(ABC):
         """The annotation of the audio shifted by `semitones`. Unchanged unless the kind has pitches."""
         return self
 
+    def detuned(self, cents: float) -> Self:
+        """The annotation of the audio tuned `cents` higher. Unchanged unless the kind has frequencies."""
+        return self
+
     def stretched(self, factor: float) -> Self:
         """The annotation of the audio made `factor` times as long. Unchanged unless the kind has times."""
         return self

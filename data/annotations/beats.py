@@ -1,5 +1,6 @@
 """Beats and where they stand in the bar."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Self
@@ -7,25 +8,30 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.rows import check_suffix, integers, read_rows, require, set_fields, times
+from ricercar.data.annotations.rows import cells, check_suffix, integers, read_rows, require, set_fields, times
 
 _MAX_POSITION = 10_000
+_LAYOUT = "time [position [bar]]"
+_NAMELESS = re.compile("new point", re.IGNORECASE)  # what Sonic Visualiser calls a point without a label
 
 
 @dataclass(frozen=True, eq=False)
 class Beats(Annotation):
-    """Beats. File: rows `time [position]`, separated by spaces or tabs.
+    """Beats. File: rows `time [position [bar]]`, separated by spaces, tabs or commas.
 
     time_s      (n,) float64, strictly increasing
     position    (n,) int64 position in the bar: 1 the downbeat, 2 the second beat ...; 0 unknown
+
+    The number of the bar is not kept. The position `New Point`, as in the Isophonics files, is an unknown one.
     """
 
     time_s: NDArray[np.float64]
     position: NDArray[np.int64]
 
     name: ClassVar[str] = "beats"
-    suffixes: ClassVar[tuple[str, ...]] = (".beats", ".txt")
+    suffixes: ClassVar[tuple[str, ...]] = (".beats", ".txt", ".csv", ".jams")
 
     def __post_init__(self) -> None:
         time_s = times(self.time_s, "beat")
@@ -46,18 +52,36 @@ class Beats(Annotation):
     def __len__(self) -> int:
         return len(self.time_s)
 
+    @property
+    def downbeat_s(self) -> NDArray[np.float64]:
+        downbeat_s: NDArray[np.float64] = self.time_s[self.position == 1]
+        return downbeat_s
+
+    def position_known(self, time_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether the position of the beat nearest to each time is known; where there are no beats, it is."""
+        if not len(self):
+            return np.ones(len(time_s), dtype=bool)
+        middle_s = (self.time_s[:-1] + self.time_s[1:]) / 2
+        nearest = np.searchsorted(middle_s, time_s, side="right")
+        return np.asarray(self.position[nearest] > 0)
+
     def stretched(self, factor: float) -> Self:
         return replace(self, time_s=self.time_s * factor)
 
     @classmethod
     def read(cls, path: Path) -> Self:
         check_suffix(path, cls.name, cls.suffixes)
-        rows = read_rows(path, str.split)
-        rows.check_num_columns({1, 2}, "time [position]")
-        with_position = bool(rows.cells) and len(rows.cells[0]) == 2
-        rows.check_num_columns({1 + with_position}, "time position" if with_position else "time, as in the first row")
+        if path.suffix.lower() == ".jams":
+            return jams_file.read(path, cls)
+        rows = read_rows(path, lambda text: cells(_NAMELESS.sub("0", text)))
+        rows.check_num_columns({1, 2, 3}, _LAYOUT)
+        num_columns = len(rows.cells[0]) if rows.cells else 1
+        layout = " ".join(("time", "position", "bar")[:num_columns])
+        rows.check_num_columns({num_columns}, f"{layout}, as in the first row")
+        if num_columns == 3:
+            rows.numbers(2, "bar")
         with rows.located():
-            return cls.make(rows.numbers(0, "beat"), rows.numbers(1, "position") if with_position else 0)
+            return cls.make(rows.numbers(0, "beat"), rows.numbers(1, "position") if num_columns > 1 else 0)
 
     def write(self, path: Path) -> None:
         path.write_text(self.text(), encoding="utf-8")

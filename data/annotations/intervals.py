@@ -9,17 +9,29 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.rows import RowError, check_suffix, read_rows, require, set_fields, times
+from ricercar.data.annotations.rows import (
+    RowError,
+    Rows,
+    cells_and_label,
+    check_suffix,
+    read_rows,
+    require,
+    set_fields,
+    times,
+)
+from ricercar.errors import InputError
 
 _OVERLAP_S = 0.001  # annotators' times are rounded, each on its own
+LAYOUT = "start end label"
 
 
 @dataclass(frozen=True, eq=False)
 class Intervals(Annotation):
-    """Labelled intervals in the order of time, without overlap (gaps may be). File: rows `start end label`.
+    """One or more labelled intervals in the order of time, without overlap (gaps may be). File: rows `start end label`.
 
-    start_s, end_s   (n,) float64
+    start_s, end_s   (n,) float64; an end that is up to a millisecond late is moved to the next start
     label            n labels
     """
 
@@ -27,24 +39,28 @@ class Intervals(Annotation):
     end_s: NDArray[np.float64]
     label: tuple[str, ...]
 
-    suffixes: ClassVar[tuple[str, ...]] = (".lab", ".txt")
+    suffixes: ClassVar[tuple[str, ...]] = (".lab", ".txt", ".jams")
 
     def __post_init__(self) -> None:
         start, end = times(self.start_s, "start"), times(self.end_s, "end")
         label = tuple(text.strip() for text in self.label)
         assert len(start) == len(end) == len(label)
+        if not label:
+            raise InputError(f"There are no {self.name}: give one interval with a label at least.")
         require(
             end > start,
             lambda row: f"end {end[row]:g} s is not after start {start[row]:g} s: the interval is reversed or empty.",
         )
         free_from = np.concatenate([[0.0], end])[:-1]
         require(
-            start >= free_from - _OVERLAP_S,
+            (start >= free_from - _OVERLAP_S) & (np.diff(start, prepend=-1.0) > 0),
             lambda row: f"start {start[row]:g} s is before the end of the interval before it, {end[row - 1]:g} s.",
         )
         for row, text in enumerate(label):
             if problem := self.problem_with_label(text):
                 raise RowError(row, problem)
+        end = np.minimum(end, np.append(start[1:], np.inf))
+        end.setflags(write=False)
         set_fields(self, start_s=start, end_s=end, label=label)
 
     @staticmethod
@@ -61,8 +77,17 @@ class Intervals(Annotation):
     @classmethod
     def read(cls, path: Path) -> Self:
         check_suffix(path, cls.name, cls.suffixes)
-        rows = read_rows(path, lambda text: text.split(None, 2))
-        rows.check_num_columns({3}, "start end label")
+        if path.suffix.lower() == ".jams":
+            return jams_file.read(path, cls)
+        rows = read_rows(path, lambda text: cells_and_label(text, 2))
+        if not rows.cells:
+            raise InputError(f"{path}: no {cls.name} in it. A row is: {LAYOUT}.")
+        return cls.from_rows(rows)
+
+    @classmethod
+    def from_rows(cls, rows: Rows) -> Self:
+        """The intervals in the rows of a file, split into up to three cells."""
+        rows.check_num_columns({3}, LAYOUT)
         with rows.located():
             return cls(start_s=rows.numbers(0, "start"), end_s=rows.numbers(1, "end"), label=tuple(rows.column(2)))
 

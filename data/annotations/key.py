@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
+from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.rows import check_suffix, read_rows
 from ricercar.errors import InputError
@@ -13,7 +14,7 @@ from ricercar.errors import InputError
 _NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _MODES = {"major": "major", "maj": "major", "minor": "minor", "min": "minor"}
-_KEY = re.compile(r"(?P<tonic>[A-Ga-g][b#]{0,2})(?:\s+|\s*:\s*)(?P<mode>[A-Za-z]+)")
+_KEY = re.compile(r"(?P<tonic>[A-Ga-g][b#]{0,2})(?:\s+|\s*[:,]\s*)(?P<mode>[A-Za-z]+)")
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,14 @@ class Key(Annotation):
     tonic   0 (C) to 11 (B)
     mode    major or minor
 
-    File: one line, `Eb minor`; or rows `start end key` that all name one key.
+    File: one line, `Eb minor`; or rows `start end key` that all name one key; or JAMS.
     """
 
     tonic: int
     mode: str
 
     name: ClassVar[str] = "key"
-    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".key", ".lab")
+    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".key", ".lab", ".jams")
 
     def __post_init__(self) -> None:
         if self.tonic not in range(12) or self.mode not in ("major", "minor"):
@@ -55,13 +56,15 @@ class Key(Annotation):
     @classmethod
     def read(cls, path: Path) -> Self:
         check_suffix(path, "keys", cls.suffixes)
+        if path.suffix.lower() == ".jams":
+            return jams_file.read(path, cls)
         rows = read_rows(path, lambda text: [text])
         if not rows.cells:
             raise InputError(f"{path}: no key in it. It takes one line, such as 'Eb minor'.")
         keys = []
         for row, (text,) in enumerate(rows.cells):
             try:
-                keys.append(cls.parse(re.sub(r"^[\d.]+\s+[\d.]+\s+", "", text)))
+                keys.append(cls.parse(re.sub(r"^[\d.]+[\s,]+[\d.]+[\s,]+", "", text)))
             except InputError as error:
                 raise rows.error(row, str(error)) from error
             if keys[row] != keys[0]:

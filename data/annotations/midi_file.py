@@ -1,5 +1,6 @@
 """MIDI files -> the arrays of Notes, and back. Parsed by symusic."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,38 @@ def read(path: Path) -> dict[str, NDArray[Any]]:
     A note that begins and ends at the same tick is kept, with 1 ms: it was struck, and an onset left out of a
     reference would make a right estimate wrong. A note that never ends is not a note (symusic leaves it out).
     """
+    score = _parsed(path)
+    return _arrays(score, score.tracks)
+
+
+def read_track(path: Path, name: str) -> dict[str, NDArray[Any]]:
+    """As `read`, of the track of that name alone (of those tracks, where several have it).
+
+    InputError lists the names there are.
+    """
+    score = _parsed(path)
+    tracks = [track for track in score.tracks if track.name == name]
+    if not tracks:
+        names = ", ".join(repr(track.name) for track in score.tracks)
+        raise InputError(f"{path}: no track with notes is called {name!r}; it has: {names or 'none'}.")
+    return _arrays(score, tracks)
+
+
+def _parsed(path: Path) -> Any:
+    """A symusic.Score, whose stubs do not know its own members."""
     try:
-        score: Any = Score(path)  # symusic's stubs do not know its own classes' members
+        score: Any = Score(path)
     except (RuntimeError, ValueError, OSError) as error:
         raise InputError(f"{path}: not a readable MIDI file ({error}).") from error
     if score.ticks_per_quarter <= 0:
         raise InputError(f"{path}: damaged: its header says {score.ticks_per_quarter} ticks per quarter note.")
+    return score
+
+
+def _arrays(score: Any, tracks: Sequence[Any]) -> dict[str, NDArray[Any]]:
     onset, offset, pedalled, pitch, velocity, program = [], [], [], [], [], []
     end = score.end()
-    for track in score.tracks:
+    for track in tracks:
         notes = track.notes.numpy()
         released = notes["time"] + notes["duration"]
         onset.append(notes["time"])

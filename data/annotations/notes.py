@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ricercar.data.annotations import midi_file
+from ricercar.data.annotations import jams_file, midi_file
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.rows import (
     Rows,
+    cells,
     check_suffix,
     integers,
     is_number,
@@ -46,7 +47,8 @@ class Notes(Annotation):
     .tsv          header `onset offset pitch velocity [program] [pedalled_offset]`, columns in any order
     .mid .midi    see midi_file.py
     .txt          as .tsv, or, where the first line is not a header, mir_eval's rows
-                  `onset offset frequency_hz [velocity]`: the nearest MIDI number is taken
+                  `onset offset frequency_hz [velocity]` (also with commas): the nearest MIDI number is taken
+    .jams         see jams_file.py
     """
 
     onset_s: NDArray[np.float64]
@@ -57,7 +59,7 @@ class Notes(Annotation):
     pedalled_offset_s: NDArray[np.float64]
 
     name: ClassVar[str] = "notes"
-    suffixes: ClassVar[tuple[str, ...]] = (".tsv", ".mid", ".midi", ".txt")
+    suffixes: ClassVar[tuple[str, ...]] = (".tsv", ".mid", ".midi", ".txt", ".jams")
 
     def __post_init__(self) -> None:
         onset, offset = times(self.onset_s, "onset"), times(self.offset_s, "offset")
@@ -148,9 +150,11 @@ class Notes(Annotation):
     @classmethod
     def read(cls, path: Path) -> Self:
         check_suffix(path, cls.name, cls.suffixes)
+        if path.suffix.lower() == ".jams":
+            return jams_file.read(path, cls)
         if path.suffix.lower() in (".mid", ".midi"):
             return cls(**midi_file.read(path))
-        rows = read_rows(path, str.split)
+        rows = read_rows(path, cells)
         if path.suffix.lower() == ".txt" and (not rows.cells or is_number(rows.cells[0][0])):
             return cls._from_mir_eval(rows)
         return cls._from_table(rows)

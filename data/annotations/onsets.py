@@ -7,8 +7,17 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.rows import check_suffix, is_number, read_rows, require, set_fields, times
+from ricercar.data.annotations.rows import (
+    cells_and_label,
+    check_suffix,
+    is_number,
+    read_rows,
+    require,
+    set_fields,
+    times,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +32,7 @@ class Onsets(Annotation):
     label: tuple[str, ...]
 
     name: ClassVar[str] = "onsets"
-    suffixes: ClassVar[tuple[str, ...]] = (".tsv", ".txt")
+    suffixes: ClassVar[tuple[str, ...]] = (".tsv", ".txt", ".onsets", ".jams")
 
     def __post_init__(self) -> None:
         time_s = times(self.time_s, "onset")
@@ -50,7 +59,9 @@ class Onsets(Annotation):
     @classmethod
     def read(cls, path: Path) -> Self:
         check_suffix(path, cls.name, cls.suffixes)
-        rows = read_rows(path, lambda text: text.split(None, 1))
+        if path.suffix.lower() == ".jams":
+            return jams_file.read(path, cls)
+        rows = read_rows(path, lambda text: cells_and_label(text, 1))
         if rows.cells and not is_number(rows.cells[0][0]):
             if [cell.strip() for cell in rows.cells[0]] not in (["onset"], ["onset", "label"]):
                 raise rows.error(0, f"the header is {' '.join(rows.cells[0])!r}, it must be: onset [label].")

@@ -1,5 +1,6 @@
 """What annotation files share: rows of text with line numbers, and checked columns of numbers."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from ricercar.errors import InputError
 
 MAX_S = 86_400.0
+
+_SEPARATOR = re.compile(r"\s*,\s*|\s+")
 
 
 class RowError(InputError):
@@ -91,6 +94,25 @@ def read_rows(path: Path, split: Callable[[str], list[str]]) -> Rows:
             lines.append(number)
             cells.append(split(text))
     return Rows(path, lines, cells)
+
+
+def cells(text: str) -> list[str]:
+    """The cells of a row, between them spaces, tabs or a comma."""
+    return _SEPARATOR.split(text.strip())
+
+
+def cells_and_label(text: str, num_numbers: int) -> list[str]:
+    """The cells of a row: numbers, num_numbers at most, and the rest as one label, which may have commas and spaces."""
+    found: list[str] = []
+    rest = text.strip()
+    while len(found) < num_numbers and (end := _SEPARATOR.search(rest)) and _meant_as_number(rest[: end.start()]):
+        found.append(rest[: end.start()])
+        rest = rest[end.end() :]
+    return [*found, rest] if found else _SEPARATOR.split(rest, maxsplit=num_numbers)
+
+
+def _meant_as_number(cell: str) -> bool:
+    return is_number(cell) or cell[:1] in tuple("+-.0123456789")
 
 
 def is_number(cell: str) -> bool:

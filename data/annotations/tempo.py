@@ -6,32 +6,65 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
+from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.rows import check_suffix, read_text
 from ricercar.errors import InputError
 
+_LAYOUT = "Give one number of beats per minute, such as 120, or two and the strength of the first: 60 120 0.3."
+
 
 @dataclass(frozen=True)
 class Tempo(Annotation):
-    """The tempo of a whole track, in beats per minute. In a cell of index.csv: the number, or a file with it alone."""
+    """The tempo of a whole track, in beats per minute, or the two tempi that listeners tap.
+
+    bpm         a tempo
+    other_bpm   another one, or None
+    strength    of `bpm` beside other_bpm, 0 to 1; 1 where it is the only one
+
+    In a cell of index.csv: the number, `60 120 0.3` (as in MIREX: two tempi, the strength of the first), or a file
+    with that alone. A tempo of 0 stands for none.
+    """
 
     bpm: float
+    other_bpm: float | None = None
+    strength: float = 1.0
 
     name: ClassVar[str] = "tempo"
-    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".bpm")
+    suffixes: ClassVar[tuple[str, ...]] = (".txt", ".bpm", ".lab", ".jams")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "bpm", float(self.bpm))
-        if not (math.isfinite(self.bpm) and self.bpm > 0):
-            raise InputError(f"Tempo {self.bpm} is not a number of beats per minute above 0.")
+        object.__setattr__(self, "bpm", _checked(self.bpm))
+        object.__setattr__(self, "strength", float(self.strength))
+        if not 0 <= self.strength <= 1:
+            raise InputError(f"Strength {self.strength} of tempo {self.bpm:g} is not a number from 0 to 1.")
+        if self.other_bpm is not None:
+            object.__setattr__(self, "other_bpm", _checked(self.other_bpm))
+        elif self.strength != 1.0:
+            raise InputError(f"Strength {self.strength} of tempo {self.bpm:g}: the only tempo has the strength 1.")
+
+    @property
+    def strongest_bpm(self) -> float:
+        """The stronger tempo; of equals the first."""
+        return self.bpm if self.other_bpm is None or self.strength >= 0.5 else self.other_bpm
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        cells = text.replace(",", " ").split()
         try:
-            bpm = float(text)
+            numbers = [float(cell) for cell in cells]
         except ValueError:
-            raise InputError(f"Tempo {text.strip()!r} is not a number of beats per minute, such as 120.") from None
-        return cls(bpm=bpm)
+            raise InputError(f"Tempo {text.strip()!r} is not a number of beats per minute. {_LAYOUT}") from None
+        if len(numbers) == 1:
+            return cls(bpm=numbers[0])
+        if len(numbers) != 3:
+            raise InputError(f"Tempo {text.strip()!r} has {len(numbers)} numbers. {_LAYOUT}")
+        bpm, other_bpm, strength = numbers
+        if other_bpm == 0:
+            return cls(bpm=bpm, strength=strength)
+        if bpm == 0:
+            return cls(bpm=other_bpm, strength=1.0 - strength)
+        return cls(bpm=bpm, other_bpm=other_bpm, strength=strength)
 
     @classmethod
     def from_cell(cls, cell: str, resolve: Callable[[str], Path]) -> Self:
@@ -40,16 +73,34 @@ class Tempo(Annotation):
     @classmethod
     def read(cls, path: Path) -> Self:
         check_suffix(path, cls.name, cls.suffixes)
+        if path.suffix.lower() == ".jams":
+            return jams_file.read(path, cls)
+        numbered = enumerate(read_text(path).splitlines(), start=1)
+        lines = [(number, line) for number, line in numbered if line.strip() and not line.strip().startswith("#")]
+        if len(lines) != 1:
+            where = f"{path}, line {lines[1][0]}: a second line" if lines else f"{path}: no tempo in it"
+            raise InputError(f"{where}. A track has one line. {_LAYOUT}")
+        number, line = lines[0]
         try:
-            return cls.parse(read_text(path))
+            return cls.parse(line)
         except InputError as error:
-            raise InputError(f"{path}: {error}") from error
+            raise InputError(f"{path}, line {number}: {error}") from error
 
     def write(self, path: Path) -> None:
         path.write_text(self.text(), encoding="utf-8")
 
     def text(self) -> str:
-        return f"{self.bpm!r}\n"
+        if self.other_bpm is None:
+            return f"{self.bpm!r}\n"
+        return f"{self.bpm!r}\t{self.other_bpm!r}\t{self.strength!r}\n"
 
     def stretched(self, factor: float) -> Self:
-        return type(self)(bpm=self.bpm / factor)
+        other_bpm = None if self.other_bpm is None else self.other_bpm / factor
+        return type(self)(bpm=self.bpm / factor, other_bpm=other_bpm, strength=self.strength)
+
+
+def _checked(bpm: float) -> float:
+    bpm = float(bpm)
+    if not (math.isfinite(bpm) and bpm > 0):
+        raise InputError(f"Tempo {bpm} is not a number of beats per minute above 0.")
+    return bpm
