@@ -11,7 +11,7 @@ from ricercar.models.head import Head, Output
 
 
 class Net(nn.Module):
-    """(B, N) audio -> {output: (B, T, K)} logits, or {output: (B, K)} where clip_level.
+    """(B, N) audio -> {output: (B, T, K)} logits, or {output: (B, K)} for a clip-level output.
 
     The frontend, the compression and the normalisation run in float32, outside autocast, and without
     gradients unless one of them has something to train.
@@ -25,14 +25,13 @@ class Net(nn.Module):
         normalisation: nn.Module,
         backbone: Backbone,
         outputs: Mapping[str, Output],
-        clip_level: bool,
     ) -> None:
         super().__init__()
         self.frontend = frontend
         self.compression = compression
         self.normalisation = normalisation
         self.backbone = backbone
-        self.clip_level = clip_level
+        self.clip_level = [name for name, output in outputs.items() if output.clip_level]
         self.heads = nn.ModuleDict(
             {
                 name: Head(output, backbone.num_pitches, backbone.dim, backbone.lowest_pitch)
@@ -61,9 +60,8 @@ class Net(nn.Module):
             if augment is not None:
                 picture = augment(picture)
         features = self.backbone(picture)
-        if self.clip_level:
-            features = _mean_over_time(features, valid)
-        return {name: head(features).float() for name, head in self.heads.items()}
+        mean = _mean_over_time(features, valid) if self.clip_level else None
+        return {name: head(mean if name in self.clip_level else features).float() for name, head in self.heads.items()}
 
     def _gradients(self) -> bool:
         return self.trains_picture and torch.is_grad_enabled()

@@ -1,7 +1,7 @@
 """The key of a clip: one of 24."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import mir_eval
 import numpy as np
@@ -13,7 +13,9 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.key import Key as KeyAnnotation
 from ricercar.errors import InputError
 from ricercar.models.head import Output
+from ricercar.tasks.key_baselines import majority, template
 from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
 
 MODES = ("major", "minor")
@@ -33,15 +35,15 @@ class Key(Task):
     """
 
     annotation = KeyAnnotation
-    clip_level = True
     primary = "key/Weighted_Score"
     shown = ("key/accuracy", *(f"key/{name}" for name in _RELATIONS))
+    baselines: ClassVar[Mapping[str, Baseline]] = {"majority": majority, "template": template}
 
     def __init__(self, *, label_smoothing: float, protocol: Mapping[str, Any]) -> None:
         if not 0.0 <= label_smoothing < 1.0:
             raise InputError(f"task.label_smoothing={label_smoothing} must be at least 0 and below 1.")
         check_protocol("key", protocol, {"averaging": ("tracks", "groups")})
-        self.outputs = {"key": Output(size=NUM_KEYS)}
+        self.outputs = {"key": Output(size=NUM_KEYS, clip_level=True, pitch_classes=True)}
         self.label_smoothing = label_smoothing
         self.decoding = {}
         self.protocol = dict(protocol)

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.errors import InputError
 from ricercar.tasks import matching
+from ricercar.tasks.multipitch_scoring import multipitch_scores
+from ricercar.tasks.multipitch_targets import sounding
 from ricercar.tasks.protocol import check_protocol
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _NOTE_NAMES = ("Precision", "Recall", "F-measure", "Average_Overlap_Ratio")
-_FRAME_NAMES = ("Precision", "Recall", "Accuracy")
-_FRAME_ERRORS = ("Substitution_Error", "Miss_Error", "False_Alarm_Error", "Total_Error")
 
 PROTOCOL = {
     "onset_tolerance_s": None,
@@ -149,19 +149,14 @@ class NoteScoring:
         hop_s = self.protocol["multipitch_hop_s"]
         last_s = max([0.0, *a.intervals[:, 1].tolist(), *b.intervals[:, 1].tolist()])
         times = np.arange(int(last_s / hop_s) + 1) * hop_s
-        rolls = [_roll(side, times) for side in (a, b)]
+        rolls = [
+            sounding(side.intervals[:, 0], side.intervals[:, 1], side.pitch, times, 128).astype(np.int64)
+            for side in (a, b)
+        ]
         octaves = [np.pad(roll, ((0, 0), (0, 4))).reshape(len(times), 11, 12).sum(axis=1) for roll in rolls]
-        counts = [roll.sum(axis=1) for roll in rolls]
-        scores: dict[str, float] = {}
         # Notes have whole semitones: mir_eval's window of half a semitone finds equal pitches, and nothing else.
-        for prefix, both in (("", np.minimum(*rolls)), ("Chroma_", np.minimum(*octaves))):
-            correct = both.sum(axis=1).astype(np.float64)
-            accuracy = mir_eval.multipitch.compute_accuracy(correct, *counts)
-            errors = mir_eval.multipitch.compute_err_score(correct, *counts)
-            scores |= {f"multipitch/{prefix}{name}": float(x) for name, x in zip(_FRAME_NAMES, accuracy, strict=True)}
-            scores |= {f"multipitch/{prefix}{name}": float(x) for name, x in zip(_FRAME_ERRORS, errors, strict=True)}
-        f_measure = mir_eval.util.f_measure(scores["multipitch/Precision"], scores["multipitch/Recall"])
-        return scores | {"multipitch/F-measure": float(f_measure)}
+        correct, chroma_correct = (np.minimum(*both).sum(axis=1) for both in (rolls, octaves))
+        return multipitch_scores(correct, chroma_correct, *(roll.sum(axis=1) for roll in rolls))
 
 
 def _precision_recall_f(number: int, a: Pitched, b: Pitched) -> tuple[float, float, float]:
@@ -175,12 +170,3 @@ def _ratios(module: str, suffix: str, pairs: list[tuple[int, int]], a: Pitched, 
     overlap = float(mir_eval.transcription.average_overlap_ratio(a.intervals, b.intervals, pairs))
     values = (*_precision_recall_f(len(pairs), a, b), overlap)
     return {f"{module}/{name}{suffix}": value for name, value in zip(_NOTE_NAMES, values, strict=True)}
-
-
-def _roll(notes: Pitched, times: Floats) -> Ints:
-    """-> (len(times), 128): 1 where a pitch sounds."""
-    steps = np.zeros((len(times) + 1, 128), dtype=np.int16)
-    first, end = (np.searchsorted(times, notes.intervals[:, column], side="left") for column in (0, 1))
-    np.add.at(steps, (first, notes.pitch), 1)
-    np.add.at(steps, (end, notes.pitch), -1)
-    return (np.cumsum(steps[:-1], axis=0, dtype=np.int16) > 0).astype(np.int64)

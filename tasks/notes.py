@@ -1,7 +1,7 @@
 """Transcription of pitched notes: onset, offset, pitch, velocity."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,12 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import Notes as NotesAnnotation
 from ricercar.errors import InputError
 from ricercar.models.head import Output
+from ricercar.tasks.note_baselines import common_pitches, spectral_peaks
 from ricercar.tasks.note_decoding import NoteDecoder
 from ricercar.tasks.note_scoring import NoteScoring
 from ricercar.tasks.note_targets import NoteTargets
 from ricercar.tasks.note_tuning import ONSET_THRESHOLDS, tune
+from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
 
 _OUTPUTS = ("onset", "frame", "offset", "velocity")
@@ -42,7 +44,6 @@ class Notes(Task):
     """
 
     annotation = NotesAnnotation
-    clip_level = False
     primary = "transcription/F-measure_no_offset"
     shown = (
         "transcription/F-measure",
@@ -51,6 +52,7 @@ class Notes(Task):
         "transcription/Precision_no_offset",
         "transcription/Recall_no_offset",
     )
+    baselines: ClassVar[Mapping[str, Baseline]] = {"common_pitches": common_pitches, "spectral_peaks": spectral_peaks}
 
     def __init__(
         self,

@@ -1,8 +1,7 @@
 """What every task is: targets, loss, decoding and scoring of one kind of annotation."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,33 +9,37 @@ from torch import Tensor
 
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.models.head import Output
+from ricercar.tasks.scoring import Scoring
 
 
-class Task(ABC):
+class Task(Scoring):
     """Everything the harness knows about a task. `fps` is frames per second, frame t is at t / fps seconds.
 
-    annotation   the annotation a track must have, and the type of an estimate
-    clip_level   one output per clip in place of one per frame
     outputs      {name: Output} in the order of the network's heads
-    primary      the metric (higher is better) that chooses the best checkpoint
-    shown        metrics that a table shows beside the primary one
-    protocol     every convention that moves a score; hashed into the result
     decoding     numbers that decode() uses and tune() chooses on the validation split; stored in the checkpoint
+    vocabulary   words that fit() took from the training split, in the order of an output; stored in the checkpoint
     """
 
-    annotation: type[Annotation]
-    clip_level: bool
     outputs: dict[str, Output]
-    primary: str
-    shown: tuple[str, ...]
-    protocol: dict[str, Any]
     decoding: dict[str, float]
+    vocabulary: tuple[str, ...] = ()
+
+    def taught(self, annotations: Mapping[str, Annotation]) -> Annotation | None:
+        """What the network is taught from, where that is not the reference; None where a track has it not."""
+        return self.reference(annotations)
+
+    def fit(self, taught: Sequence[Annotation]) -> None:
+        """Chooses what the outputs depend on, such as a vocabulary, from the training split. By default nothing."""
+
+    def restore(self, vocabulary: Sequence[str]) -> None:
+        """Takes the vocabulary that fit() chose in training. By default there is none."""
+        assert not vocabulary
 
     @abstractmethod
     def encode(
         self, annotation: Annotation, start_s: float, num_frames: int, fps: float
     ) -> dict[str, NDArray[np.float32]]:
-        """-> {name: (T, K)} targets of a window, or {name: (K,)} for a clip-level task."""
+        """-> {name: (T, K)} targets of a window, or (K,) for a clip-level output: exactly the names of `outputs`."""
 
     @abstractmethod
     def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], valid: Tensor) -> dict[str, Tensor]:
@@ -45,10 +48,6 @@ class Task(ABC):
     @abstractmethod
     def decode(self, logits: Mapping[str, NDArray[np.float32]], fps: float) -> Annotation:
         """{name: (T, K) or (K,)} of a whole track -> estimate, in seconds."""
-
-    @abstractmethod
-    def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
-        """-> {metric: score of one track}; NaN where the protocol excludes the track from that metric's mean."""
 
     def tune(self, examples: Sequence[tuple[Annotation, Mapping[str, NDArray[np.float32]]]], fps: float) -> None:
         """Chooses `decoding` on (reference, logits) of validation tracks. By default there is nothing to choose."""

@@ -2,55 +2,48 @@
 
 import math
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 
-from configs import CONF, choices
+from configs import make_task, trained_tasks
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.key import Key
-from ricercar.data.annotations.notes import Notes
+from ricercar.tasks.scoring import Clip
 from ricercar.tasks.task import Task
 
 FPS = 50.0
 NUM_FRAMES = 500
 
 
-def some_notes(random: np.random.Generator) -> Notes:
-    """Scales in three octaves at once: 10 s with repeated pitches, never two notes of one pitch at a time."""
-    onset_s = np.arange(0.1, 9.5, 0.15)
-    onset_s = np.concatenate([onset_s + random.uniform(0, 0.05, len(onset_s)) for _ in range(3)])
-    pitch = np.concatenate([random.integers(low, low + 12, len(onset_s) // 3) for low in (40, 60, 80)])
-    return Notes.make(
-        onset_s=onset_s,
-        offset_s=onset_s + random.uniform(0.05, 0.09, len(onset_s)),
-        pitch=pitch,
-        velocity=random.integers(1, 128, len(onset_s)),
-    )
+# What a task is about: `example` of tests/examples/<task>.py gives ten seconds of it.
+Example = Callable[[np.random.Generator], Annotation]
 
 
-def some_key(random: np.random.Generator) -> Key:
-    return Key(tonic=int(random.integers(12)), mode=str(random.choice(["major", "minor"])))
+@pytest.fixture(params=trained_tasks())
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-# A task with another kind of annotation needs an example of it here.
-EXAMPLES: Mapping[str, Callable[[np.random.Generator], Annotation]] = {"notes": some_notes, "key": some_key}
+@pytest.fixture
+def example(name: str) -> Example:
+    found: Example = import_module(f"examples.{name}").example
+    return found
 
 
-@pytest.fixture(params=choices("task"))
-def task(request: pytest.FixtureRequest) -> Task:
-    made: Task = instantiate(OmegaConf.load(CONF / "task" / f"{request.param}.yaml"), _convert_="all")
+@pytest.fixture
+def task(name: str, example: Example) -> Task:
+    made: Task = make_task(name)
+    made.fit([example(np.random.default_rng(seed)) for seed in range(3)])
     return made
 
 
 @pytest.fixture(params=[0, 1, 2])
-def annotation(request: pytest.FixtureRequest, task: Task) -> Annotation:
-    return EXAMPLES[task.annotation.name](np.random.default_rng(request.param))
+def annotation(request: pytest.FixtureRequest, example: Example) -> Annotation:
+    return example(np.random.default_rng(request.param))
 
 
 def as_logits(targets: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
@@ -59,9 +52,16 @@ def as_logits(targets: Mapping[str, NDArray[np.float32]]) -> dict[str, NDArray[n
     return {name: np.log(values / (1 - values)).astype(np.float32) for name, values in clipped.items()}
 
 
+def rank(task: Task, scores: Mapping[str, float]) -> float:
+    """The primary metric; where it is one of all tracks together, the first that a track has."""
+    return scores.get(task.primary, next(iter(scores.values())))
+
+
 def filled(task: Task, num_frames: int, value: float) -> dict[str, NDArray[np.float32]]:
-    leading = () if task.clip_level else (num_frames,)
-    return {name: np.full((*leading, output.size), value, dtype=np.float32) for name, output in task.outputs.items()}
+    return {
+        name: np.full((output.size,) if output.clip_level else (num_frames, output.size), value, dtype=np.float32)
+        for name, output in task.outputs.items()
+    }
 
 
 def batched(arrays: Mapping[str, NDArray[np.float32]]) -> dict[str, torch.Tensor]:
@@ -95,8 +95,8 @@ def test_targets_have_the_shapes_of_the_outputs(task: Task, annotation: Annotati
 def test_perfect_network_scores_one(task: Task, annotation: Annotation) -> None:
     estimate = task.decode(as_logits(task.encode(annotation, 0.0, NUM_FRAMES, FPS)), FPS)
     assert isinstance(estimate, task.annotation)
-    assert task.score(annotation, estimate)[task.primary] == pytest.approx(1.0)
-    assert task.score(annotation, annotation)[task.primary] == pytest.approx(1.0)
+    assert rank(task, task.score(annotation, estimate)) == pytest.approx(1.0)
+    assert rank(task, task.score(annotation, annotation)) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("start_frame", [0, 37, 250, 499])
@@ -104,7 +104,7 @@ def test_crop_is_a_slice_of_the_whole(task: Task, annotation: Annotation, start_
     whole = task.encode(annotation, 0.0, NUM_FRAMES + 200, FPS)
     crop = task.encode(annotation, start_frame / FPS, 200, FPS)
     for name, values in crop.items():
-        expected = whole[name] if task.clip_level else whole[name][start_frame : start_frame + 200]
+        expected = whole[name] if task.outputs[name].clip_level else whole[name][start_frame : start_frame + 200]
         np.testing.assert_allclose(values, expected, atol=1e-5)
 
 
@@ -114,12 +114,14 @@ def test_any_length_and_any_constant_output_has_a_score(
     task: Task, annotation: Annotation, num_frames: int, value: float
 ) -> None:
     scores = task.score(annotation, task.decode(filled(task, num_frames, value), FPS))
-    assert 0 <= scores[task.primary] <= 1
+    assert 0 <= rank(task, scores) <= 1
     assert set(scores) == set(task.score(annotation, annotation))
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_estimate_is_the_same_after_writing_and_reading(task: Task, seed: int, tmp_path: Path) -> None:
+def test_estimate_is_the_same_after_writing_and_reading(
+    task: Task, example: Example, seed: int, tmp_path: Path
+) -> None:
     random = np.random.default_rng(seed)
     noise = {name: random.normal(-1, 2, x.shape).astype(np.float32) for name, x in filled(task, 300, 0.0).items()}
     estimate = task.decode(noise, FPS)
@@ -127,7 +129,7 @@ def test_estimate_is_the_same_after_writing_and_reading(task: Task, seed: int, t
     estimate.write(path)
     read = task.annotation.read(path)
     assert read.text() == estimate.text()
-    reference = EXAMPLES[task.annotation.name](random)
+    reference = example(random)
     expected = task.score(reference, estimate)
     assert task.score(reference, read) == pytest.approx(expected, abs=0, rel=0, nan_ok=True)
 
@@ -160,27 +162,26 @@ def test_frames_outside_the_track_do_not_matter(task: Task, annotation: Annotati
     valid = torch.arange(NUM_FRAMES)[None] < 300
     generator = torch.Generator().manual_seed(0)
     one = {name: torch.randn(x.shape, generator=generator) for name, x in targets.items()}
-    if task.clip_level:  # one target for all of them
-        assert task.loss(one, targets, valid) == task.loss(one, targets, torch.zeros_like(valid))
-        return
-    other = {name: torch.where(valid[..., None], x, x + 5) for name, x in one.items()}
+    clip_level = {name for name, output in task.outputs.items() if output.clip_level}  # one target for all frames
+    other = {name: x if name in clip_level else torch.where(valid[..., None], x, x + 5) for name, x in one.items()}
     assert task.loss(one, targets, valid) == task.loss(other, targets, valid)
-    nowhere = task.loss(one, targets, torch.zeros_like(valid))
-    assert all(float(part) == 0.0 for part in nowhere.values())
+    if not clip_level:
+        nowhere = task.loss(one, targets, torch.zeros_like(valid))
+        assert all(float(part) == 0.0 for part in nowhere.values())
 
 
-def test_tuning_helps_where_it_was_done_and_repeats(task: Task) -> None:
+def test_tuning_helps_where_it_was_done_and_repeats(task: Task, example: Example) -> None:
     random = np.random.default_rng(0)
     examples = []
     for _ in range(3):
-        reference = EXAMPLES[task.annotation.name](random)
+        reference = example(random)
         logits = as_logits(task.encode(reference, 0.0, NUM_FRAMES, FPS))
         examples.append(
             (reference, {n: (0.1 * x + random.normal(-1, 0.3, x.shape)).astype(np.float32) for n, x in logits.items()})
         )
 
     def mean() -> float:
-        return float(np.mean([task.score(a, task.decode(logits, FPS))[task.primary] for a, logits in examples]))
+        return float(np.mean([rank(task, task.score(a, task.decode(logits, FPS))) for a, logits in examples]))
 
     before = mean()
     task.tune(examples, FPS)
@@ -191,3 +192,20 @@ def test_tuning_helps_where_it_was_done_and_repeats(task: Task) -> None:
     assert task.decoding == chosen
     task.tune([], FPS)
     assert all(isinstance(value, float) for value in task.decoding.values())
+
+
+@pytest.mark.parametrize("num_samples", [1600, 32000])
+@pytest.mark.parametrize("with_training", [True, False])
+def test_baselines_estimate_from_any_sound(task: Task, example: Example, with_training: bool, num_samples: int) -> None:
+    references = [example(np.random.default_rng(seed)) for seed in range(3)] if with_training else []
+    noise = np.random.default_rng(0).normal(0, 0.1, num_samples).astype(np.float32)
+    for name, baseline in task.baselines.items():
+        for audio in (noise, np.zeros_like(noise)):
+            estimate = baseline(references)(Clip(name, audio, 16000))
+            score = task.score(example(np.random.default_rng(9)), estimate)
+            assert isinstance(estimate, task.annotation)
+            assert 0 <= rank(task, score) <= 1
+
+
+def test_every_task_has_trivial_baselines(task: Task) -> None:
+    assert len(task.baselines) >= 2

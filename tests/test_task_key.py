@@ -10,6 +10,7 @@ import torch
 from ricercar.data.annotations.key import Key as KeyAnnotation
 from ricercar.errors import InputError
 from ricercar.tasks.key import Key
+from ricercar.tasks.scoring import Clip
 
 KEYS = [KeyAnnotation(tonic=tonic, mode=mode) for mode in ("major", "minor") for tonic in range(12)]
 # mir_eval's own spellings.
@@ -91,3 +92,44 @@ def test_loss_by_hand(label_smoothing: float) -> None:
 def test_wrong_options_name_the_value(label_smoothing: float, averaging: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make(label_smoothing, averaging)
+
+
+def cadence(key: KeyAnnotation, sample_rate: int) -> Clip:
+    """Tonic, subdominant, dominant and tonic again, each for a second, with three harmonics."""
+    third = 4 if key.mode == "major" else 3
+    chords = [(0, third, 7), (5, 5 + third, 12), (7, 11, 14), (0, third, 7)]
+    time_s = np.arange(sample_rate) / sample_rate
+    audio = [
+        sum(
+            np.sin(2 * np.pi * harmonic * 440 * 2 ** ((48 + key.tonic + semitones - 69) / 12) * time_s) / harmonic
+            for semitones in chord
+            for harmonic in (1, 2, 3)
+        )
+        for chord in chords
+    ]
+    return Clip("cadence", (0.1 * np.concatenate(audio)).astype(np.float32), sample_rate)
+
+
+@pytest.mark.parametrize("sample_rate", [16000, 22050])
+@pytest.mark.parametrize("key", KEYS[::5], ids=str)
+def test_template_hears_a_cadence(key: KeyAnnotation, sample_rate: int) -> None:
+    assert Key.baselines["template"]([])(cadence(key, sample_rate)) == key
+
+
+@pytest.mark.parametrize("num_samples", [1, 100, 16000])
+def test_template_has_a_key_for_silence(num_samples: int) -> None:
+    clip = Clip("silence", np.zeros(num_samples, dtype=np.float32), 16000)
+    assert Key.baselines["template"]([])(clip) == KeyAnnotation.parse("C major")
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        (["G major", "A minor", "A minor"], "A minor"),
+        (["G major", "A minor", "A minor", "G major"], "A minor"),
+        ([], "C major"),
+    ],
+)
+def test_majority_is_the_commonest_key(training: list[str], expected: str) -> None:
+    estimate = Key.baselines["majority"]([KeyAnnotation.parse(key) for key in training])
+    assert estimate(Clip("any", np.zeros(100, dtype=np.float32), 16000)) == KeyAnnotation.parse(expected)

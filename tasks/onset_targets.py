@@ -1,0 +1,51 @@
+"""What a network should say about the onsets of a window."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ricercar.checks import check_choice, check_whole
+from ricercar.errors import InputError
+
+KINDS = ("regression", "binary")
+
+
+class OnsetTargets:
+    """Times of K classes -> (T, K) float32 in [0, 1].
+
+    kind regression   max(0, 1 - |dt| / J) around the exact time, dt in frames, J = half_width_frames (Kong et al. 2021,
+                      High-resolution piano transcription, equation 1); of two onsets the higher value
+    kind binary       1 in `label_frames` frames from the one nearest to the onset
+    """
+
+    def __init__(self, *, kind: str, half_width_frames: float, label_frames: int) -> None:
+        check_choice(KINDS, **{"task.targets": kind})
+        if not 1.5 <= half_width_frames < float("inf"):
+            raise InputError(
+                f"task.half_width_frames={half_width_frames} is too narrow: give 1.5 or more, "
+                "so that a peak has a neighbour on both sides to find its exact time from."
+            )
+        check_whole(**{"task.label_frames": label_frames})
+        self.kind = kind
+        self.half_width = half_width_frames
+        self.label_frames = label_frames
+
+    def __call__(
+        self, times_s: Sequence[NDArray[np.float64]], start_s: float, num_frames: int, fps: float
+    ) -> NDArray[np.float32]:
+        """times_s: one sorted array for each class."""
+        target = np.zeros((num_frames, len(times_s)), dtype=np.float32)
+        for column, time_s in enumerate(times_s):
+            # To 1e-6 frames, so that a time on the frame grid falls on the same side in every window.
+            time = np.round((time_s - start_s) * fps, 6)
+            if self.kind == "regression":
+                reach = int(np.ceil(self.half_width))
+                frame = np.floor(time)[:, None] + np.arange(1 - reach, reach + 1)
+                height = 1.0 - np.abs(frame - time[:, None]) / self.half_width
+            else:
+                frame = np.floor(time + 0.5)[:, None] + np.arange(self.label_frames)
+                height = np.ones(frame.shape)
+            inside = (height > 0) & (frame >= 0) & (frame < num_frames)
+            np.maximum.at(target[:, column], frame[inside].astype(np.int64), height[inside].astype(np.float32))
+        return target

@@ -1,0 +1,78 @@
+"""What can be scored: one kind of annotation, an estimate of it, and the conventions that move a score."""
+
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ricercar.data.annotations.annotation import Annotation
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The sound of one track, for a trivial baseline.
+
+    audio   (N,) float32 mono in [-1, 1]
+    given   what a system is told beside the sound (Scoring.given), or None
+    """
+
+    id: str
+    audio: NDArray[np.float32]
+    sample_rate: int
+    given: Annotation | None = None
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.audio) / self.sample_rate
+
+    @cached_property
+    def random(self) -> np.random.Generator:
+        """Random numbers that depend on the track's id alone."""
+        return np.random.default_rng(zlib.crc32(self.id.encode()))
+
+
+Estimator = Callable[[Clip], Annotation]
+Baseline = Callable[[Sequence[Annotation]], Estimator]
+
+
+class Scoring(ABC):
+    """Everything that scoring an estimate needs. A task that a network can learn is a Task, which is more.
+
+    annotation   the type of references and estimates
+    primary      the metric (higher is better) that ranks systems
+    shown        metrics that a table shows beside the primary one
+    protocol     every convention that moves a score; hashed into the result
+    baselines    {name: trivial baseline}: given the references of the training split (there may be none), it gives
+                 the function that estimates from a track's sound
+    """
+
+    annotation: type[Annotation]
+    primary: str
+    shown: tuple[str, ...]
+    protocol: dict[str, Any]
+    baselines: ClassVar[Mapping[str, Baseline]] = {}
+
+    @abstractmethod
+    def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
+        """-> {metric: score of one track}; NaN where the protocol excludes the track from that metric's mean."""
+
+    def reference(self, annotations: Mapping[str, Annotation]) -> Annotation | None:
+        """What estimates are scored against, from all that is known of a track; None where that is not enough."""
+        return annotations.get(self.annotation.name)
+
+    def given(self, reference: Annotation) -> Annotation | None:
+        """What a system is told of a track beside its sound, such as the words to align; by default nothing."""
+        return None
+
+    def evidence(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
+        """-> what `pooled` needs to know of one track, kept in the result beside the track's metrics."""
+        return {}
+
+    def pooled(self, evidence: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        """-> {metric: score of all tracks together} for metrics that are no mean over tracks, such as ROC-AUC."""
+        return {}
