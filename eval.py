@@ -1,81 +1,135 @@
-"""Scores a finished run again, or the predictions of any system; `python eval.py --help` lists the choices."""
+"""Scores a finished run again, the predictions of any system, or a trivial baseline; --help lists the choices."""
 
-from collections.abc import Mapping
+import logging
 from pathlib import Path
-from typing import Any
 
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness import assemble
+from ricercar.harness.baselines import baseline_result
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import command, logged
-from ricercar.harness.evaluate import score_folder
-from ricercar.harness.report import report
+from ricercar.harness.evaluate import annotated, score_folder
+from ricercar.harness.report import finish, report
 from ricercar.harness.results import Cost, Result, make_result, stable_hash
 from ricercar.harness.trackers.none import NoTracker
 
+log = logging.getLogger(__name__)
+_MODES = """give one of
+  run=FOLDER            a finished run, to predict and score again; with data= on other data
+  predictions=FOLDER    one file for each track, to score, with task= and data=
+  baseline=NAME         a trivial baseline of the task, with task= and data="""
 
-def evaluate(cfg: DictConfig, folder: Path, choice: Mapping[str, str]) -> Result:
-    """Writes result.json, and predictions where there were none, into `folder`."""
-    if (cfg.run is None) == (cfg.predictions is None):
-        raise InputError(
-            "give either run=FOLDER (a finished run, to predict and score again) or predictions=FOLDER "
-            "(one file for each track, to score) with task= and data=."
-        )
+
+def evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Result]:
+    """Writes result.json, baselines, and predictions where there were none, into `folder`."""
+    if sum(cfg[mode] is not None for mode in ("run", "predictions", "baseline")) != 1:
+        raise InputError(_MODES)
     assemble.check_data(cfg)
-    before = None
-    given = Path(cfg.run or cfg.predictions).expanduser()
     if cfg.run is not None:
-        before = Result.read(given / "result.json")
-        cfg = assemble.trained_config(given, cfg)
-    task = assemble.make_task(cfg)
-    tracks = assemble.tracks_of(assemble.make(cfg.data), task, cfg.split)
+        return _of_run(cfg, folder, choices)
+    for group in ("task", "data"):
+        if group not in choices:
+            raise InputError(f"{group}= is needed: say what is to be scored, and on which data.")
+    scorings = assemble.make_scorings(cfg)
+    if len(scorings) > 1:
+        raise InputError("Predictions and baselines are scored for one task at a time: give task=NAME.")
+    [(task, scoring)] = scorings.items()
+    source = assemble.make(cfg.data)
+    tracks = assemble.tracks_of(source, scorings, cfg.split)
+    store = assemble.make_store(cfg)
+    store.prepare(tracks)
+    taught = source.tracks("train") if "train" in source.splits else []
+    name, own = assemble.dataset_name(cfg, choices["data"]), {"task": task, "data": choices["data"]}
+    if cfg.baseline is not None:
+        result = baseline_result(cfg.baseline, own, name, cfg.split, scoring, taught, tracks, store, folder)
+        report(result, [], tracks, scoring, store, folder, folder / "predictions", NoTracker())
+        return [result]
+    predictions = Path(cfg.predictions).expanduser()
+    own["system"] = cfg.name or predictions.resolve().name
+    result = make_result(
+        run_id=stable_hash(own),
+        choices=own,
+        seed=None,
+        overrides=[],
+        scoring=scoring,
+        source=name,
+        split=cfg.split,
+        tracks=tracks,
+        store=store,
+        scores=score_folder(scoring, tracks, predictions, store),
+        cost=Cost(),
+    )
+    finish(result, taught, tracks, scoring, store, folder, predictions, NoTracker())
+    return [result]
+
+
+def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Result]:
+    """Predicts and scores with a finished run, on its own data or on other."""
+    given = Path(cfg.run).expanduser()
+    trained = assemble.trained_config(given, cfg)
+    own_data = trained.data
+    if "data" in cfg:
+        trained.data = cfg.data
+    cfg = trained
+    assemble.check_data(cfg)
+    tasks = assemble.make_tasks(cfg)
+    before = {name: Result.read(path / "result.json") for name, path in assemble.folders(given, tasks).items()}
+    source = assemble.make(cfg.data)
+    tracks = assemble.tracks_of(source, tasks, cfg.split)
     store = assemble.make_store(cfg)
     store.prepare(tracks)
 
-    if before is not None:
-        torch.set_num_threads(cfg.num_threads or torch.get_num_threads())
-        device = assemble.make(cfg.hardware).device
-        net = assemble.make_net(cfg, task).to(device)
-        assemble.use_best(net, task, Checkpoints(given, before.run_id))
-        predictions = folder / "predictions"
-        scores, _ = assemble.make_evaluation(cfg, task, store, device).test(net, tracks, predictions)
-        origin: dict[str, Any] = {
-            "run_id": before.run_id,
-            "choices": before.choices,
-            "seed": before.seed,
-            "cost": before.cost,
-        }
-        origin |= {"overrides": before.overrides, "source": before.dataset.name}
-    else:
-        predictions = given
-        scores = score_folder(task, tracks, predictions, {track.id: store.duration_s(track) for track in tracks})
-        name = cfg.name or predictions.resolve().name
-        choices = {"task": choice["task"], "data": choice["data"], "system": name}
-        origin = {"run_id": stable_hash(choices), "choices": choices, "seed": None, "cost": Cost()}
-        origin |= {"overrides": [], "source": assemble.dataset_name(cfg, choice["data"])}
-    result = make_result(**origin, task=task, split=cfg.split, tracks=tracks, store=store, scores=scores)
-    result.write(folder / "result.json")
-    report(
-        result,
-        tracks=tracks,
-        task=task,
-        store=store,
-        predictions=predictions,
-        folder=folder,
-        tracker=NoTracker(),
-    )
-    return result
+    torch.set_num_threads(cfg.num_threads or torch.get_num_threads())
+    device = assemble.make(cfg.hardware).device
+    checkpoints = Checkpoints(given, next(iter(before.values())).run_id)
+    weights = assemble.best_of(tasks, checkpoints)  # with it the vocabulary, which the network's outputs depend on
+    net = assemble.make_net(cfg, tasks)
+    assemble.use_weights(net, weights, checkpoints)
+    folders = assemble.folders(folder, tasks)
+    predictions = {name: each / "predictions" for name, each in folders.items()}
+    scores, _ = assemble.make_evaluation(cfg, tasks, store, device).test(net.to(device), tracks, predictions)
+    taught = _training_tracks(own_data)
+    results = []
+    for name, task in tasks.items():
+        same = "data" not in choices
+        result = make_result(
+            run_id=before[name].run_id,
+            choices=before[name].choices | ({} if same else {"data": choices["data"]}),
+            seed=before[name].seed,
+            overrides=before[name].overrides,
+            scoring=task,
+            source=before[name].dataset.name if same else assemble.dataset_name(cfg, choices["data"]),
+            split=cfg.split,
+            tracks=annotated(tracks, task),
+            store=store,
+            scores=scores[name],
+            cost=before[name].cost,
+        )
+        finish(result, taught, tracks, task, store, folders[name], predictions[name], NoTracker())
+        results.append(result)
+    return results
+
+
+def _training_tracks(data: DictConfig) -> list[Track]:
+    """What a run was trained on, for baselines; none, with a word, where it is no longer there."""
+    try:
+        source = assemble.make(data)
+        return source.tracks("train") if "train" in source.splits else []
+    except InputError as error:
+        log.warning("the baselines have no training data to learn from: %s", error)
+        return []
 
 
 def _job(cfg: DictConfig) -> float:
     hydra_cfg = HydraConfig.get()
-    result = evaluate(cfg, Path(hydra_cfg.runtime.output_dir), hydra_cfg.runtime.choices)
-    return result.metrics[result.primary]
+    results = evaluate(cfg, Path(hydra_cfg.runtime.output_dir), assemble.choices_of(hydra_cfg.runtime.choices))
+    return sum(result.metrics[result.primary] for result in results) / len(results)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="eval")

@@ -16,7 +16,8 @@ from ricercar.harness import assemble
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import command, logged
 from ricercar.harness.cost import cost_of
-from ricercar.harness.report import report
+from ricercar.harness.evaluate import annotated
+from ricercar.harness.report import finish
 from ricercar.harness.results import Result, make_result
 from ricercar.harness.run_folder import RunLock
 
@@ -34,20 +35,21 @@ class Run:
     overrides: list[str]
 
 
-def train(cfg: DictConfig, run: Run) -> Result:
-    """Trains, evaluates and writes result.json; a finished run that is resumed is only read."""
+def train(cfg: DictConfig, run: Run) -> list[Result]:
+    """Trains, evaluates and writes a result.json for each task; a finished run that is resumed is only read."""
     assemble.check(cfg)
-    if cfg.resume and (run.folder / "result.json").exists():
+    tasks = assemble.make_tasks(cfg)
+    results = [folder / "result.json" for folder in assemble.folders(run.folder, tasks).values()]
+    if cfg.resume and all(path.exists() for path in results):
         log.info("%s is finished", run.folder)
-        return Result.read(run.folder / "result.json")
+        return [Result.read(path) for path in results]
     with RunLock(run.folder):
-        task = assemble.make_task(cfg)
         source = assemble.make(cfg.data)
-        tracks = {split: assemble.tracks_of(source, task, split) for split in ("train", "valid", "test")}
+        tracks = {split: assemble.tracks_of(source, tasks, split) for split in ("train", "valid", "test")}
         assemble.make_store(cfg).prepare([track for split in tracks.values() for track in split])
         fabric: Fabric = assemble.make(cfg.hardware)
         fabric.launch(partial(_train, cfg=cfg, run=run, tracks=tracks))
-    return Result.read(run.folder / "result.json")
+    return [Result.read(path) for path in results]
 
 
 def _train(fabric: Fabric, cfg: DictConfig, run: Run, tracks: dict[str, list[Track]]) -> None:
@@ -56,15 +58,16 @@ def _train(fabric: Fabric, cfg: DictConfig, run: Run, tracks: dict[str, list[Tra
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     fabric.seed_everything(cfg.seed, verbose=False)
     torch.set_num_threads(cfg.num_threads or torch.get_num_threads())
-    task = assemble.make_task(cfg)
+    tasks = assemble.make_tasks(cfg)
+    tasks.fit([tasks.taught(track.annotations) for track in tracks["train"]])
     store = assemble.make_store(cfg)
-    net = assemble.make_net(cfg, task)
+    net = assemble.make_net(cfg, tasks)
     augmentation = assemble.make(cfg.augmentation)
-    crops = assemble.make_crops(cfg, task, tracks["train"], store, augmentation)
+    crops = assemble.make_crops(cfg, tasks, tracks["train"], store, augmentation)
     cost = cost_of(net, crops.num_samples, cfg.window_frames, cfg.sample_rate)
     net.to(fabric.device)
     assemble.fit_normalisation(net, crops, NUM_CROPS_TO_FIT, fabric.device)
-    evaluation = assemble.make_evaluation(cfg, task, store, fabric.device)
+    evaluation = assemble.make_evaluation(cfg, tasks, store, fabric.device)
     checkpoints = Checkpoints(run.folder, run.id)
 
     first = fabric.is_global_zero
@@ -76,7 +79,7 @@ def _train(fabric: Fabric, cfg: DictConfig, run: Run, tracks: dict[str, list[Tra
         trained = assemble.make(cfg.trainer).fit(
             fabric=fabric,
             net=net,
-            task=task,
+            tasks=tasks,
             crops=crops,
             augmentation=augmentation,
             optimizer=assemble.make(cfg.optimizer, params=[p for p in net.parameters() if p.requires_grad]),
@@ -88,45 +91,40 @@ def _train(fabric: Fabric, cfg: DictConfig, run: Run, tracks: dict[str, list[Tra
         )
         if not first:
             return
-        assemble.use_best(net, task, checkpoints)
-        predictions = run.folder / "predictions"
+        assemble.use_weights(net, assemble.best_of(tasks, checkpoints), checkpoints)
+        folders = assemble.folders(run.folder, tasks)
+        predictions = {name: folder / "predictions" for name, folder in folders.items()}
         scores, predict_s = evaluation.test(net, tracks["test"], predictions)
-        result = make_result(
-            run_id=run.id,
-            choices=run.choices,
-            seed=cfg.seed,
-            overrides=run.overrides,
-            task=task,
-            source=assemble.dataset_name(cfg, run.choices["data"]),
-            split="test",
-            tracks=tracks["test"],
-            store=store,
-            scores=scores,
-            cost=cost.with_run(trained, predict_s, sum(score.seconds for score in scores), fabric.device),
-        )
-        result.write(run.folder / "result.json")
-        report(
-            result,
-            tracks=tracks["test"],
-            task=task,
-            store=store,
-            predictions=predictions,
-            folder=run.folder,
-            tracker=tracker,
-        )
+        total = cost.with_run(trained, predict_s, sum(map(store.duration_s, tracks["test"])), fabric.device)
+        several = {"tasks": run.choices["task"]} if len(tasks) > 1 else {}
+        for name, task in tasks.items():
+            result = make_result(
+                run_id=run.id,
+                choices=run.choices | {"task": name} | several,
+                seed=cfg.seed,
+                overrides=run.overrides,
+                scoring=task,
+                source=assemble.dataset_name(cfg, run.choices["data"]),
+                split="test",
+                tracks=annotated(tracks["test"], task),
+                store=store,
+                scores=scores[name],
+                cost=total,
+            )
+            finish(result, tracks["train"], tracks["test"], task, store, folders[name], predictions[name], tracker)
 
 
 def _job(cfg: DictConfig) -> float:
-    """-> the primary metric on the validation split's choice of checkpoint, tested: what a sweeper sees."""
+    """-> the mean of the tasks' primary metrics, with the checkpoint that validation chose: what a sweeper sees."""
     hydra_cfg = HydraConfig.get()
     run = Run(
         folder=Path(hydra_cfg.runtime.output_dir),
         id=assemble.run_id(cfg),
-        choices={key: choice for key, choice in hydra_cfg.runtime.choices.items() if "/" not in key and choice},
+        choices=assemble.choices_of(hydra_cfg.runtime.choices),
         overrides=list(hydra_cfg.overrides.task),
     )
-    result = train(cfg, run)
-    return result.metrics[result.primary]
+    results = train(cfg, run)
+    return sum(result.metrics[result.primary] for result in results) / len(results)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

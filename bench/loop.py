@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader
 from ricercar.data.crops import to_float
 from ricercar.harness import assemble
 from ricercar.harness.checkpoints import Checkpoints
+from ricercar.harness.evaluate import Validated
 from ricercar.harness.trackers.none import NoTracker
 
 STEPS, REPEATS = 60, 5
@@ -29,24 +30,25 @@ STEPS, REPEATS = 60, 5
 
 def parts(cfg: Any) -> tuple[Any, ...]:
     torch.manual_seed(cfg.seed)
-    task, store, augmentation = assemble.make_task(cfg), assemble.make_store(cfg), assemble.make(cfg.augmentation)
-    tracks = assemble.tracks_of(assemble.make(cfg.data), task, "train")
+    tasks, store, augmentation = assemble.make_tasks(cfg), assemble.make_store(cfg), assemble.make(cfg.augmentation)
+    tracks = assemble.tracks_of(assemble.make(cfg.data), tasks, "train")
     store.prepare(tracks)
-    net = assemble.make_net(cfg, task)
+    net = assemble.make_net(cfg, tasks)
     optimizer = assemble.make(cfg.optimizer, params=net.parameters())
-    return task, net, optimizer, augmentation, assemble.make_crops(cfg, task, tracks, store, augmentation)
+    return tasks, net, optimizer, augmentation, assemble.make_crops(cfg, tasks, tracks, store, augmentation)
 
 
 def bare(cfg: Any) -> float:
-    task, net, optimizer, augmentation, crops = parts(cfg)
+    tasks, net, optimizer, augmentation, crops = parts(cfg)
     batch_size = cfg.trainer.batch_size
     order = (list(range(i, i + batch_size)) for i in range(0, STEPS * batch_size, batch_size))
     net.train()
     start_s = time.monotonic()
     for batch in DataLoader(crops, batch_sampler=order):
         audio = augmentation.audio(to_float(batch["audio"]))
-        losses = task.loss(net(audio, batch["valid"], augmentation.picture), batch["targets"], batch["valid"])
-        torch.stack(list(losses.values())).sum().backward()
+        logits = net(audio, batch["valid"], augmentation.picture)
+        losses = tasks.loss(logits, batch["targets"], batch["valid"], batch["labelled"])
+        torch.autograd.backward(torch.stack(list(losses.values())).sum())
         torch.nn.utils.clip_grad_norm_(net.parameters(), cfg.trainer.clip_norm)
         optimizer.step()
         optimizer.zero_grad()
@@ -54,17 +56,17 @@ def bare(cfg: Any) -> float:
 
 
 def ours(cfg: Any) -> float:
-    task, net, optimizer, augmentation, crops = parts(cfg)
+    tasks, net, optimizer, augmentation, crops = parts(cfg)
     with TemporaryDirectory() as folder:
         trained = assemble.make(cfg.trainer).fit(
             fabric=Fabric(accelerator="cpu", devices=1),
             net=net,
-            task=task,
+            tasks=tasks,
             crops=crops,
             augmentation=augmentation,
             optimizer=optimizer,
             schedule=assemble.make(cfg.schedule),
-            validate=lambda net: {task.primary: 0.0},
+            validate=lambda net: Validated(0.0, {}),
             checkpoints=Checkpoints(Path(folder), "bench"),
             tracker=NoTracker(),
             resume=False,

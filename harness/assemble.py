@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from ricercar.checks import check_between, check_positive, check_whole
+from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.audio_store import AudioStore
 from ricercar.data.augmentation import Augmentation
 from ricercar.data.crops import Crops, to_float
@@ -20,10 +22,12 @@ from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.budget import Budget
 from ricercar.harness.checkpoints import Checkpoints
-from ricercar.harness.evaluate import Evaluation, annotated
+from ricercar.harness.evaluate import Evaluation
 from ricercar.harness.predict import Predict
 from ricercar.harness.results import stable_hash
 from ricercar.models.net import Net
+from ricercar.tasks.scoring import Scoring
+from ricercar.tasks.several import Several
 from ricercar.tasks.task import Task
 
 log = logging.getLogger(__name__)
@@ -35,6 +39,7 @@ _WHOLE = {
 }  # fmt: skip
 _MAY_BE_NULL = ("num_threads", "trainer.patience")
 _PARTS = ("task", "data", "frontend", "compression", "normalisation", "backbone", "trainer", "hardware")
+_SEVERAL = ("task", "data")  # groups of which a list may be given: task=[beat,chord]
 NO_TRACKER = "ricercar.harness.trackers.none.NoTracker"
 
 # What does not change a result; everything else in the configuration goes into the run_id.
@@ -80,7 +85,7 @@ def check_data(cfg: DictConfig) -> None:
     check_whole(sample_rate=cfg.sample_rate)
     if cfg.cache_dir is None:
         raise InputError("cache_dir=null: give the folder that decoded audio is kept in.")
-    for key in ("cache_dir", "data.root", "run", "predictions", "name"):
+    for key in ("cache_dir", "data.root", "run", "predictions", "baseline", "name"):
         value = OmegaConf.select(cfg, key)
         if value is not None and not isinstance(value, str):
             raise InputError(f"{key}={value}: expected text. A name that is a number is quoted: '{key}=\"2024\"'.")
@@ -115,12 +120,40 @@ def run_id(cfg: DictConfig) -> str:
     return stable_hash({str(key): value for key, value in plain.items() if key not in _NEUTRAL})
 
 
-def make_task(cfg: DictConfig) -> Task:
-    task: Task = make(cfg.task)
-    return task
+def make_tasks(cfg: DictConfig) -> Several:
+    """The tasks that a network is trained on: one, or those of task=[...]."""
+    if "parts" in cfg.task:
+        tasks: Several = make(cfg.task)
+        return tasks
+    return Several(parts=make_scorings(cfg), weights={})  # type: ignore[arg-type]  # it refuses what is no Task
 
 
-def make_net(cfg: DictConfig, task: Task) -> Net:
+def make_scorings(cfg: DictConfig) -> dict[str, Scoring]:
+    """{name: what can be scored}, also where no network learns it. A task's name is that of its yaml and module."""
+    if "parts" in cfg.task:
+        return dict(make_tasks(cfg))
+    return {cfg.task._target_.split(".")[-2]: make(cfg.task)}
+
+
+def folders(folder: Path, names: Iterable[str]) -> dict[str, Path]:
+    """{task: where its result and predictions are}: the run's folder, or one below it where there are several."""
+    names = list(names)
+    return {name: folder if len(names) == 1 else folder / name for name in names}
+
+
+def choices_of(choices: Mapping[str, str | None]) -> dict[str, str]:
+    """What was chosen in each group, as Hydra knows it; task=[a,b] is a+b, and so is data=[a,b]."""
+    several = {
+        group: "+".join(
+            key.rpartition(".")[2] for key, choice in choices.items() if choice and key.startswith(f"{group}@")
+        )
+        for group in _SEVERAL
+    }
+    plain = {key: choice for key, choice in choices.items() if choice and "/" not in key and "@" not in key}
+    return plain | {group: parts for group, parts in several.items() if parts}
+
+
+def make_net(cfg: DictConfig, tasks: Several) -> Net:
     """Weights start from torch's current seed."""
     frontend = make(cfg.frontend)
     return Net(
@@ -128,18 +161,17 @@ def make_net(cfg: DictConfig, task: Task) -> Net:
         compression=make(cfg.compression, num_bins=frontend.num_bins),
         normalisation=make(cfg.normalisation, num_channels=frontend.num_channels, num_bins=frontend.num_bins),
         backbone=make(cfg.backbone, picture=frontend.picture(cfg.window_frames)),
-        outputs=task.outputs,
-        clip_level=task.clip_level,
+        outputs=tasks.outputs,
     )
 
 
 def make_crops(
-    cfg: DictConfig, task: Task, tracks: list[Track], store: AudioStore, augmentation: Augmentation
+    cfg: DictConfig, tasks: Several, tracks: list[Track], store: AudioStore, augmentation: Augmentation
 ) -> Crops:
     return Crops(
         tracks=tracks,
-        annotation=task.annotation.name,
-        encode=task.encode,
+        taught=tasks.taught,
+        encode=tasks.encode,
         store=store,
         hop_length=cfg.hop_length,
         num_frames=cfg.window_frames,
@@ -157,14 +189,23 @@ def fit_normalisation(net: Net, crops: Crops, num_crops: int, device: torch.devi
             net.normalisation.fit(net.compressed(clip) for clip in audio)  # type: ignore[operator]
 
 
-def use_best(net: Net, task: Task, checkpoints: Checkpoints) -> None:
-    """Gives `net` and `task` the weights and the decoding of the best checkpoint."""
+def best_of(tasks: Several, checkpoints: Checkpoints) -> dict[str, Any]:
+    """The best checkpoint's weights; gives `tasks` its vocabulary and decoding."""
     best = checkpoints.load("best")
     if best is None:
         raise InputError(f"{checkpoints.folder} has no best.pt. Train again: the run was not validated, or lost it.")
     with checkpoints.fitting("best"):
-        net.load_state_dict(best["net"])
-        task.decoding.update(best["decoding"])
+        tasks.restore(best["vocabulary"])
+        for name, task in tasks.items():
+            task.decoding.update(best["decoding"][name])
+        weights: dict[str, Any] = best["net"]
+    return weights
+
+
+def use_weights(net: Net, weights: dict[str, Any], checkpoints: Checkpoints) -> None:
+    """Gives `net` the weights of the best checkpoint."""
+    with checkpoints.fitting("best"):
+        net.load_state_dict(weights)
 
 
 def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
@@ -198,16 +239,35 @@ def dataset_name(cfg: DictConfig, choice: str) -> str:
     return choice if root is None else f"{choice}:{Path(root).expanduser().resolve().name}"
 
 
-def tracks_of(source: Source, task: Task, split: str) -> list[Track]:
-    """The tracks of a split that have the task's annotation; says how many have not."""
+def tracks_of(source: Source, scorings: Mapping[str, Scoring], split: str) -> list[Track]:
+    """The tracks of a split that have what one of the tasks at least needs; says how many have not."""
     everything = source.tracks(split)
-    tracks = annotated(everything, task, split)
-    if len(tracks) < len(everything):
-        log.info("%s: %d of %d tracks have %s", split, len(tracks), len(everything), task.annotation.name)
-    return tracks
+    used = set()
+    for name, scoring in scorings.items():
+        teaches = split == "train" and isinstance(scoring, Task)
+        needed = scoring.taught if teaches else scoring.reference  # type: ignore[attr-defined]
+        ids = {track.id for track in everything if _has(needed, track)}
+        if not ids:
+            kinds = sorted({key for track in everything for key in track.annotations})
+            raise InputError(
+                f"None of the {len(everything)} tracks of split {split!r} has what task={name} needs "
+                f"({scoring.annotation.name}). They have: {', '.join(kinds) or 'no annotations'}."
+            )
+        if len(ids) < len(everything):
+            log.info("%s: %d of %d tracks have what task=%s needs", split, len(ids), len(everything), name)
+        used |= ids
+    return [track for track in everything if track.id in used]
 
 
-def make_evaluation(cfg: DictConfig, task: Task, store: AudioStore, device: torch.device) -> Evaluation:
+def _has(needed: Callable[[Mapping[str, Annotation]], Annotation | None], track: Track) -> bool:
+    """Whether a task finds what it needs. InputError names the track where an annotation does not fit the task."""
+    try:
+        return needed(track.annotations) is not None
+    except InputError as error:
+        raise InputError(f"track {track.id}: {error}") from error
+
+
+def make_evaluation(cfg: DictConfig, tasks: Several, store: AudioStore, device: torch.device) -> Evaluation:
     predict = Predict(
         store=store,
         hop_length=cfg.hop_length,
@@ -216,4 +276,4 @@ def make_evaluation(cfg: DictConfig, task: Task, store: AudioStore, device: torc
         batch_size=cfg.trainer.batch_size,
         device=device,
     )
-    return Evaluation(task=task, predict=predict, fps=cfg.sample_rate / cfg.hop_length)
+    return Evaluation(tasks=tasks, predict=predict, fps=cfg.sample_rate / cfg.hop_length)

@@ -37,6 +37,7 @@ def command(main: Callable[[], Any], config_name: str) -> None:
     HYDRA_FULL_ERROR=1 shows the traceback.
     """
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+    sys.argv[1:] = [part for argument in sys.argv[1:] for part in expanded(argument)]
     # -m comes first: argparse takes overrides on one side of it only.
     sys.argv[1:] = sorted(map(quoted, sys.argv[1:]), key=lambda argument: argument not in ("-m", "--multirun"))
     if _TRACEBACKS:
@@ -77,6 +78,16 @@ def logged(job: Callable[[DictConfig], float], cfg: DictConfig) -> float:
         raise
 
 
+def expanded(argument: str) -> list[str]:
+    """task=[beat,chord], or data=[synth,midi]: overrides that put each choice of the list into the group's `parts`."""
+    given = re.fullmatch(r"(task|data)=\[\s*(\w+(?:\s*,\s*\w+)*)\s*\]", argument)
+    if not given:
+        return [argument]
+    group, names = given[1], re.split(r"\s*,\s*", given[2])
+    container = "several" if group == "task" else "mixed"
+    return [f"{group}={container}", *(f"+{group}@{group}.parts.{name}={name}" for name in names)]
+
+
 def quoted(argument: str) -> str:
     """An override whose value is a path that Hydra's grammar cannot read, such as ~/music, with the path in quotes."""
     key, _, value = argument.partition("=")
@@ -106,7 +117,7 @@ def _user_error(error: Exception) -> Exception | None:
 
 
 def _run_folder(base: str, *, _root_: DictConfig) -> str:
-    choices = HydraConfig.get().runtime.choices
+    choices = assemble.choices_of(HydraConfig.get().runtime.choices)
     return run_folder(Path(base), choices, _root_.seed, assemble.run_id(_root_), _root_.resume)
 
 
@@ -165,7 +176,7 @@ def _check_types(cfg: DictConfig) -> None:
     for override in set(overrides) - set(groups):
         key = override.split("=")[0].lstrip("+~")
         given, default = _at(cfg, key), _at(base, key)
-        if override.startswith("+") and not _has(base, key):
+        if override.startswith("+") and not _has(base, key) and not _is_free(base, key):
             raise InputError(f"unknown option {key}: {_choices(key, config_name or '')}")
         if given is not None and default is not None and _kind(given) != _kind(default):
             raise InputError(f"{key}={given!r}: expected {_kind(default)}, such as {default!r}.")
@@ -192,6 +203,11 @@ def _has(cfg: DictConfig, key: str) -> bool:
     parent, _, name = key.rpartition(".")
     node = OmegaConf.select(cfg, parent) if parent else cfg
     return OmegaConf.is_dict(node) and name in node
+
+
+def _is_free(cfg: DictConfig, key: str) -> bool:
+    """Whether an option stands in a group that the yaml leaves empty, for names of the user's own."""
+    return bool(_at(cfg, key.rpartition(".")[0]) == {})
 
 
 def _kind(value: Any) -> str:

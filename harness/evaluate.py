@@ -1,49 +1,94 @@
-"""Scores of whole tracks: a network's, or those of a folder of predictions."""
+"""Scores of whole tracks: a network's, a trivial baseline's, or those of a folder of predictions."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ricercar.data.annotations.annotation import Annotation
+from ricercar.data.audio_store import AudioStore
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.predict import Predict
-from ricercar.harness.results import TrackScore, mean_metrics
+from ricercar.harness.results import TrackScore, metrics_of
 from ricercar.models.net import Net
-from ricercar.tasks.task import Task
+from ricercar.tasks.scoring import Clip, Scoring
+from ricercar.tasks.several import Several
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What a validation found. score: the mean of the tasks' primary metrics, which chooses the best checkpoint."""
+
+    score: float
+    metrics: dict[str, float]
 
 
 class Evaluation:
-    """Predicts, decodes and scores whole tracks of a task."""
+    """Predicts, decodes and scores whole tracks."""
 
-    def __init__(self, *, task: Task, predict: Predict, fps: float) -> None:
-        self.task = task
+    def __init__(self, *, tasks: Several, predict: Predict, fps: float) -> None:
+        self.tasks = tasks
         self.predict = predict
         self.fps = fps
 
-    def validate(self, net: Net, tracks: Sequence[Track]) -> dict[str, float]:
-        """-> {metric: mean}. Chooses the task's decoding on the same tracks."""
+    def validate(self, net: Net, tracks: Sequence[Track]) -> Validated:
+        """Chooses the tasks' decoding on the same tracks."""
         logits = [self.predict(net, track) for track in tracks]
-        references = [track.annotations[self.task.annotation.name] for track in tracks]
-        self.task.tune(list(zip(references, logits, strict=True)), self.fps)
-        scores = [
-            TrackScore(track.id, track.group, self.task.score(reference, self.task.decode(each, self.fps)), 0.0)
-            for track, reference, each in zip(tracks, references, logits, strict=True)
-        ]
-        return mean_metrics(scores, self.task.protocol["averaging"])
+        metrics: dict[str, float] = {}
+        primary = []
+        for name, task in self.tasks.items():
+            labelled = [
+                (track, reference, self.tasks.of(name, each))
+                for track, each in zip(tracks, logits, strict=True)
+                if (reference := task.reference(track.annotations)) is not None
+            ]
+            task.tune([(reference, each) for _, reference, each in labelled], self.fps)
+            scores = [
+                score(task, track, reference, task.decode(each, self.fps), 0.0) for track, reference, each in labelled
+            ]
+            own = metrics_of(scores, task)
+            primary.append(own[task.primary])
+            prefix = f"{name}/" if len(self.tasks) > 1 else ""
+            metrics |= {f"{prefix}{key}": value for key, value in own.items()}
+        # A metric that these tracks leave undefined must not pass for the best.
+        return Validated(float(np.mean(np.nan_to_num(primary, nan=0.0))), metrics)
 
-    def test(self, net: Net, tracks: Sequence[Track], folder: Path) -> tuple[list[TrackScore], float]:
-        """Writes each estimate into `folder`, and scores what was written -> scores, seconds of prediction."""
+    def test(
+        self, net: Net, tracks: Sequence[Track], folders: Mapping[str, Path]
+    ) -> tuple[dict[str, list[TrackScore]], float]:
+        """Writes each task's estimates into its folder, scores what was written -> scores, seconds of prediction."""
         spent_s = 0.0
         for track in tracks:
             start_s = time.monotonic()
-            estimate = self.task.decode(self.predict(net, track), self.fps)
+            logits = self.predict(net, track)
             spent_s += time.monotonic() - start_s
-            write(estimate, folder, track)
-        return score_folder(self.task, tracks, folder, self._durations(tracks)), spent_s
+            for name, task in self.tasks.items():
+                if task.reference(track.annotations) is not None:
+                    start_s = time.monotonic()
+                    estimate = task.decode(self.tasks.of(name, logits), self.fps)
+                    spent_s += time.monotonic() - start_s
+                    write(estimate, folders[name], track)
+        store = self.predict.store
+        return {name: score_folder(task, tracks, folders[name], store) for name, task in self.tasks.items()}, spent_s
 
-    def _durations(self, tracks: Sequence[Track]) -> dict[str, float]:
-        return {track.id: self.predict.store.duration_s(track) for track in tracks}
+
+def score_baseline(
+    scoring: Scoring, name: str, taught: Sequence[Track], tracks: Sequence[Track], store: AudioStore, folder: Path
+) -> list[TrackScore]:
+    """Writes the estimates of a trivial baseline, which learns from the references of `taught`, and scores them."""
+    if name not in scoring.baselines:
+        raise InputError(f"baseline={name} is not known: choose one of {', '.join(scoring.baselines)}.")
+    references = [each for track in taught if (each := scoring.reference(track.annotations)) is not None]
+    estimator = scoring.baselines[name](references)
+    for track in annotated(tracks, scoring):
+        audio = store.read(track, 0, store.num_samples(track)).astype(np.float32) / 32768.0
+        reference = scoring.reference(track.annotations)
+        assert reference is not None
+        write(estimator(Clip(track.id, audio, store.sample_rate, scoring.given(reference))), folder, track)
+    return score_folder(scoring, tracks, folder, store)
 
 
 def write(estimate: Annotation, folder: Path, track: Track) -> None:
@@ -55,39 +100,42 @@ def write(estimate: Annotation, folder: Path, track: Track) -> None:
         raise InputError(f"cannot write the prediction for track {track.id} into {folder}: {error}") from error
 
 
-def score_folder(task: Task, tracks: Sequence[Track], folder: Path, durations: Mapping[str, float]) -> list[TrackScore]:
-    """Scores the predictions in `folder`, one file for each track. A missing file is an error."""
+def score(scoring: Scoring, track: Track, reference: Annotation, estimate: Annotation, seconds: float) -> TrackScore:
+    """InputError names the track."""
+    try:
+        metrics, evidence = scoring.score(reference, estimate), scoring.evidence(reference, estimate)
+    except InputError as error:
+        raise InputError(f"track {track.id}: {error}") from error
+    return TrackScore(track.id, track.group, metrics, seconds, evidence)
+
+
+def score_folder(scoring: Scoring, tracks: Iterable[Track], folder: Path, store: AudioStore) -> list[TrackScore]:
+    """Scores the predictions in `folder`, one for each track that has a reference. A missing one is an error."""
     if not folder.is_dir():
         raise InputError(f"predictions={folder}: there is no such folder.")
-    files = {track.id: prediction_file(task, folder, track.id) for track in tracks}
+    tracks = annotated(tracks, scoring)
+    files = {track.id: prediction_file(scoring, folder, track.id) for track in tracks}
     missing = [track_id for track_id, path in files.items() if path is None]
     if missing:
         raise InputError(
             f"predictions={folder} lacks {len(missing)} of {len(tracks)} tracks, the first is {missing[0]!r}: "
-            f"expected <track id> with one of the endings {', '.join(task.annotation.suffixes)}."
+            f"expected <track id> with one of the endings {', '.join(scoring.annotation.suffixes)}."
         )
     scores = []
     for track in tracks:
-        path = files[track.id]
+        path, reference = files[track.id], scoring.reference(track.annotations)
         assert path is not None
-        metrics = task.score(track.annotations[task.annotation.name], task.annotation.read(path))
-        scores.append(TrackScore(track.id, track.group, metrics, durations[track.id]))
+        assert reference is not None
+        scores.append(score(scoring, track, reference, scoring.annotation.read(path), store.duration_s(track)))
     return scores
 
 
-def prediction_file(task: Task, folder: Path, track_id: str) -> Path | None:
+def prediction_file(scoring: Scoring, folder: Path, track_id: str) -> Path | None:
     """The prediction of a track: the first of the annotation's endings that there is."""
-    candidates = (folder / f"{track_id}{suffix}" for suffix in task.annotation.suffixes)
-    return next((path for path in candidates if path.is_file()), None)
+    candidates = (folder / f"{track_id}{suffix}" for suffix in scoring.annotation.suffixes)
+    return next((path for path in candidates if path.exists()), None)
 
 
-def annotated(tracks: Sequence[Track], task: Task, split: str) -> list[Track]:
-    """The tracks that have what the task needs."""
-    name = task.annotation.name
-    found = [track for track in tracks if name in track.annotations]
-    if not found:
-        raise InputError(
-            f"None of the {len(tracks)} tracks of split {split!r} has the annotation {name!r} that this task needs. "
-            f"They have: {', '.join(sorted({key for track in tracks for key in track.annotations})) or 'none'}."
-        )
-    return found
+def annotated(tracks: Iterable[Track], scoring: Scoring) -> list[Track]:
+    """The tracks that have what estimates are scored against."""
+    return [track for track in tracks if scoring.reference(track.annotations) is not None]

@@ -19,10 +19,11 @@ from ricercar.errors import InputError
 from ricercar.harness.average import Average
 from ricercar.harness.budget import Budget
 from ricercar.harness.checkpoints import Checkpoints
+from ricercar.harness.evaluate import Validated
 from ricercar.harness.schedules.schedule import Schedule
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.models.net import Net
-from ricercar.tasks.task import Task
+from ricercar.tasks.several import Several
 
 log = logging.getLogger(__name__)
 
@@ -80,17 +81,17 @@ class Loop:
         *,
         fabric: Fabric,
         net: Net,
-        task: Task,
+        tasks: Several,
         crops: Crops,
         augmentation: Augmentation,
         optimizer: torch.optim.Optimizer,
         schedule: Schedule,
-        validate: Callable[[Net], dict[str, float]],
+        validate: Callable[[Net], Validated],
         checkpoints: Checkpoints,
         tracker: Tracker,
         resume: bool,
     ) -> Trained:
-        """validate: network -> {metric: score} on the validation split; it may change task.decoding."""
+        """validate: network -> scores on the validation split; it may change the decoding of `tasks`."""
         window_s = crops.num_samples / crops.store.sample_rate
         batch_s = self.batch_size * fabric.world_size * window_s
         budget = Budget(self.budget, steps_per_epoch=max(1.0, crops.total_s / batch_s))
@@ -123,12 +124,14 @@ class Loop:
         sums: dict[str, Tensor] = {}
         since = saved_at = time.monotonic()
         while state.progress < 1.0 and not state.stopped:
-            batch = fabric.to_device(next(batches))
+            batch = next(batches)
+            labelled = batch.pop("labelled")  # stays on the CPU: choosing items by it must not wait for a GPU
+            batch = fabric.to_device(batch)
             step = state.step
             torch.manual_seed(_mix(self.seed, step, fabric.global_rank))
             for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
                 group["lr"] = rate * schedule.factor(budget.progress(step + 1, state.elapsed_s))
-            values = self._update(fabric, model, optimizer, task, augmentation, batch)
+            values = self._update(fabric, model, optimizer, tasks, augmentation, batch, labelled)
             state.step += 1
             average.update(state.step)
 
@@ -155,16 +158,17 @@ class Loop:
             if state.progress * self.num_validations >= state.num_validations + 1 or state.progress >= 1.0:
                 self._stop_if_diverged(first_bad, checkpoints)
                 evaluated.load_state_dict(average.weights)
-                metrics = validate(evaluated)
-                score = fabric.broadcast(metrics[task.primary])
+                validated = validate(evaluated)
+                score = fabric.broadcast(validated.score)
                 schedule.validated(score)
                 if state.validated(score, self.num_validations, self.patience) and fabric.is_global_zero:
-                    best = {"net": average.weights, "decoding": dict(task.decoding)}
+                    best = {"net": average.weights, "decoding": tasks.decoding, "vocabulary": tasks.vocabulary}
                     checkpoints.save("best", {**best, "step": state.step, "score": score})
-                tracker.log(state.step, {f"valid/{name}": value for name, value in metrics.items()})
+                tracker.log(state.step, {f"valid/{name}": value for name, value in validated.metrics.items()})
                 log.info(
                     "step %d (%.0f %%): %s %.4f, best %.4f at step %d",
-                    state.step, 100 * state.progress, task.primary, score, state.best_score, state.best_step,
+                    state.step, 100 * state.progress, " and ".join(task.primary for task in tasks.values()), score,
+                    state.best_score, state.best_step,
                 )  # fmt: skip
                 save_last()
                 since = saved_at = time.monotonic()
@@ -176,13 +180,15 @@ class Loop:
         fabric: Fabric,
         model: Any,
         optimizer: torch.optim.Optimizer,
-        task: Task,
+        tasks: Several,
         augmentation: Augmentation,
         batch: dict[str, Any],
+        labelled: dict[str, Tensor],
     ) -> dict[str, Tensor]:
         """One step of the optimiser -> {part of the loss: ()} and the norm of the gradient before clipping."""
         audio = augmentation.audio(to_float(batch["audio"]))
-        losses = task.loss(model(audio, batch["valid"], augmentation.picture), batch["targets"], batch["valid"])
+        logits = model(audio, batch["valid"], augmentation.picture)
+        losses = tasks.loss(logits, batch["targets"], batch["valid"], labelled)
         fabric.backward(torch.stack(list(losses.values())).sum())
         limit = self.clip_norm or float("inf")
         norm = fabric.clip_gradients(model, optimizer, max_norm=limit, error_if_nonfinite=False)

@@ -7,41 +7,62 @@ from pathlib import Path
 from ricercar.data.annotations.notes import Notes
 from ricercar.data.audio_store import AudioStore
 from ricercar.data.track import Track
+from ricercar.harness.baselines import score_baselines
 from ricercar.harness.evaluate import prediction_file
 from ricercar.harness.pictures import piano_roll, write_png
 from ricercar.harness.results import Result
 from ricercar.harness.table import format_tracks
 from ricercar.harness.trackers.tracker import Tracker
-from ricercar.tasks.task import Task
+from ricercar.tasks.scoring import Scoring
 
 EXCERPT_S = 15.0
 
 
+def finish(
+    result: Result,
+    taught: Sequence[Track],
+    tracks: Sequence[Track],
+    scoring: Scoring,
+    store: AudioStore,
+    folder: Path,
+    predictions: Path,
+    tracker: Tracker,
+) -> None:
+    """Writes result.json, puts trivial baselines beside it, and reports. taught: what the baselines learn from."""
+    result.write(folder / "result.json")
+    baselines = score_baselines(result, scoring, taught, tracks, store, folder)
+    report(result, baselines, tracks, scoring, store, folder, predictions, tracker)
+
+
 def report(
     result: Result,
-    *,
+    baselines: Sequence[Result],
     tracks: Sequence[Track],
-    task: Task,
+    scoring: Scoring,
     store: AudioStore,
-    predictions: Path,
     folder: Path,
+    predictions: Path,
     tracker: Tracker,
 ) -> None:
     """Prints the table; writes `folder`/worst_track.png where the task has notes; hands all of it to the tracker."""
-    print(format_tracks(result, task.shown))
-    tracker.summary({f"test/{name}": value for name, value in result.metrics.items()})
-    tracker.log_tracks([{"id": each.id, "group": each.group, **each.metrics} for each in result.tracks])
-    scored = [each for each in result.tracks if not math.isnan(each.metrics[result.primary])]
+    print(format_tracks(result, scoring, baselines))
+    prefix = f"{result.choices['task']}/" if "tasks" in result.choices else ""
+    tracker.summary({f"test/{prefix}{name}": value for name, value in result.metrics.items()})
+    tracker.summary({f"baseline/{prefix}{each.choices['system']}": each.metrics[each.primary] for each in baselines})
+    rows = [{"id": each.id, "group": each.group, **each.metrics} for each in result.tracks]
+    tracker.log_tracks(f"test/{prefix}tracks", rows)
+    name = result.primary_of_tracks
+    scored = [each for each in result.tracks if not math.isnan(each.metrics[name])]
     if not scored:
         return
-    worst = min(scored, key=lambda each: each.metrics[result.primary])
+    worst = min(scored, key=lambda each: each.metrics[name])
     track = next(track for track in tracks if track.id == worst.id)
-    caption = f"{track.id}: {result.primary} {worst.metrics[result.primary]:.3f}"
+    caption = f"{track.id}: {name} {worst.metrics[name]:.3f}"
     length = min(int(EXCERPT_S * store.sample_rate), store.num_samples(track))
-    tracker.log_audio("worst track", store.read(track, 0, length) / 32768.0, store.sample_rate, caption)
-    reference = track.annotations[task.annotation.name]
-    path = prediction_file(task, predictions, track.id)
+    tracker.log_audio(f"{prefix}worst track", store.read(track, 0, length) / 32768.0, store.sample_rate, caption)
+    reference = scoring.reference(track.annotations)
+    path = prediction_file(scoring, predictions, track.id)
     if isinstance(reference, Notes) and path is not None:
         picture = piano_roll(reference, Notes.read(path), 0.0, length / store.sample_rate, caption)
         write_png(folder / "worst_track.png", picture)
-        tracker.log_picture("worst track", picture)
+        tracker.log_picture(f"{prefix}worst track", picture)

@@ -1,45 +1,44 @@
 """result.json: what a run, or a folder of predictions, is worth. docs/result.md describes every field."""
 
 import hashlib
-import importlib.metadata
 import json
-import os
-import platform
-import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-import ricercar
 from ricercar.data.files import replaced
 from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
+from ricercar.harness.origin import Git, git_state, versions
 from ricercar.harness.typed_json import parse, to_json, typed
 
 if TYPE_CHECKING:  # reading results needs no torch
     from ricercar.data.audio_store import AudioStore
-    from ricercar.tasks.task import Task
+    from ricercar.tasks.scoring import Scoring
 
-SCHEMA = 1
+SCHEMA = 2
 AVERAGING = ("tracks", "groups")
 
 _ROUNDING = 1e-6  # how far metrics may be from the mean of the tracks they come with
-_DISTRIBUTIONS = (
-    "torch", "numpy", "scipy", "mir_eval", "nnAudio", "timm", "hydra-core", "wandb", "lightning-fabric",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class TrackScore:
-    """One test track. metrics: {name: score}, NaN where the protocol leaves the track out. seconds: of audio."""
+    """One test track.
+
+    metrics    {name: score}, NaN where the protocol leaves the track out
+    seconds    of audio
+    evidence   {name: number} that the metrics of all tracks together are made of (see Scoring.pooled)
+    """
 
     id: str
     group: str
     metrics: dict[str, float]
     seconds: float
+    evidence: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,14 +69,6 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Git:
-    """The commit of the code, and whether files differed from it."""
-
-    commit: str
-    dirty: bool
-
-
-@dataclass(frozen=True)
 class Result:
     """The content of result.json, in the order of the file. Scores are compared only where `comparable` is equal."""
 
@@ -100,6 +91,17 @@ class Result:
     def comparable(self) -> tuple[str, str, str, str]:
         """(task, data fingerprint, split, protocol_id)"""
         return self.choices["task"], self.dataset.fingerprint, self.dataset.split, self.protocol_id
+
+    @property
+    def pooled(self) -> list[str]:
+        """The metrics of all tracks together, which no track has, and which are no mean."""
+        with_evidence = all(track.evidence for track in self.tracks)
+        return [name for name in self.metrics if with_evidence and name not in self.tracks[0].metrics]
+
+    @property
+    def primary_of_tracks(self) -> str:
+        """The primary metric, or where it is one of all tracks together, the first that each track has."""
+        return self.primary if self.primary not in self.pooled else next(iter(self.tracks[0].metrics))
 
     def write(self, path: Path) -> None:
         """Writes the whole file or nothing. InputError names the folder."""
@@ -142,14 +144,17 @@ class Result:
             if track.id in ids:
                 raise InputError(f"tracks[{i}].id is {track.id!r}, as of an earlier track.")
             ids.add(track.id)
-            if set(track.metrics) != set(self.metrics):
-                odd = sorted(set(track.metrics) ^ set(self.metrics))
+            expected = set(self.metrics) - set(self.pooled)
+            if set(track.metrics) != expected:
+                odd = sorted(set(track.metrics) ^ expected)
                 raise InputError(f"tracks[{i}].metrics differs from metrics in: {', '.join(odd)}.")
         if stable_hash(self.protocol) != self.protocol_id:
             raise InputError(f"protocol_id is {self.protocol_id!r}, but protocol gives {stable_hash(self.protocol)!r}.")
         means = mean_metrics(self.tracks, str(self.protocol.get("averaging")))
         for name, value in self.metrics.items():
-            if not np.isclose(value, means[name], rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True):
+            if name not in self.pooled and not np.isclose(
+                value, means[name], rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True
+            ):
                 raise InputError(f"metrics.{name} is {value:g}, but the mean of tracks is {means[name]:g}.")
 
 
@@ -159,7 +164,7 @@ def make_result(
     choices: dict[str, str],
     seed: int | None,
     overrides: Sequence[str],
-    task: "Task",
+    scoring: "Scoring",
     source: str,
     split: str,
     tracks: Sequence[Track],
@@ -174,16 +179,22 @@ def make_result(
         choices=dict(choices),
         seed=seed,
         overrides=list(overrides),
-        protocol=dict(task.protocol),
-        protocol_id=stable_hash(task.protocol),
-        dataset=DatasetId(source, split, fingerprint(tracks, task.annotation.name, store.key), len(tracks)),
-        metrics=mean_metrics(scores, task.protocol["averaging"]),
-        primary=task.primary,
+        protocol=dict(scoring.protocol),
+        protocol_id=stable_hash(scoring.protocol),
+        dataset=DatasetId(source, split, fingerprint(tracks, scoring, store.key), len(tracks)),
+        metrics=metrics_of(scores, scoring),
+        primary=scoring.primary,
         tracks=list(scores),
         cost=cost,
         versions=versions(),
         git=git_state(),
     )
+
+
+def metrics_of(tracks: Sequence[TrackScore], scoring: "Scoring") -> dict[str, float]:
+    """-> {name: mean over tracks} and the metrics of all tracks together."""
+    pooled = scoring.pooled([track.evidence for track in tracks])
+    return mean_metrics(tracks, scoring.protocol["averaging"]) | pooled
 
 
 def mean_metrics(tracks: Sequence[TrackScore], averaging: str) -> dict[str, float]:
@@ -208,47 +219,15 @@ def stable_hash(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def fingerprint(tracks: Sequence[Track], annotation: str, audio_key: Callable[[AudioSource], str]) -> str:
-    """-> hash of ids, groups, audio and one annotation of the tracks, in any order."""
-    rows = [(track.id, track.group, audio_key(track.audio), track.annotations[annotation].text()) for track in tracks]
+def fingerprint(tracks: Sequence[Track], scoring: "Scoring", audio_key: Callable[[AudioSource], str]) -> str:
+    """-> hash of ids, groups, audio and references of the tracks, in any order."""
+    references = {track.id: scoring.reference(track.annotations) for track in tracks}
+    rows = [
+        (track.id, track.group, audio_key(track.audio), reference.text())
+        for track in tracks
+        if (reference := references[track.id]) is not None
+    ]
     return stable_hash(sorted(rows))
-
-
-def versions() -> dict[str, str | None]:
-    """-> {package: version}, None where it is not installed."""
-    found: dict[str, str | None] = {"python": platform.python_version(), "ricercar": ricercar.__version__}
-    for name in _DISTRIBUTIONS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found
-
-
-def git_state(root: Path = Path(ricercar.__file__).parent) -> Git | None:
-    """The state of the repository that `root` is the top of; None where it is none, or without git."""
-    commit = _git(root, "rev-parse", "HEAD")
-    top = _git(root, "rev-parse", "--show-toplevel")
-    changes = _git(root, "status", "--porcelain")
-    if commit is None or top is None or changes is None or Path(top).resolve() != root.resolve():
-        return None
-    return Git(commit, bool(changes))
-
-
-def _git(root: Path, *arguments: str) -> str | None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), *arguments],
-            env={**environment, "GIT_OPTIONAL_LOCKS": "0"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=20,
-        )
-    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _check_schema(content: Any) -> None:

@@ -2,25 +2,38 @@
 
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from tabulate import SEPARATING_LINE, tabulate
 
-from ricercar.harness.results import Cost, Result, TrackScore
+from ricercar.harness.results import Cost, Result, TrackScore, mean_metrics
+
+if TYPE_CHECKING:  # tables need no torch
+    from ricercar.tasks.scoring import Scoring
 
 _WIDTH = 110
 _NUM_ROWS = 20
 _NUM_METRICS = 5
 _ID_WIDTH, _GROUP_WIDTH = 32, 16
 _NUM_RESAMPLES = 10_000
+_NUM_POOLED_RESAMPLES = 200  # each computes the metric anew
 _TITLE = ("task", "data", "frontend", "backbone", "system")
 
 
-def format_tracks(result: Result, shown: Sequence[str]) -> str:
-    """The primary metric and those of `shown`: means with intervals, the worst tracks, the cost."""
-    names = [name for name in dict.fromkeys([result.primary, *shown]) if name in result.metrics]
-    parts = [_title(result), _means(result, names), _tracks(result, names[:_NUM_METRICS]), _cost(result.cost)]
+def format_tracks(result: Result, scoring: "Scoring", baselines: Sequence[Result]) -> str:
+    """The primary metric and those of `shown`: means with intervals, trivial baselines, the worst tracks, the cost."""
+    names = [name for name in dict.fromkeys([result.primary, *scoring.shown]) if name in result.metrics]
+    each = list(dict.fromkeys([result.primary_of_tracks, *(name for name in names if name not in result.pooled)]))
+    parts = [
+        _title(result),
+        _means(result, names, scoring),
+        _baselines(result, baselines, scoring),
+        _tracks(result, each[:_NUM_METRICS]),
+        _cost(result.cost),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -53,6 +66,53 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def difference(result: Result, other: Result, scoring: "Scoring") -> tuple[float, float, float]:
+    """-> by how much the primary metric of `result` is above that of `other`, and the 95 % interval of that.
+
+    Both are of the same tracks, and groups are drawn for both at once: the bootstrap is paired. A track that
+    either protocol or system leaves without a score counts in neither.
+    """
+    name = result.primary
+    if name in result.pooled:
+        draws = _pooled_draws([result, other], scoring, [name])[:, :, 0]
+        low, high = _ends(draws[:, 0] - draws[:, 1])
+        return result.metrics[name] - other.metrics[name], low, high
+    others = {track.id: track.metrics[name] for track in other.tracks}
+    tracks = [replace(track, metrics={name: track.metrics[name] - others[track.id]}) for track in result.tracks]
+    averaging = str(result.protocol["averaging"])
+    mean = mean_metrics(tracks, averaging)[name]
+    return mean, *bootstrap_interval(tracks, name, averaging, 0.95, seed=0)
+
+
+def _pooled_draws(results: Sequence[Result], scoring: "Scoring", names: Sequence[str]) -> NDArray[np.float64]:
+    """(draws, results, names): metrics of all tracks together when groups are drawn, the same for all results."""
+    groups: dict[str, list[int]] = {}
+    for i, track in enumerate(results[0].tracks):
+        groups.setdefault(track.group, []).append(i)
+    members = list(groups.values())
+    evidence = []
+    for result in results:
+        by_id = {track.id: track.evidence for track in result.tracks}
+        evidence.append([by_id[track.id] for track in results[0].tracks])
+    rng = np.random.default_rng(0)
+    draws = np.full((_NUM_POOLED_RESAMPLES if len(members) > 1 else 0, len(results), len(names)), np.nan)
+    for row in draws:
+        drawn = [i for group in rng.integers(len(members), size=len(members)) for i in members[group]]
+        for i, each in enumerate(evidence):
+            metrics = scoring.pooled([each[j] for j in drawn])
+            row[i] = [metrics.get(name, np.nan) for name in names]
+    return draws
+
+
+def _ends(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The middle 95 % of what is defined."""
+    values = values[~np.isnan(values)]
+    if len(values) == 0:
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
 def _counts(rng: np.random.Generator, num_resamples: int, num_groups: int) -> NDArray[np.float64]:
     """(num_resamples, num_groups): how often each group was drawn; rows sum to num_groups."""
     drawn = rng.integers(num_groups, size=(num_resamples, num_groups))
@@ -71,22 +131,44 @@ def _title(result: Result) -> str:
     return "\n".join([*textwrap.wrap(what, _WIDTH), scored])
 
 
-def _means(result: Result, names: Sequence[str]) -> str:
+def _means(result: Result, names: Sequence[str], scoring: "Scoring") -> str:
     averaging = str(result.protocol["averaging"])
+    pooled = [name for name in names if name in result.pooled]
+    draws = _pooled_draws([result], scoring, pooled)[:, 0] if pooled else np.empty((0, 0))
     rows = []
     for name in names:
-        low, high = bootstrap_interval(result.tracks, name, averaging, 0.95, seed=0)
-        interval = "-" if np.isnan(low) else f"{_number(low)} to {_number(high)}"
-        num_scored = sum(not np.isnan(track.metrics[name]) for track in result.tracks)
+        if name in pooled:
+            interval = _interval(*_ends(draws[:, pooled.index(name)]))
+            num_scored = len(result.tracks)
+        else:
+            interval = _interval(*bootstrap_interval(result.tracks, name, averaging, 0.95, seed=0))
+            num_scored = sum(not np.isnan(track.metrics[name]) for track in result.tracks)
         rows.append([name, _number(result.metrics[name]), interval, str(num_scored)])
     mean = "mean of groups" if averaging == "groups" else "mean"
     headers = ["metric", mean, "95 % interval", "tracks"]
     return _table(rows, headers, ("left", "right", "right", "right"))
 
 
+def _baselines(result: Result, baselines: Sequence[Result], scoring: "Scoring") -> str:
+    """The primary metric of trivial baselines, and how far above them the system is."""
+    if not baselines:
+        return ""
+    rows = []
+    for each in baselines:
+        above, low, high = difference(result, each, scoring)
+        name = each.choices["system"].removeprefix("baseline ")
+        rows.append([name, _number(each.metrics[result.primary]), _number(above), _interval(low, high)])
+    headers = ["trivial baseline", result.primary, "difference to it", "95 % interval, paired"]
+    return _table(rows, headers, ("left", "right", "right", "right"))
+
+
+def _interval(low: float, high: float) -> str:
+    return "-" if np.isnan(low) else f"{_number(low)} to {_number(high)}"
+
+
 def _tracks(result: Result, names: Sequence[str]) -> str:
     """As many metrics as the width allows, the primary one first."""
-    primary = result.primary
+    primary = result.primary_of_tracks
     ranked = sorted(result.tracks, key=lambda each: (np.isnan(each.metrics[primary]), each.metrics[primary], each.id))
     rows = [
         [_short(each.id, _ID_WIDTH), _short(each.group, _GROUP_WIDTH), f"{each.seconds:.0f}"]

@@ -1,9 +1,13 @@
 """Configurations for tests."""
 
 from pathlib import Path
+from typing import Any
 
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from ricercar.tasks.task import Task
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
@@ -17,11 +21,28 @@ TINY = [
     "trainer.batch_size=2",
     "trainer.num_validations=1",
 ]
+# A few seconds of composed pieces, which have every kind of annotation.
+SYNTH = ["data=synth", "data.num_train=2", "data.num_valid=1", "data.num_test=1", "data.composer.duration_s=6"]
+SYNTH += ["data.composer.drums_share=1", "data.composer.solo_share=0"]  # or there may be no drums
 
 
 def choices(group: str) -> list[str]:
     """The yaml stems of a group of configurations."""
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def trained_tasks() -> list[str]:
+    """The tasks that a network learns, one at a time."""
+    return [name for name in choices("task") if issubclass(get_class(_target("task", name)), Task)]
+
+
+def make_task(name: str) -> Any:
+    """The task of conf/task/<name>.yaml."""
+    return instantiate(OmegaConf.load(CONF / "task" / f"{name}.yaml"), _convert_="all")
+
+
+def _target(group: str, name: str) -> str:
+    return str(OmegaConf.load(CONF / group / f"{name}.yaml")._target_)
 
 
 def composed(*overrides: str, config: str = "config") -> DictConfig:

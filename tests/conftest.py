@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import torch
 
-from configs import ROOT, TINY
+from configs import ROOT, SYNTH, TINY
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,6 +55,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def on_tones(tones: Path, cache: Path) -> list[str]:
     """Overrides for three steps on the tones."""
     return [*TINY, "data=folder", f"data.root={tones}", f"cache_dir={cache}"]
+
+
+@pytest.fixture
+def on_synth(cache: Path) -> list[str]:
+    """Overrides for three steps on composed pieces."""
+    return [*TINY, *SYNTH, f"cache_dir={cache}"]
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -86,7 +86,7 @@ def test_train_refuses(arguments: list[str], words: list[str], told: Told, on_to
     [
         ([], ["run=FOLDER", "predictions=FOLDER"]),
         (["run=a", "predictions=b"], ["run=FOLDER", "predictions=FOLDER"]),
-        (["run=nowhere"], ["nowhere/result.json"]),
+        (["run=nowhere"], ["run=nowhere", "Give the folder"]),
         (["run=3"], ["run=3"]),
         (["run=a", "hardware=cpu"], ["unknown option hardware"]),
         (["predictions=nowhere"], ["predictions=nowhere", "no such folder"]),
@@ -102,13 +102,13 @@ def test_eval_refuses(arguments: list[str], words: list[str], told: Told, on_ton
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "t3.tsv").write_text("onset\toffset\tpitch\tvelocity\n-1\t1\t60\t64\n")
-    error = told("eval.py", *on_tones[-3:], *arguments)
+    error = told("eval.py", "task=notes", *on_tones[-3:], *arguments)
     assert [word for word in words if word not in error] == []
 
 
 def assembled(cfg: DictConfig) -> None:
     assemble.check(cfg)
-    assemble.make_net(cfg, assemble.make_task(cfg))
+    assemble.make_net(cfg, assemble.make_tasks(cfg))
     assemble.make(cfg.data)
 
 
@@ -196,7 +196,8 @@ def test_configuration_of_a_run(content: str, words: list[str], tmp_path: Path) 
 def trained(folder: Path, *overrides: str) -> Result:
     folder.mkdir(exist_ok=True)
     choices = {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}
-    return train(composed(*overrides), Run(folder, "id", choices, []))
+    [result] = train(composed(*overrides), Run(folder, "id", choices, []))
+    return result
 
 
 @pytest.mark.parametrize("name", ["last", "best"])

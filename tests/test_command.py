@@ -68,6 +68,44 @@ def test_train_then_eval_gives_the_same_scores(run_command: Command, on_tones: l
         assert result["dataset"] == trained["dataset"]
 
 
+def test_baseline(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
+    """As eval.py scores it, and as a run shows it beside the model."""
+    data = on_tones[-3:]
+    done = run_command("eval.py", "baseline=majority", "task=key", "hydra.run.dir=alone", *data)
+    assert done.returncode == 0, done.stderr
+    alone = json.loads((tmp_path / "alone" / "result.json").read_text())
+    assert alone["choices"] == {"task": "key", "data": "folder", "system": "baseline majority"}
+    trained = run_command("train.py", "task=key", *SMALL, *on_tones, "hydra.run.dir=run")
+    assert trained.returncode == 0, trained.stderr
+    beside = json.loads((tmp_path / "run" / "baselines" / "majority" / "result.json").read_text())
+    assert beside["tracks"] == alone["tracks"]
+    assert beside["dataset"] == alone["dataset"]
+    assert beside["run_id"] == alone["run_id"]
+    assert "trivial baseline" in trained.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give one of"),
+        (["baseline=majority", "predictions=here"], "give one of"),
+        (["baseline=majority", "data=synth"], "task= is needed"),
+        (["predictions=here", "task=key"], "data= is needed"),
+        (["baseline=best", "task=key"], "choose one of majority"),
+        (["predictions=nowhere", "task=key"], "no such folder"),
+        (["run=nowhere"], "Give the folder that train.py wrote"),
+    ],
+)
+def test_eval_says_what_is_missing(
+    run_command: Command, on_tones: list[str], arguments: list[str], message: str
+) -> None:
+    whole = arguments[0] in ("baseline=best", "predictions=nowhere") if arguments else False
+    done = run_command("eval.py", *arguments, *(on_tones[-3:] if whole else on_tones[-1:]))
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_sweep_goes_on_after_a_failure(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
     """The middle job cannot work; the others finish, the exit code tells, and resume=true leaves them alone.
 

@@ -19,8 +19,9 @@ def crops(root: Path, cache: Path, semitones: int = 0, seed: int = 0, cents: flo
     store = AudioStore(cache, 16000)
     store.prepare(tracks)
 
-    def encode(notes, start_s, num_frames, fps):  # type: ignore[no-untyped-def]
+    def encode(taught, start_s, num_frames, fps):  # type: ignore[no-untyped-def]
         """Sounding pitches, written out: what a task does with more care."""
+        notes = taught["notes"]
         roll = np.zeros((num_frames, 128), dtype=np.float32)
         for onset_s, offset_s, pitch in zip(notes.onset_s, notes.offset_s, notes.pitch, strict=True):
             first, last = (round((time_s - start_s) * fps) for time_s in (onset_s, offset_s))
@@ -29,7 +30,7 @@ def crops(root: Path, cache: Path, semitones: int = 0, seed: int = 0, cents: flo
 
     return Crops(
         tracks=tracks,
-        annotation="notes",
+        taught=lambda annotations: {"notes": annotations["notes"]},
         encode=encode,
         store=store,
         hop_length=HOP,

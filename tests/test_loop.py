@@ -15,7 +15,8 @@ SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000"]
 def trained(folder: Path, *overrides: str) -> Result:
     folder.mkdir(exist_ok=True)
     choices = {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}
-    return train(composed(*overrides), Run(folder, "id", choices, []))
+    [result] = train(composed(*overrides), Run(folder, "id", choices, []))
+    return result
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

@@ -17,7 +17,8 @@ class _Echo(torch.nn.Module):
 
     def __init__(self, clip_level: bool) -> None:
         super().__init__()
-        self.clip_level = clip_level
+        self.heads = ["x"]
+        self.clip_level = ["x"] if clip_level else []
 
     def forward(self, audio: torch.Tensor, valid: torch.Tensor) -> dict[str, torch.Tensor]:
         value = torch.nn.functional.pad(audio, (0, 1))[:, ::HOP][..., None] * 32768

@@ -6,26 +6,27 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from note_examples import make
 from ricercar.data.annotations.notes import Notes
 from ricercar.data.track import Track
 from ricercar.errors import InputError
+from ricercar.harness.origin import Git, git_state, versions
 from ricercar.harness.results import (
+    SCHEMA,
     Cost,
     DatasetId,
-    Git,
     Result,
     TrackScore,
     fingerprint,
-    git_state,
     mean_metrics,
     stable_hash,
-    versions,
 )
 from ricercar.harness.table import bootstrap_interval, format_tracks
 from ricercar.harness.typed_json import to_json
@@ -39,9 +40,16 @@ TRACKS = [
 ]
 
 
+SCORING: Any = make()
+
+
+def shows(names: list[str]) -> Any:
+    return SimpleNamespace(shown=names)
+
+
 def make_result(tracks: list[TrackScore] = TRACKS, cost: Cost = Cost(), **changes: Any) -> Result:  # noqa: B008
     values: dict[str, Any] = {
-        "schema": 1,
+        "schema": SCHEMA,
         "run_id": "0123456789abcdef",
         "choices": {"task": "notes", "data": "folder", "backbone": "lstm"},
         "seed": 3,
@@ -84,7 +92,7 @@ def test_the_file_is_the_contract(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert content["metrics"] == {"f1": pytest.approx(0.7), "overlap": 0.5}
     assert content["tracks"][0] == {
-        "id": "a", "group": "bach", "metrics": {"f1": 0.5, "overlap": None}, "seconds": 60.0,
+        "id": "a", "group": "bach", "metrics": {"f1": 0.5, "overlap": None}, "seconds": 60.0, "evidence": {},
     }  # fmt: skip
     assert list(content["dataset"]) == ["name", "split", "fingerprint", "num_tracks"]
     assert list(content["cost"]) == [
@@ -119,7 +127,7 @@ def change_at(*path: Any, to: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (change_at("schema", to=2), "schema is 2, this version of Ricercar reads 1"),
+        (change_at("schema", to=3), "schema is 3, this version of Ricercar reads 2"),
         (change_at("schema", to="1"), 'schema is "1"'),
         (edited(lambda content: content.pop("cost")), "has no field 'cost'"),
         (edited(lambda content: content["tracks"][1].pop("group")), "tracks[1] has no field 'group'"),
@@ -216,7 +224,7 @@ def track(id: str = "t", group: str = "g", key: str = "k", pitch: int = 60) -> T
 
 
 def hashed(*tracks: Track) -> str:
-    return fingerprint(tracks, "notes", lambda audio: audio.key())
+    return fingerprint(tracks, SCORING, lambda audio: audio.key())
 
 
 @pytest.mark.parametrize("change", [{"id": "u"}, {"group": "h"}, {"key": "l"}, {"pitch": 61}], ids=str)
@@ -288,7 +296,9 @@ def test_table() -> None:
     ]
     tracks[4].metrics[names[0]] = NAN
     cost = Cost(44_203, 1.23e8, 431.0, 1820, 55.0, 3 << 30, 0.02, "cpu")
-    text = format_tracks(make_result(tracks, cost, primary=names[0], metrics=mean_metrics(tracks, "tracks")), names[1:])
+    text = format_tracks(
+        make_result(tracks, cost, primary=names[0], metrics=mean_metrics(tracks, "tracks")), shows(names[1:]), []
+    )
     lines = text.splitlines()
     assert max(map(len, lines)) <= 120
     assert text.isascii()
@@ -306,7 +316,7 @@ def test_table() -> None:
 def test_table_of_little() -> None:
     """Predictions from elsewhere, one track, a metric that is defined nowhere: no cost, no interval, no crash."""
     tracks = [TrackScore("a", "bach", {"f1": 0.5, "overlap": NAN}, 60.0)]
-    text = format_tracks(make_result(tracks, seed=None), ["overlap", "unknown"])
+    text = format_tracks(make_result(tracks, seed=None), shows(["overlap", "unknown"]), [])
     assert re.search(r"^f1 +0\.5000 +- +1$", text, re.MULTILINE)
     assert re.search(r"^overlap +- +- +0$", text, re.MULTILINE)
     assert re.search(r"^a +bach +60 +0\.5000 +-$", text, re.MULTILINE)

@@ -41,7 +41,7 @@ def tracked(folder, mode="auto", resumed=False):
         tracker.start(folder, folder.name, {"backbone": {"dim": 64}, "seed": 3}, "cafe0123", resumed)
         tracker.log(10, {"train/loss": 0.5, "train/rate": 1e-3})
         tracker.log(20, {"train/loss": 0.25, "valid/f1": float("nan")})
-        tracker.log_tracks([{"id": "a", "f1": 0.5}, {"id": "b", "f1": float("nan")}])
+        tracker.log_tracks("test/tracks", [{"id": "a", "f1": 0.5}, {"id": "b", "f1": float("nan")}])
         tracker.log_picture("worst", np.full((4, 6, 3), 200, dtype=np.uint8))
         tracker.log_audio("worst_sound", np.zeros(160, dtype=np.float32), 16000, "the worst track")
         tracker.summary({"test/f1": 0.75})
@@ -123,7 +123,7 @@ def test_wandb_keeps_everything(offline: tuple[Path, subprocess.CompletedProcess
 
 @pytest.mark.parametrize(("name", "exit_code"), [("first", 0), ("second", 0), ("failing", 1)])
 def test_wandb_exit_code(offline: tuple[Path, subprocess.CompletedProcess[str]], name: str, exit_code: int) -> None:
-    assert records(offline[0] / name)[-1]["exit"] == {"exit_code": exit_code}
+    assert records(offline[0] / name)[-1]["exit"]["exit_code"] == exit_code
 
 
 def test_repeated_runs_have_ids_of_their_own_and_a_resumed_one_keeps_its(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_offline_where_the_server_refuses(tmp_path: Path, refusing_server: str) 
     done = wandb_process(tmp_path, 'tracked("first")', WANDB_API_KEY="a" * 40, WANDB_BASE_URL=refusing_server)
     assert done.returncode == 0, done.stderr
     assert "WARNING W&B does not start online, the run is kept offline" in done.stdout
-    assert records(tmp_path / "first")[-1]["exit"] == {"exit_code": 0}
+    assert records(tmp_path / "first")[-1]["exit"]["exit_code"] == 0
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_tensorboard_keeps_everything(tmp_path: Path) -> None:
         tracker.start(tmp_path, "name", {"seed": 3}, "cafe0123", False)
         tracker.log(10, {"train/loss": 0.5})
         tracker.log(20, {"train/loss": 0.25})
-        tracker.log_tracks([{"id": "a|b", "f1": 0.5}, {"id": "c", "f1": float("nan")}])
+        tracker.log_tracks("test/tracks", [{"id": "a|b", "f1": 0.5}, {"id": "c", "f1": float("nan")}])
         tracker.log_picture("file", tmp_path / "picture.png")
         tracker.log_picture("array", picture)
         tracker.log_audio("sound", np.zeros(160, dtype=np.float32), 16000, "the worst track")

@@ -19,7 +19,7 @@ class NoTracker(Tracker):
     def log(self, step: int, values: Mapping[str, float]) -> None:
         pass
 
-    def log_tracks(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def log_tracks(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         pass
 
     def log_picture(self, name: str, picture: Picture) -> None:

@@ -45,10 +45,10 @@ class Tensorboard(Tracker):
         for name, value in values.items():
             self._call("add_scalar", name, value)
 
-    def log_tracks(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        lines = [columns, ["---"] * len(columns), *([_cell(row.get(name)) for name in columns] for row in rows)]
-        self._call("add_text", "test/tracks", "\n".join(f"| {' | '.join(line)} |" for line in lines))
+    def log_tracks(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        lines = [columns, ["---"] * len(columns), *([_cell(row.get(column)) for column in columns] for row in rows)]
+        self._call("add_text", name, "\n".join(f"| {' | '.join(line)} |" for line in lines))
 
     def log_picture(self, name: str, picture: Picture) -> None:
         self._call("add_image", name, _pixels(picture), dataformats="HWC")

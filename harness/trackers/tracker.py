@@ -40,7 +40,7 @@ class Tracker(ABC):
         """One point of each curve, such as train/loss. NaN is allowed."""
 
     @abstractmethod
-    def log_tracks(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def log_tracks(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """The table of test tracks: one row each, columns by name. NaN is an empty cell."""
 
     @abstractmethod

@@ -94,11 +94,11 @@ class Wandb(Tracker):
                 self._axes.add(family)
         run.log({"step": step, **values})
 
-    def log_tracks(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        columns: list[str | int] = list(dict.fromkeys(name for row in rows for name in row))
-        data = [[_cell(row.get(str(name))) for name in columns] for row in rows]
+    def log_tracks(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        columns: list[str | int] = list(dict.fromkeys(column for row in rows for column in row))
+        data = [[_cell(row.get(str(column))) for column in columns] for row in rows]
         with _staging(self._run_dir):
-            self._started().log({"test/tracks": wandb.Table(columns=columns, data=data)})
+            self._started().log({name: wandb.Table(columns=columns, data=data)})
 
     def log_picture(self, name: str, picture: Picture) -> None:
         self._started().log({name: wandb.Image(str(picture) if isinstance(picture, Path) else picture)})
