@@ -34,7 +34,8 @@ class Head(nn.Module):
     P > 1 and one output per semitone: one map D -> 1 shared by all pitches, and a bias for each.
     P > 1 and pitch classes: octaves are averaged (those of the bass once more by themselves), and one map of all
     twelve pitch classes, seen from each in turn, is shared: transposed music gives the same numbers, rotated.
-    P > 1 and any other output: a linear map of all P x D features, so that the pitch itself stays visible.
+    P > 1 and any other output: a linear map of all P x D features, so that the pitch itself stays visible, and of
+    their maximum and mean over P, for what is the same at any pitch, such as an onset.
     """
 
     def __init__(self, output: Output, num_pitches: int, dim: int, lowest_pitch: int | None) -> None:
@@ -59,6 +60,8 @@ class Head(nn.Module):
         else:
             self.linear = nn.Linear(num_pitches * dim, output.size)
             nn.init.constant_(self.linear.bias, bias)
+            if num_pitches > 1:
+                self.pooled = nn.Linear(2 * dim, output.size, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
         if self.per_pitch:
@@ -70,6 +73,8 @@ class Head(nn.Module):
             rotated: Tensor = self.rotated(around.flatten(0, -3)).flatten(-2)
             return rotated.reshape(*features.shape[:-2], -1)
         mixed: Tensor = self.linear(features.flatten(-2))
+        if hasattr(self, "pooled"):
+            mixed = mixed + self.pooled(torch.cat([features.amax(dim=-2), features.mean(dim=-2)], dim=-1))
         return mixed
 
 
