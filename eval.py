@@ -81,7 +81,11 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     tasks = assemble.make_tasks(cfg)
     before = {name: Result.read(path / "result.json") for name, path in assemble.folders(given, tasks).items()}
     source = assemble.make(cfg.data)
-    tracks = assemble.tracks_of(source, tasks, cfg.split)
+    everything = source.tracks(cfg.split)
+    scored = {name: task for name, task in tasks.items() if annotated(everything, task)} or dict(tasks)
+    if len(scored) < len(tasks):
+        log.warning("not scored, for want of annotations: %s", ", ".join(name for name in tasks if name not in scored))
+    tracks = assemble.tracks_of(source, scored, cfg.split)
     store = assemble.make_store(cfg)
     store.prepare(tracks)
 
@@ -91,12 +95,12 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     weights = assemble.best_of(tasks, checkpoints)  # with it the vocabulary, which the network's outputs depend on
     net = assemble.make_net(cfg, tasks)
     assemble.use_weights(net, weights, checkpoints)
-    folders = assemble.folders(folder, tasks)
+    folders = {name: each for name, each in assemble.folders(folder, tasks).items() if name in scored}
     predictions = {name: each / "predictions" for name, each in folders.items()}
     scores, _ = assemble.make_evaluation(cfg, tasks, store, device).test(net.to(device), tracks, predictions)
     taught = _training_tracks(own_data)
     results = []
-    for name, task in tasks.items():
+    for name, task in scored.items():
         same = "data" not in choices
         result = make_result(
             run_id=before[name].run_id,

@@ -59,20 +59,21 @@ class Evaluation:
     def test(
         self, net: Net, tracks: Sequence[Track], folders: Mapping[str, Path]
     ) -> tuple[dict[str, list[TrackScore]], float]:
-        """Writes each task's estimates into its folder, scores what was written -> scores, seconds of prediction."""
+        """Writes the estimates of each task in `folders`, scores what was written -> scores, seconds of prediction."""
         spent_s = 0.0
         for track in tracks:
             start_s = time.monotonic()
             logits = self.predict(net, track)
             spent_s += time.monotonic() - start_s
-            for name, task in self.tasks.items():
+            for name, folder in folders.items():
+                task = self.tasks[name]
                 if task.reference(track.annotations) is not None:
                     start_s = time.monotonic()
                     estimate = task.decode(self.tasks.of(name, logits), self.fps)
                     spent_s += time.monotonic() - start_s
-                    write(estimate, folders[name], track)
+                    write(estimate, folder, track)
         store = self.predict.store
-        return {name: score_folder(task, tracks, folders[name], store) for name, task in self.tasks.items()}, spent_s
+        return {name: score_folder(self.tasks[name], tracks, folders[name], store) for name in folders}, spent_s
 
 
 def score_baseline(

@@ -111,6 +111,12 @@ def test_command_trains_and_evaluates_two_tasks_on_two_data_sets(
     assert again.returncode == 0, again.stderr
     found = json.loads((tmp_path / "again" / "key" / "result.json").read_text())
     assert found["metrics"] == key["metrics"]
-    other = run_command("eval.py", "run=run", "data=mixed", "hydra.run.dir=other", f"cache_dir={cache}")
-    assert other.returncode == 1
-    assert "data=mixed has no parts" in other.stderr
+    on_tones = ["data=folder", f"data.root={tones}", f"cache_dir={cache}"]
+    other = run_command("eval.py", "run=run", "hydra.run.dir=other", *on_tones)
+    assert other.returncode == 0, other.stderr
+    assert "not scored, for want of annotations: beat" in other.stdout
+    assert json.loads((tmp_path / "other" / "key" / "result.json").read_text())["choices"]["data"] == "folder"
+    assert not (tmp_path / "other" / "beat").exists()
+    empty = run_command("eval.py", "run=run", "data=mixed", f"cache_dir={cache}")
+    assert empty.returncode == 1
+    assert "data=mixed has no parts" in empty.stderr
