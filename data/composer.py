@@ -44,6 +44,7 @@ class Composer:
     metres                  {4/4, 3/4 or 6/8: weight}
     plucked_programs        instruments with a clear attack, for the melody and the accompaniment
     sustained_programs      instruments that only play the melody, in sustained_share of the pieces with several
+    melody_centre           (lowest, highest) MIDI number that a melody goes around; it strays by up to an octave or so
     bass_programs           instruments of the bass
     solo_share              share of pieces in which one plucked instrument plays everything
     drums_share             share of the other pieces that have drums
@@ -61,6 +62,7 @@ class Composer:
         metres: Mapping[str, float],
         plucked_programs: Sequence[int],
         sustained_programs: Sequence[int],
+        melody_centre: Sequence[int],
         bass_programs: Sequence[int],
         solo_share: float,
         sustained_share: float,
@@ -92,11 +94,14 @@ class Composer:
                 )
         if len(tempo_bpm) != 2 or not 0 < tempo_bpm[0] <= tempo_bpm[1]:
             raise InputError(f"tempo_bpm {list(tempo_bpm)}: it takes two numbers above 0, [lowest, highest].")
+        if len(melody_centre) != 2 or not 36 <= melody_centre[0] <= melody_centre[1] <= 90:
+            raise InputError(f"melody_centre {list(melody_centre)}: it takes two MIDI numbers of 36 to 90, [low, high].")
         self.duration_s = duration_s
         self.tempo_bpm = tempo_bpm
         self.metres = metres
         self.plucked_programs = plucked_programs
         self.sustained_programs = sustained_programs
+        self.melody_centre = melody_centre
         self.bass_programs = bass_programs
         self.solo_share = solo_share
         self.sustained_share = sustained_share
@@ -171,7 +176,7 @@ class Composer:
         mode: str, programs: Mapping[str, int],
     ) -> tuple[list[Event], list[ChordSpan]]:  # fmt: skip
         """The whole piece in beats. Sections of the same letter are the same music."""
-        centre = int(random.integers(68, 77))
+        centre = int(random.integers(self.melody_centre[0], self.melody_centre[1] + 1))
         bass_style = str(random.choice(["held", "fifth", "pulse", "walking"]))
         styles = ["block", "beats", "offbeat", "arpeggio", "broken"]
         rings = bool(random.random() < self.pedal_share)
