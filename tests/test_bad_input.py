@@ -95,6 +95,9 @@ def test_train_refuses(arguments: list[str], words: list[str], told: Told, on_to
         (["predictions=empty", "split=dev"], ["'dev'", "valid"]),
         (["predictions=empty", "sample_rate=0"], ["sample_rate=0"]),
         (["predictions=empty", "cache_dir=null"], ["cache_dir=null"]),
+        (["predictions=empty", "baseline=majority"], ["give one of", "baseline=NAME"]),
+        (["baseline=best"], ["baseline=best", "choose one of common_pitches, spectral_peaks"]),
+        (["baseline=common_pitches", "task=[notes,key]"], ["one task at a time"]),
     ],
     ids=lambda value: value[-1] if value else "nothing",
 )
@@ -104,6 +107,11 @@ def test_eval_refuses(arguments: list[str], words: list[str], told: Told, on_ton
     (tmp_path / "bad" / "t3.tsv").write_text("onset\toffset\tpitch\tvelocity\n-1\t1\t60\t64\n")
     error = told("eval.py", "task=notes", *on_tones[-3:], *arguments)
     assert [word for word in words if word not in error] == []
+
+
+@pytest.mark.parametrize(("group", "given"), [("task", "data=synth"), ("data", "task=key")])
+def test_eval_needs_task_and_data(group: str, given: str, told: Told, on_tones: list[str]) -> None:
+    assert f"{group}= is needed" in told("eval.py", "baseline=majority", given, on_tones[-1])
 
 
 def assembled(cfg: DictConfig) -> None:

@@ -84,28 +84,6 @@ def test_baseline(run_command: Command, on_tones: list[str], tmp_path: Path) -> 
     assert "trivial baseline" in trained.stdout
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "give one of"),
-        (["baseline=majority", "predictions=here"], "give one of"),
-        (["baseline=majority", "data=synth"], "task= is needed"),
-        (["predictions=here", "task=key"], "data= is needed"),
-        (["baseline=best", "task=key"], "choose one of majority"),
-        (["predictions=nowhere", "task=key"], "no such folder"),
-        (["run=nowhere"], "Give the folder that train.py wrote"),
-    ],
-)
-def test_eval_says_what_is_missing(
-    run_command: Command, on_tones: list[str], arguments: list[str], message: str
-) -> None:
-    whole = arguments[0] in ("baseline=best", "predictions=nowhere") if arguments else False
-    done = run_command("eval.py", *arguments, *(on_tones[-3:] if whole else on_tones[-1:]))
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_sweep_goes_on_after_a_failure(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
     """The middle job cannot work; the others finish, the exit code tells, and resume=true leaves them alone.
 
