@@ -95,7 +95,9 @@ class Composer:
         if len(tempo_bpm) != 2 or not 0 < tempo_bpm[0] <= tempo_bpm[1]:
             raise InputError(f"tempo_bpm {list(tempo_bpm)}: it takes two numbers above 0, [lowest, highest].")
         if len(melody_centre) != 2 or not 36 <= melody_centre[0] <= melody_centre[1] <= 90:
-            raise InputError(f"melody_centre {list(melody_centre)}: it takes two MIDI numbers of 36 to 90, [low, high].")
+            raise InputError(
+                f"melody_centre {list(melody_centre)}: it takes two MIDI numbers of 36 to 90, [low, high]."
+            )
         self.duration_s = duration_s
         self.tempo_bpm = tempo_bpm
         self.metres = metres
