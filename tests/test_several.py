@@ -51,7 +51,7 @@ def test_weights() -> None:
     taught = [{"notes": None, "key": A_MINOR}]
     once = notes_and_key().loss(*logits_and_targets(notes_and_key(), taught))["key/key"]
     thrice = notes_and_key(key=3.0).loss(*logits_and_targets(notes_and_key(), taught))["key/key"]
-    assert float(thrice) == pytest.approx(3 * float(once))
+    assert thrice.item() == pytest.approx(3 * once.item())
 
 
 @pytest.mark.parametrize(
