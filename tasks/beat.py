@@ -15,8 +15,9 @@ from ricercar.models.head import Output
 from ricercar.tasks import beat_baselines
 from ricercar.tasks.beat_decoding import TrackingDecoder, check_decoding, decode_by_peaks
 from ricercar.tasks.beat_scoring import BeatScoring
-from ricercar.tasks.beat_targets import BeatLoss, BeatTargets, check_output
+from ricercar.tasks.beat_targets import BeatLoss, BeatTargets
 from ricercar.tasks.beat_tuning import Decode, tune
+from ricercar.tasks.options import check_output
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
 

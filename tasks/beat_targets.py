@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, max_pool1d
 
-from ricercar.checks import check_between, check_choice, check_positive, check_whole
+from ricercar.checks import check_between, check_choice, check_whole
 from ricercar.errors import InputError
 
 KINDS = ("triangle", "binary")
@@ -81,15 +81,6 @@ class BeatLoss:
             logits, targets, pos_weight=logits.new_tensor(positive_weight), reduction="none"
         )
         return torch.where(counted, each, 0.0).sum() / counted.sum().clamp(min=1)
-
-
-def check_output(name: str, part: dict[str, float]) -> None:
-    """The options of an output: prior, positive_weight and weight."""
-    if set(part) != {"weight", "positive_weight", "prior"}:
-        raise InputError(f"{name} has {', '.join(part)}: give weight, positive_weight and prior.")
-    check_between(0, float("inf"), **{f"{name}.weight": part["weight"]})
-    check_positive(**{f"{name}.positive_weight": part["positive_weight"]})
-    check_between(1e-6, 1 - 1e-6, **{f"{name}.prior": part["prior"]})
 
 
 def _spread(values: Tensor, frames: int) -> Tensor:

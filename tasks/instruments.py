@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from ricercar.checks import check_between, check_positive, check_whole
+from ricercar.checks import check_whole
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import DRUMS, UNKNOWN_PROGRAM, Notes
 from ricercar.errors import InputError
@@ -20,6 +20,7 @@ from ricercar.tasks.instrument_decoding import DRUM_S, InstrumentDecoder
 from ricercar.tasks.instrument_scoring import InstrumentScoring
 from ricercar.tasks.instrument_tuning import tune
 from ricercar.tasks.note_targets import NoteTargets
+from ricercar.tasks.options import check_note_decoding, check_output
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
 
@@ -77,7 +78,7 @@ class Instruments(Task):
             )
         _check_classes(classes, drums)
         _check_parts(outputs)
-        _check_decoding(decoding)
+        check_note_decoding(decoding, _DECODING)
         self.parts = {name: dict(part) for name, part in outputs.items()}
         self.classes = {name: tuple(programs) for name, programs in classes.items()}
         self.drums = tuple(drums)
@@ -184,23 +185,4 @@ def _check_parts(parts: Mapping[str, Mapping[str, float]]) -> None:
     if set(parts) != set(_PARTS):
         raise InputError(f"task.outputs has {', '.join(parts)}: it must have exactly {', '.join(_PARTS)}.")
     for name, part in parts.items():
-        if set(part) != {"weight", "positive_weight", "prior"}:
-            raise InputError(f"task.outputs.{name} has {', '.join(part)}: give weight, positive_weight and prior.")
-        check_between(0, float("inf"), **{f"task.outputs.{name}.weight": part["weight"]})
-        check_positive(**{f"task.outputs.{name}.positive_weight": part["positive_weight"]})
-        check_between(1e-6, 1 - 1e-6, **{f"task.outputs.{name}.prior": part["prior"]})
-
-
-def _check_decoding(decoding: Mapping[str, float]) -> None:
-    if set(decoding) != set(_DECODING):
-        raise InputError(f"task.decoding has {', '.join(decoding)}: it must have exactly {', '.join(_DECODING)}.")
-    named = {f"task.decoding.{name}": value for name, value in decoding.items()}
-    for name, value in named.items():
-        if name.endswith(("threshold", "exponent")):
-            check_between(0, 1, **{name: value})
-        elif name.endswith("duration_s"):
-            check_positive(**{name: value})
-        elif name.endswith("shift_s"):
-            check_between(-1, 1, **{name: value})
-        else:
-            check_between(1, 1000, **{name: value})
+        check_output(f"task.outputs.{name}", part)

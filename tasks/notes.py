@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
-from ricercar.checks import check_between, check_positive, check_whole
+from ricercar.checks import check_whole
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import Notes as NotesAnnotation
 from ricercar.errors import InputError
@@ -18,6 +18,7 @@ from ricercar.tasks.note_decoding import NoteDecoder
 from ricercar.tasks.note_scoring import NoteScoring
 from ricercar.tasks.note_targets import NoteTargets
 from ricercar.tasks.note_tuning import ONSET_THRESHOLDS, tune
+from ricercar.tasks.options import check_note_decoding, check_output
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
 
@@ -77,7 +78,7 @@ class Notes(Task):
             raise InputError(
                 f"task.velocity_loss={velocity_loss!r} is not known: choose {' or '.join(_VELOCITY_LOSSES)}."
             )
-        _check_decoding(decoding)
+        check_note_decoding(decoding, _DECODING)
         self.lowest_pitch = lowest_pitch
         self.parts = {name: dict(part) for name, part in outputs.items() if part is not None}
         _check_outputs(self.parts)
@@ -150,29 +151,10 @@ class Notes(Task):
         )
 
 
-def _check_decoding(decoding: Mapping[str, float]) -> None:
-    if set(decoding) != set(_DECODING):
-        raise InputError(f"task.decoding has {', '.join(decoding)}: it must have exactly {', '.join(_DECODING)}.")
-    named = {f"task.decoding.{name}": value for name, value in decoding.items()}
-    for name, value in named.items():
-        if name.endswith(("threshold", "exponent")):
-            check_between(0, 1, **{name: value})
-        elif name.endswith("duration_s"):
-            check_positive(**{name: value})
-        elif name.endswith("shift_s"):
-            check_between(-1, 1, **{name: value})
-        else:
-            check_between(0 if name.endswith("weight") else 1, 1000, **{name: value})
-
-
 def _check_outputs(parts: Mapping[str, Mapping[str, float]]) -> None:
     for name, part in parts.items():
         if name not in _OUTPUTS:
             raise InputError(f"task.outputs.{name} is not known: choose among {', '.join(_OUTPUTS)}.")
-        if set(part) != {"weight", "positive_weight", "prior"}:
-            raise InputError(f"task.outputs.{name} has {', '.join(part)}: give weight, positive_weight and prior.")
-        check_between(0, float("inf"), **{f"task.outputs.{name}.weight": part["weight"]})
-        check_positive(**{f"task.outputs.{name}.positive_weight": part["positive_weight"]})
-        check_between(1e-6, 1 - 1e-6, **{f"task.outputs.{name}.prior": part["prior"]})
+        check_output(f"task.outputs.{name}", part)
     if "onset" not in parts or not {"frame", "offset"} & set(parts):
         raise InputError(f"task.outputs has {', '.join(parts) or 'nothing'}: onset, and frame or offset, are needed.")

@@ -16,8 +16,9 @@ from ricercar.errors import InputError
 from ricercar.models.head import Output
 from ricercar.tasks import tempo_baselines
 from ricercar.tasks.beat_decoding import TrackingDecoder, check_decoding
-from ricercar.tasks.beat_targets import BeatLoss, BeatTargets, check_output
+from ricercar.tasks.beat_targets import BeatLoss, BeatTargets
 from ricercar.tasks.beat_tuning import TEMPO_INERTIAS, THRESHOLDS
+from ricercar.tasks.options import check_output
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
 from ricercar.tasks.tempo_decoding import TempoBins, decode_activation
