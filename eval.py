@@ -1,6 +1,7 @@
 """Scores a finished run again, the predictions of any system, or a trivial baseline; --help lists the choices."""
 
 import logging
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import hydra
@@ -14,7 +15,9 @@ from ricercar.harness import assemble
 from ricercar.harness.baselines import baseline_result
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import command, logged
-from ricercar.harness.evaluate import annotated, score_folder
+from ricercar.harness.entry import UNKNOWN, Outside, SystemFile, Training
+from ricercar.harness.evaluate import annotated, predictions_hash, score_folder
+from ricercar.harness.looks import look
 from ricercar.harness.report import finish, report
 from ricercar.harness.results import Cost, Result, make_result, stable_hash
 from ricercar.harness.trackers.none import NoTracker
@@ -51,18 +54,26 @@ def evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Res
         report(result, [], tracks, scoring, store, folder, folder / "predictions", NoTracker())
         return [result]
     predictions = Path(cfg.predictions).expanduser()
-    own["system"] = cfg.name or predictions.resolve().name
+    about = None if cfg.system is None else SystemFile.read(Path(cfg.system).expanduser())
+    own["system"] = cfg.name or (about.name if about else predictions.resolve().name)
+    outside = about.outside if about else Outside(paper=None, url=None, trained_on=[], works_known=False)
+    scores = score_folder(scoring, tracks, predictions, store)
     result = make_result(
-        run_id=stable_hash(own),
+        run_id=stable_hash([own, name, cfg.split, asdict(outside), predictions_hash(scoring, tracks, predictions)]),
         choices=own,
-        seed=None,
+        seed=about.seed if about else None,
         overrides=[],
+        config=assemble.determining(cfg),
+        system=outside,
+        training=about.training(tracks) if about else Training([], UNKNOWN, []),
+        tuning=None,
+        looks=None,
         scoring=scoring,
         source=name,
         split=cfg.split,
         tracks=tracks,
         store=store,
-        scores=score_folder(scoring, tracks, predictions, store),
+        scores=scores,
         cost=Cost(),
     )
     finish(result, taught, tracks, scoring, store, folder, predictions, NoTracker())
@@ -97,18 +108,27 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     assemble.use_weights(net, weights, checkpoints)
     folders = {name: each for name, each in assemble.folders(folder, tasks).items() if name in scored}
     predictions = {name: each / "predictions" for name, each in folders.items()}
+    data = {
+        name: each.dataset.name if "data" not in choices else assemble.dataset_name(cfg, choices["data"])
+        for name, each in before.items()
+    }
+    looks = {name: look(given, name, data[name], cfg.split) for name in scored}
     scores, _ = assemble.make_evaluation(cfg, tasks, store, device).test(net.to(device), tracks, predictions)
     taught = _training_tracks(own_data)
     results = []
     for name, task in scored.items():
-        same = "data" not in choices
         result = make_result(
             run_id=before[name].run_id,
-            choices=before[name].choices | ({} if same else {"data": choices["data"]}),
+            choices=before[name].choices | ({"data": choices["data"]} if "data" in choices else {}),
             seed=before[name].seed,
             overrides=before[name].overrides,
+            config=before[name].config,
+            system=None,
+            training=_training(before[name], taught, annotated(tracks, task)),
+            tuning=before[name].tuning,
+            looks=looks[name],
             scoring=task,
-            source=before[name].dataset.name if same else assemble.dataset_name(cfg, choices["data"]),
+            source=data[name],
             split=cfg.split,
             tracks=annotated(tracks, task),
             store=store,
@@ -118,6 +138,12 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
         finish(result, taught, tracks, task, store, folders[name], predictions[name], NoTracker())
         results.append(result)
     return results
+
+
+def _training(before: Result, taught: list[Track], scored: list[Track]) -> Training:
+    """Which works that the run was trained on are scored now."""
+    data = before.training.data if before.training is not None else []
+    return replace(Training.of("", taught, scored), data=data) if taught else Training(data, UNKNOWN, [])
 
 
 def _training_tracks(data: DictConfig) -> list[Track]:

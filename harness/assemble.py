@@ -25,6 +25,7 @@ from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.evaluate import Evaluation
 from ricercar.harness.predict import Predict
 from ricercar.harness.results import stable_hash
+from ricercar.harness.trackers.tracker import Job
 from ricercar.models.net import Net
 from ricercar.tasks.scoring import Scoring
 from ricercar.tasks.several import Several
@@ -39,11 +40,15 @@ _WHOLE = {
 }  # fmt: skip
 _MAY_BE_NULL = ("num_threads", "trainer.patience")
 _PARTS = ("task", "data", "frontend", "compression", "normalisation", "backbone", "trainer", "hardware")
+_NAMED = ("task", "data", "frontend", "backbone")
 _SEVERAL = ("task", "data")  # groups of which a list may be given: task=[beat,chord]
 NO_TRACKER = "ricercar.harness.trackers.none.NoTracker"
 
 # What does not change a result; everything else in the configuration goes into the run_id.
-_NEUTRAL = ("hydra", "resume", "tracker", "cache_dir", "num_threads", "run", "split")
+_NEUTRAL = (
+    "hydra", "resume", "tracker", "cache_dir", "num_threads", "run", "predictions", "baseline", "split", "name",
+    "system", "accelerator", "data_root",
+)  # fmt: skip
 
 
 def make(node: DictConfig, **runtime: Any) -> Any:
@@ -85,7 +90,7 @@ def check_data(cfg: DictConfig) -> None:
     check_whole(sample_rate=cfg.sample_rate)
     if cfg.cache_dir is None:
         raise InputError("cache_dir=null: give the folder that decoded audio is kept in.")
-    for key in ("cache_dir", "data.root", "run", "predictions", "baseline", "name"):
+    for key in ("cache_dir", "data.root", "run", "predictions", "baseline", "name", "system"):
         value = OmegaConf.select(cfg, key)
         if value is not None and not isinstance(value, str):
             raise InputError(f"{key}={value}: expected text. A name that is a number is quoted: '{key}=\"2024\"'.")
@@ -106,6 +111,7 @@ def check(cfg: DictConfig) -> None:
     Budget(str(cfg.trainer.budget), steps_per_epoch=1.0)
     make(cfg.schedule)
     make(cfg.augmentation)
+    make(cfg.tune).trials(cfg)
     if 2 * cfg.border_frames >= cfg.window_frames:
         raise InputError(
             f"border_frames={cfg.border_frames} leaves nothing of a window of {cfg.window_frames} frames: "
@@ -113,11 +119,23 @@ def check(cfg: DictConfig) -> None:
         )
 
 
-def run_id(cfg: DictConfig) -> str:
-    """Hash of what determines the result."""
+def determining(cfg: DictConfig) -> dict[str, Any]:
+    """The part of a configuration that determines the result, with its interpolations."""
     plain = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(plain, dict)
-    return stable_hash({str(key): value for key, value in plain.items() if key not in _NEUTRAL})
+    return {str(key): value for key, value in plain.items() if key not in _NEUTRAL}
+
+
+def run_id(cfg: DictConfig) -> str:
+    """Hash of what determines the result."""
+    return stable_hash(determining(cfg))
+
+
+def job(cfg: DictConfig, id: str, name: str, choices: Mapping[str, str]) -> Job:
+    """What trackers know a run by. The seeds of one system are a group."""
+    parts = [choices[key] for key in _NAMED if key in choices]
+    system = stable_hash({key: value for key, value in determining(cfg).items() if key != "seed"})
+    return Job(id, name, "-".join([*parts, system[:8]]), "train", tuple(dict.fromkeys(parts)))
 
 
 def make_tasks(cfg: DictConfig) -> Several:

@@ -44,6 +44,12 @@ class Checkpoints:
                 "Free disk space or mend the folder's permissions, then run the same command with resume=true."
             ) from error
 
+    def take(self, other: "Checkpoints", name: str) -> None:
+        """Copies a checkpoint of another training of the same run."""
+        state = other.load(name)
+        assert state is not None
+        self.save(name, {key: value for key, value in state.items() if key not in ("format", "run_id")})
+
     def load(self, name: str) -> dict[str, Any] | None:
         """The state that was saved, or None if there is none."""
         path = self.folder / f"{name}.pt"

@@ -1,5 +1,6 @@
 """Scores of whole tracks: a network's, a trivial baseline's, or those of a folder of predictions."""
 
+import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from ricercar.data.audio_store import AudioStore
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.predict import Predict
-from ricercar.harness.results import TrackScore, metrics_of
+from ricercar.harness.results import TrackScore, metrics_of, stable_hash
 from ricercar.models.net import Net
 from ricercar.tasks.scoring import Clip, Scoring
 from ricercar.tasks.several import Several
@@ -129,6 +130,12 @@ def score_folder(scoring: Scoring, tracks: Iterable[Track], folder: Path, store:
         assert reference is not None
         scores.append(score(scoring, track, reference, scoring.annotation.read(path), store.duration_s(track)))
     return scores
+
+
+def predictions_hash(scoring: Scoring, tracks: Iterable[Track], folder: Path) -> str:
+    """-> hash of the predictions of all tracks that have a reference."""
+    found = [(track.id, prediction_file(scoring, folder, track.id)) for track in annotated(tracks, scoring)]
+    return stable_hash([[each, hashlib.sha256(path.read_bytes()).hexdigest()] for each, path in found if path])
 
 
 def prediction_file(scoring: Scoring, folder: Path, track_id: str) -> Path | None:

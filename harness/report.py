@@ -48,6 +48,8 @@ def report(
     print(format_tracks(result, scoring, baselines))
     prefix = f"{result.choices['task']}/" if "tasks" in result.choices else ""
     tracker.summary({f"test/{prefix}{name}": value for name, value in result.metrics.items()})
+    tracker.summary({f"cost/{name}": value for name, value in vars(result.cost).items() if value is not None})
+    tracker.summary({f"{prefix}protocol_id": result.protocol_id, f"{prefix}fingerprint": result.dataset.fingerprint})
     tracker.summary({f"baseline/{prefix}{each.choices['system']}": each.metrics[each.primary] for each in baselines})
     rows = [{"id": each.id, "group": each.group, **each.metrics} for each in result.tracks]
     tracker.log_tracks(f"test/{prefix}tracks", rows)

@@ -12,6 +12,7 @@ import numpy as np
 from ricercar.data.files import replaced
 from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
+from ricercar.harness.entry import Outside, Training, Tuning
 from ricercar.harness.origin import Git, git_state, versions
 from ricercar.harness.typed_json import parse, to_json, typed
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:  # reading results needs no torch
     from ricercar.data.audio_store import AudioStore
     from ricercar.tasks.scoring import Scoring
 
-SCHEMA = 2
+SCHEMA = 3
 AVERAGING = ("tracks", "groups")
 
 _ROUNDING = 1e-6  # how far metrics may be from the mean of the tracks they come with
@@ -77,11 +78,17 @@ class Result:
     choices: dict[str, str]
     seed: int | None
     overrides: list[str]
+    config: dict[str, Any] | None
+    system: Outside | None
+    training: Training | None
+    tuning: Tuning | None
+    looks: int | None
     protocol: dict[str, Any]
     protocol_id: str
     dataset: DatasetId
     metrics: dict[str, float]
     primary: str
+    shown: list[str]
     tracks: list[TrackScore]
     cost: Cost
     versions: dict[str, str | None]
@@ -137,6 +144,10 @@ class Result:
             raise InputError("choices has no field 'task'.")
         if self.primary not in self.metrics:
             raise InputError(f"primary is {self.primary!r}, which is not among metrics: {', '.join(self.metrics)}.")
+        if unknown := sorted(set(self.shown) - set(self.metrics)):
+            raise InputError(f"shown has {unknown[0]!r}, which is not among metrics: {', '.join(self.metrics)}.")
+        if self.tuning is not None and not 0 <= self.tuning.chosen < len(self.tuning.trials):
+            raise InputError(f"tuning.chosen is {self.tuning.chosen}, but tuning.trials has {len(self.tuning.trials)}.")
         if not self.tracks or self.dataset.num_tracks != len(self.tracks):
             raise InputError(f"dataset.num_tracks is {self.dataset.num_tracks}, but tracks has {len(self.tracks)}.")
         ids = set()
@@ -164,6 +175,11 @@ def make_result(
     choices: dict[str, str],
     seed: int | None,
     overrides: Sequence[str],
+    config: dict[str, Any] | None,
+    system: Outside | None,
+    training: Training | None,
+    tuning: Tuning | None,
+    looks: int | None,
     scoring: "Scoring",
     source: str,
     split: str,
@@ -173,17 +189,24 @@ def make_result(
     cost: Cost,
 ) -> Result:
     """The result of `scores` on `tracks`, with means, hashes and versions. `source` names the data set."""
+    metrics = metrics_of(scores, scoring)
     return Result(
         schema=SCHEMA,
         run_id=run_id,
         choices=dict(choices),
         seed=seed,
         overrides=list(overrides),
+        config=config,
+        system=system,
+        training=training,
+        tuning=tuning,
+        looks=looks,
         protocol=dict(scoring.protocol),
         protocol_id=stable_hash(scoring.protocol),
         dataset=DatasetId(source, split, fingerprint(tracks, scoring, store.key), len(tracks)),
-        metrics=metrics_of(scores, scoring),
+        metrics=metrics,
         primary=scoring.primary,
+        shown=[name for name in scoring.shown if name in metrics and name != scoring.primary],
         tracks=list(scores),
         cost=cost,
         versions=versions(),

@@ -56,8 +56,15 @@ def test_train_then_eval_gives_the_same_scores(run_command: Command, on_tones: l
 
     again = run_command("eval.py", f"run={run}", "hydra.run.dir=again", on_tones[-1])
     assert again.returncode == 0, again.stderr
+    about = "name: Sines\ntrained_on: [tones]\nworks: [g3, g9]\nseed: 2\n"
+    (tmp_path / "system.yaml").write_text(about)
     outside = run_command(
-        "eval.py", f"predictions={run}/predictions", "hydra.run.dir=outside", *on_tones[-3:], "task=notes"
+        "eval.py",
+        f"predictions={run}/predictions",
+        "hydra.run.dir=outside",
+        *on_tones[-3:],
+        "task=notes",
+        "system=system.yaml",
     )
     assert outside.returncode == 0, outside.stderr
     for name in ("again", "outside"):
@@ -66,6 +73,11 @@ def test_train_then_eval_gives_the_same_scores(run_command: Command, on_tones: l
         assert result["tracks"] == trained["tracks"]
         assert result["protocol_id"] == trained["protocol_id"]
         assert result["dataset"] == trained["dataset"]
+        assert result["looks"] == {"again": 2, "outside": None}[name]
+    assert trained["looks"] == 1
+    assert trained["training"] == {"data": [trained["dataset"]["name"]], "works": "known", "shared": []}
+    assert (result["choices"]["system"], result["seed"]) == ("Sines", 2)
+    assert result["training"] == {"data": ["tones"], "works": "known", "shared": ["g3"]}
 
 
 def test_baseline(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
@@ -96,7 +108,7 @@ def test_sweep_goes_on_after_a_failure(run_command: Command, on_tones: list[str]
     assert "failed: harmonic_cnn needs a log-frequency picture" in done.stdout
     results = sorted((tmp_path / "multirun").glob("*/result.json"))
     assert [path.parent.name.split("-")[3] for path in results] == ["dense", "lstm"]
-    assert len(list((tmp_path / "multirun").glob("*/wandb/offline-run-*/*.wandb"))) == 2
+    assert len(list((tmp_path / "multirun").glob("*/wandb/offline-run-*/*.wandb"))) == 3  # the failed one too
     before = [path.stat().st_mtime_ns for path in results]
     run_command("train.py", *sweep, "resume=true")
     assert [path.stat().st_mtime_ns for path in results] == before

@@ -17,6 +17,7 @@ from note_examples import make
 from ricercar.data.annotations.notes import Notes
 from ricercar.data.track import Track
 from ricercar.errors import InputError
+from ricercar.harness.entry import Outside, Training, Trial, Tuning
 from ricercar.harness.origin import Git, git_state, versions
 from ricercar.harness.results import (
     SCHEMA,
@@ -54,11 +55,17 @@ def make_result(tracks: list[TrackScore] = TRACKS, cost: Cost = Cost(), **change
         "choices": {"task": "notes", "data": "folder", "backbone": "lstm"},
         "seed": 3,
         "overrides": ["backbone=lstm"],
+        "config": {"seed": 3, "backbone": {"width": 64, "dropout": "${dropout}"}},
+        "system": Outside("Bach 1722", None, ["maestro"], True),
+        "training": Training(["maestro"], "known", ["bach"]),
+        "tuning": Tuning(1, [Trial({"optimizer.lr": 0.1}, NAN, NAN), Trial({"optimizer.lr": 0.01}, 0.5, 60.0)]),
+        "looks": 1,
         "protocol": PROTOCOL,
         "protocol_id": stable_hash(PROTOCOL),
         "dataset": DatasetId("folder", "test", "fedcba9876543210", len(tracks)),
         "metrics": mean_metrics(tracks, "tracks"),
         "primary": "f1",
+        "shown": [],
         "tracks": tracks,
         "cost": cost,
         "versions": {"python": "3.11.7", "timm": None},
@@ -87,8 +94,8 @@ def test_the_file_is_the_contract(tmp_path: Path) -> None:
 
     content = json.loads((tmp_path / "result.json").read_text(), parse_constant=refuse)
     assert list(content) == [
-        "schema", "run_id", "choices", "seed", "overrides", "protocol", "protocol_id", "dataset",
-        "metrics", "primary", "tracks", "cost", "versions", "git",
+        "schema", "run_id", "choices", "seed", "overrides", "config", "system", "training", "tuning", "looks",
+        "protocol", "protocol_id", "dataset", "metrics", "primary", "shown", "tracks", "cost", "versions", "git",
     ]  # fmt: skip
     assert content["metrics"] == {"f1": pytest.approx(0.7), "overlap": 0.5}
     assert content["tracks"][0] == {
@@ -104,7 +111,18 @@ def test_the_file_is_the_contract(tmp_path: Path) -> None:
 def test_every_field_is_documented() -> None:
     text = (Path(__file__).parents[1] / "docs" / "result.md").read_text()
     content = json.loads(to_json(make_result()))
-    names = [*content, *content["dataset"], *content["tracks"][0], *content["cost"], *content["git"]]
+    assert content["tuning"]["trials"][0] == {"values": {"optimizer.lr": 0.1}, "score": None, "train_s": None}
+    names = [
+        *content,
+        *content["dataset"],
+        *content["system"],
+        *content["training"],
+        *content["tuning"],
+        "values",
+        *content["tracks"][0],
+        *content["cost"],
+        *content["git"],
+    ]
     assert [name for name in names if f"`{name}`" not in text] == []
 
 
@@ -127,8 +145,11 @@ def change_at(*path: Any, to: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (change_at("schema", to=3), "schema is 3, this version of Ricercar reads 2"),
+        (change_at("schema", to=2), "schema is 2, this version of Ricercar reads 3"),
         (change_at("schema", to="1"), 'schema is "1"'),
+        (change_at("shown", to=["f2"]), "shown has 'f2'"),
+        (change_at("tuning", "chosen", to=2), "tuning.chosen is 2, but tuning.trials has 2"),
+        (change_at("training", "works", to=3), "training.works is 3"),
         (edited(lambda content: content.pop("cost")), "has no field 'cost'"),
         (edited(lambda content: content["tracks"][1].pop("group")), "tracks[1] has no field 'group'"),
         (change_at("speed", to=1), "unknown field 'speed'. Known are: schema, run_id"),

@@ -23,22 +23,24 @@ from ricercar.errors import InputError
 from ricercar.harness.pictures import write_png
 from ricercar.harness.trackers.none import NoTracker
 from ricercar.harness.trackers.tensorboard import Tensorboard
-from ricercar.harness.trackers.tracker import Tracker
+from ricercar.harness.trackers.tracker import Job, Tracker
 from ricercar.harness.trackers.wandb import Wandb
 
 SCRIPT = """
 import logging, sys
 from pathlib import Path
 import numpy as np
+from ricercar.harness.trackers.tracker import Job
 from ricercar.harness.trackers.wandb import Wandb
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(message)s")
 
-def tracked(folder, mode="auto", resumed=False):
+def tracked(folder, mode="auto", resumed=False, group="sweep"):
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
-    with Wandb(project="test", entity=None, group="sweep", tags=["tag"], mode=mode) as tracker:
-        tracker.start(folder, folder.name, {"backbone": {"dim": 64}, "seed": 3}, "cafe0123", resumed)
+    with Wandb(project="test", entity=None, group=group, tags=["tag"], mode=mode) as tracker:
+        job = Job("cafe0123", folder.name, "notes-lstm-0123", "train", ("notes", "lstm", "long" * 20))
+        tracker.start(folder, job, {"backbone": {"dim": 64}, "seed": 3}, resumed)
         tracker.log(10, {"train/loss": 0.5, "train/rate": 1e-3})
         tracker.log(20, {"train/loss": 0.25, "valid/f1": float("nan")})
         tracker.log_tracks("test/tracks", [{"id": "a", "f1": 0.5}, {"id": "b", "f1": float("nan")}])
@@ -96,7 +98,13 @@ def test_wandb_keeps_everything(offline: tuple[Path, subprocess.CompletedProcess
     (run,) = [each["run"] for each in written if each["type"] == "run"]
     config = {name: value for name, value in run["config"]["update"].items() if name != "_wandb"}
     assert config == {"backbone": {"dim": 64}, "seed": 3, "run_id": "cafe0123"}
-    assert (run["display_name"], run["project"], run["run_group"], run["tags"]) == ("first", "test", "sweep", ["tag"])
+    assert (run["display_name"], run["project"], run["run_group"], run["job_type"]) == (
+        "first",
+        "test",
+        "sweep",
+        "train",
+    )
+    assert run["tags"] == ["tag", "notes", "lstm", ("long" * 20)[:64]]  # a longer one is refused by wandb
 
     points = [each["history"]["item"] for each in written if each["type"] == "history"]
     assert [(point["step"], point["train/loss"]) for point in points if "step" in point] == [(10, 0.5), (20, 0.25)]
@@ -226,18 +234,19 @@ def test_tensorboard_keeps_everything(tmp_path: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
     write_png(tmp_path / "picture.png", picture)
     with Tensorboard() as tracker:
-        tracker.start(tmp_path, "name", {"seed": 3}, "cafe0123", False)
+        tracker.start(tmp_path, Job("cafe0123", "name", "group", "train", ()), {"seed": 3}, False)
         tracker.log(10, {"train/loss": 0.5})
         tracker.log(20, {"train/loss": 0.25})
         tracker.log_tracks("test/tracks", [{"id": "a|b", "f1": 0.5}, {"id": "c", "f1": float("nan")}])
         tracker.log_picture("file", tmp_path / "picture.png")
         tracker.log_picture("array", picture)
         tracker.log_audio("sound", np.zeros(160, dtype=np.float32), 16000, "the worst track")
-        tracker.summary({"test/f1": 0.75})
+        tracker.summary({"test/f1": 0.75, "protocol_id": "beef"})
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(10, 0.5), (20, 0.25)]
     assert [(event.step, event.value) for event in events.Scalars("test/f1")] == [(20, 0.75)]
+    assert events.Tensors("protocol_id/text_summary")[0].tensor_proto.string_val == [b"beef"]
     texts = {name: events.Tensors(name)[0].tensor_proto.string_val[0].decode() for name in events.Tags()["tensors"]}
     assert texts["test/tracks/text_summary"] == "| id | f1 |\n| --- | --- |\n| a\\|b | 0.5000 |\n| c |  |"
     assert '"seed": 3' in texts["config/text_summary"]

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.harness.trackers.tracker import Picture, Tracker
+from ricercar.harness.trackers.tracker import Job, Picture, Tracker
 
 
 class NoTracker(Tracker):
     """Keeps nothing: what a run leaves is its log, its predictions and its result.json."""
 
-    def start(self, run_dir: Path, name: str, config: dict[str, Any], run_id: str, resumed: bool) -> None:
+    def start(self, run_dir: Path, job: Job, config: dict[str, Any], resumed: bool) -> None:
         pass
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
@@ -28,7 +28,7 @@ class NoTracker(Tracker):
     def log_audio(self, name: str, audio: NDArray[np.floating[Any]], sample_rate: int, caption: str) -> None:
         pass
 
-    def summary(self, values: Mapping[str, float]) -> None:
+    def summary(self, values: Mapping[str, float | str]) -> None:
         pass
 
     def close(self, exit_code: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.errors import InputError
-from ricercar.harness.trackers.tracker import Picture, Tracker
+from ricercar.harness.trackers.tracker import Job, Picture, Tracker
 
 
 class Tensorboard(Tracker):
@@ -31,13 +31,13 @@ class Tensorboard(Tracker):
         self._writer: Any = None
         self._step = 0
 
-    def start(self, run_dir: Path, name: str, config: dict[str, Any], run_id: str, resumed: bool) -> None:
+    def start(self, run_dir: Path, job: Job, config: dict[str, Any], resumed: bool) -> None:
         assert self._writer is None
         try:
             self._writer = self._make_writer(log_dir=str(run_dir / "tensorboard"))
         except OSError as error:
             raise InputError(f"cannot write into the run's folder {run_dir}: {error.strerror}.") from error
-        written = json.dumps({"run_id": run_id, "name": name, **config}, indent=2, default=str)
+        written = json.dumps({"run_id": job.id, "name": job.name, **config}, indent=2, default=str)
         self._call("add_text", "config", "\n".join(f"    {line}" for line in written.splitlines()))
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
@@ -57,8 +57,11 @@ class Tensorboard(Tracker):
         self._call("add_audio", name, audio[None], sample_rate=sample_rate)
         self._call("add_text", f"{name}/caption", caption)
 
-    def summary(self, values: Mapping[str, float]) -> None:
-        self.log(self._step, values)
+    def summary(self, values: Mapping[str, float | str]) -> None:
+        self.log(self._step, {name: value for name, value in values.items() if not isinstance(value, str)})
+        for name, value in values.items():
+            if isinstance(value, str):
+                self._call("add_text", name, value)
 
     def close(self, exit_code: int) -> None:
         if self._writer is not None:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -10,6 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 Picture = Path | NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is, for finding it again among others.
+
+    id       hash of what determines the result: runs that repeat each other share it
+    group    the same for all seeds of a system
+    kind     train
+    tags     what was chosen: task, data, frontend, backbone
+    """
+
+    id: str
+    name: str
+    group: str
+    kind: str
+    tags: tuple[str, ...]
 
 
 class Tracker(ABC):
@@ -27,11 +45,10 @@ class Tracker(ABC):
         self.close(0 if kind is None else 1)
 
     @abstractmethod
-    def start(self, run_dir: Path, name: str, config: dict[str, Any], run_id: str, resumed: bool) -> None:
+    def start(self, run_dir: Path, job: Job, config: dict[str, Any], resumed: bool) -> None:
         """Begins a run whose files are kept in `run_dir`.
 
         config    the run's configuration as plain values
-        run_id    the hash of what determines the result: runs that repeat each other share it
         resumed   the run goes on in a `run_dir` that an earlier process left unfinished
         """
 
@@ -52,7 +69,7 @@ class Tracker(ABC):
         """(N,) samples in [-1, 1]."""
 
     @abstractmethod
-    def summary(self, values: Mapping[str, float]) -> None:
+    def summary(self, values: Mapping[str, float | str]) -> None:
         """The run's final numbers."""
 
     @abstractmethod

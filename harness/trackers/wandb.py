@@ -17,12 +17,13 @@ import wandb
 from numpy.typing import NDArray
 
 from ricercar.errors import InputError
-from ricercar.harness.trackers.tracker import Picture, Tracker
+from ricercar.harness.trackers.tracker import Job, Picture, Tracker
 
 log = logging.getLogger(__name__)
 
 _MODES = ("auto", "online", "offline", "disabled")
 _CONNECT_S = 20.0  # wandb's own limit, 90 s, is spent in silence where there is no network
+_TAG_LENGTH = 64  # wandb refuses longer ones
 _UPLOAD_S = 600.0  # at the end; what is not uploaded by then stays on disk
 
 
@@ -51,10 +52,17 @@ class Wandb(Tracker):
         self._run_dir = Path()
         self._axes: set[str] = set()
 
-    def start(self, run_dir: Path, name: str, config: dict[str, Any], run_id: str, resumed: bool) -> None:
+    def start(self, run_dir: Path, job: Job, config: dict[str, Any], resumed: bool) -> None:
         assert self._run is None
         self._run_dir = run_dir
-        fixed = {"dir": str(run_dir), "name": name, "config": {**config, "run_id": run_id}}
+        fixed = {
+            "dir": str(run_dir),
+            "name": job.name,
+            "config": {**config, "run_id": job.id},
+            "group": self.group or job.group,
+            "job_type": job.kind,
+            "tags": [*self.tags, *(tag[:_TAG_LENGTH] for tag in job.tags if tag not in self.tags)],
+        }
         try:
             try:
                 self._run = self._init(mode=self.mode, **_identity(run_dir, self.mode, resumed), **fixed)
@@ -81,8 +89,7 @@ class Wandb(Tracker):
             console="off" if quiet else "auto",
             disable_git=True,  # it would look in the run's folder; result.json names the commit
         )
-        owner: dict[str, Any] = {"project": self.project, "entity": self.entity, "group": self.group, "tags": self.tags}
-        return wandb.init(settings=settings, **owner, **options)
+        return wandb.init(settings=settings, project=self.project, entity=self.entity, **options)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         # An axis of our own: W&B's counter only grows, a resumed run goes back to its last checkpoint.
@@ -106,7 +113,7 @@ class Wandb(Tracker):
     def log_audio(self, name: str, audio: NDArray[np.floating[Any]], sample_rate: int, caption: str) -> None:
         self._started().log({name: wandb.Audio(audio, sample_rate=sample_rate, caption=caption)})
 
-    def summary(self, values: Mapping[str, float]) -> None:
+    def summary(self, values: Mapping[str, float | str]) -> None:
         self._started().summary.update(dict(values))
 
     def close(self, exit_code: int) -> None:

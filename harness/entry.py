@@ -1,0 +1,108 @@
+"""What stands beside a system's scores: where it comes from, what it learnt from, and how much was tried."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import yaml  # type: ignore[import-untyped]
+
+from ricercar.data.track import Track
+from ricercar.errors import InputError
+from ricercar.harness.typed_json import typed
+
+KNOWN, UNKNOWN = "known", "unknown"
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A system whose predictions come from elsewhere.
+
+    trained_on    names of data sets
+    works_known   whether the works (groups) that it was trained on were listed
+    """
+
+    paper: str | None
+    url: str | None
+    trained_on: list[str]
+    works_known: bool
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a system learnt from.
+
+    data      names of data sets
+    works     known: `shared` is all there is; unknown: nobody said which works were in it
+    shared    works (groups) of the scored split that were in the training data too
+    """
+
+    data: list[str]
+    works: str
+    shared: list[str]
+
+    @classmethod
+    def of(cls, data: str, taught: Iterable[Track], scored: Iterable[Track]) -> Self:
+        """The training of a system of our own, on the tracks `taught` of one data set."""
+        shared = {track.group for track in taught} & {track.group for track in scored}
+        return cls([data], KNOWN, sorted(shared))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of a search. values: options and what was tried for them. score: on the validation split."""
+
+    values: dict[str, Any]
+    score: float
+    train_s: float
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """A search on the validation split, by the mean of the tasks' primary metrics. chosen: number of the best trial."""
+
+    chosen: int
+    trials: list[Trial]
+
+
+@dataclass(frozen=True)
+class SystemFile:
+    """The yaml that describes a system from elsewhere.
+
+    works   groups, as the data set names them, that the system was trained on; null: not known
+    seed    number of the training, where there are predictions of several
+    """
+
+    name: str
+    paper: str | None
+    url: str | None
+    trained_on: list[str]
+    works: list[str] | None
+    seed: int | None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Only `name` and `trained_on` are needed. InputError names the file and the field."""
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"system={path} cannot be read: {error.strerror}.") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise InputError(f"system={path} is not YAML: {str(error).replace(chr(10), ' ')}") from error
+        optional = dict.fromkeys(("paper", "url", "works", "seed"))
+        try:
+            file = typed(cls, optional | content if isinstance(content, dict) else content)
+        except InputError as error:
+            raise InputError(f"system={path}: {error}") from error
+        if not file.name.strip():
+            raise InputError(f"system={path}: name is empty.")
+        return file
+
+    @property
+    def outside(self) -> Outside:
+        return Outside(self.paper, self.url, self.trained_on, self.works is not None)
+
+    def training(self, scored: Iterable[Track]) -> Training:
+        if self.works is None:
+            return Training(self.trained_on, UNKNOWN, [])
+        return Training(self.trained_on, KNOWN, sorted(set(self.works) & {track.group for track in scored}))

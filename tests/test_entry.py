@@ -1,0 +1,132 @@
+"""Equal effort and origin: searches on the validation split, looks at the test split, systems from elsewhere."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from configs import composed
+from ricercar.errors import InputError
+from ricercar.harness.entry import SystemFile, Training
+from ricercar.harness.looks import look
+from ricercar.harness.loop import Trained
+from ricercar.harness.results import Result
+from ricercar.harness.tune import Tune, label, tuned
+from ricercar.train import Run, train
+
+NET = ["frontend=mel", "backbone=dense", "backbone.width=16"]
+DONE = Trained(steps=3, train_s=1.0, audio_s=2.0, best_score=0.5, best_step=3)
+NAN = float("nan")
+
+
+def run_in(folder: Path) -> Run:
+    return Run(folder, "id", {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}, [])
+
+
+def trained(folder: Path, on_tones: list[str], *overrides: str) -> Result:
+    folder.mkdir(exist_ok=True)
+    [result] = train(composed(*NET, *on_tones, *overrides), run_in(folder))
+    return result
+
+
+def test_search_ends_with_the_weights_of_its_best_trial(tmp_path: Path, on_tones: list[str]) -> None:
+    search = ["tune=lr", "tune.values=[0.02,0.000001]"]
+    found = trained(tmp_path / "search", on_tones, *search)
+    assert found.tuning is not None
+    assert [trial.values for trial in found.tuning.trials] == [{"optimizer.lr": 0.02}, {"optimizer.lr": 1e-06}]
+    chosen = found.tuning.trials[found.tuning.chosen]
+    assert chosen.score == max(trial.score for trial in found.tuning.trials)
+    alone = trained(tmp_path / "alone", on_tones, f"optimizer.lr={chosen.values['optimizer.lr']}")
+    assert found.tracks == alone.tracks
+    assert alone.tuning is not None
+    assert [trial.score for trial in alone.tuning.trials] == [chosen.score]
+    assert (found.looks, alone.looks) == (1, 1)
+    assert (tmp_path / "search" / "looks.csv").read_text().count("\n") == 1
+    assert not (tmp_path / "search" / "trials").exists()
+    again = trained(tmp_path / "search", on_tones, *search, "resume=true")
+    assert again.tracks == found.tracks
+    assert again.looks == 1
+
+
+def test_search_goes_on_where_it_was_stopped(
+    tmp_path: Path, on_tones: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before the test split was scored: finished trials are not trained again."""
+    search = ["tune=lr", "tune.values=[0.02,0.01]"]
+    monkeypatch.setattr("ricercar.train._test", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, on_tones, *search)
+    assert not (tmp_path / "looks.csv").exists()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("trials/*/checkpoints/best.pt")}
+    assert len(before) == 2
+    monkeypatch.undo()
+    monkeypatch.setattr("shutil.rmtree", lambda *arguments, **options: None)
+    assert trained(tmp_path, on_tones, *search, "resume=true").looks == 1
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_a_diverged_trial_has_no_score() -> None:
+    diverged = replace(DONE, best_score=NAN)
+    found = tuned([{"optimizer.lr": 1.0}, {"optimizer.lr": 0.1}], [diverged, DONE])
+    assert found.chosen == 1
+    assert label(found.trials[1].values) == "optimizer.lr=0.1"
+    with pytest.raises(InputError, match="diverged"):
+        tuned([{"optimizer.lr": 1.0}], [diverged])
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "message"),
+    [
+        (None, [0.1], "give both"),
+        ("optimizer.lr", [], "give both"),
+        ("optimizer.lr", [0.1, 0.1], "twice"),
+        ("optimizer.rate", [0.1], "no option with a value"),
+        ("optimizer", [0.1], "no option with a value"),
+    ],
+)
+def test_searches_that_make_no_sense(key: str | None, values: list[float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Tune(key=key, values=values).trials(OmegaConf.create({"optimizer": {"lr": 0.3}}))
+
+
+def test_looks_are_counted_for_each_split_and_data(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kinds = [("key", "a", "test"), ("key", "a", "valid"), ("key", "b, c", "test"), ("notes", "a", "test")]
+    assert [look(tmp_path, *kind) for kind in (*kinds, *kinds)] == [1, 1, 1, 1, 2, 2, 2, 2]
+    assert look(tmp_path / "nowhere", *kinds[0]) == 1
+    assert "is not entered" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name: [", "is not YAML"),
+        ("- a", "must be an object"),
+        ("trained_on: []", "no field 'name'"),
+        ("{name: a, trained_on: maps}", 'trained_on is "maps", it must be a list'),
+        ("{name: '', trained_on: []}", "name is empty"),
+        ("{name: a, trained_on: [], author: b}", "unknown field 'author'"),
+        ("{name: a, trained_on: [], works: [1]}", r"works\[0\] is 1, it must be text"),
+    ],
+)
+def test_system_files_name_what_is_wrong(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "system.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message) as error:
+        SystemFile.read(path)
+    assert "system.yaml" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("works", "expected"),
+    [("null", ("unknown", [])), ("[]", ("known", [])), ("[ravel, bach, satie]", ("known", ["bach", "ravel"]))],
+)
+def test_training_names_the_works_that_are_scored(tmp_path: Path, works: str, expected: tuple[str, list[str]]) -> None:
+    (tmp_path / "system.yaml").write_text(f"{{name: a, trained_on: [maps], works: {works}}}")
+    scored: list[Any] = [OmegaConf.create({"group": group}) for group in ("ravel", "bach", "bach", "liszt")]
+    training = SystemFile.read(tmp_path / "system.yaml").training(scored)
+    assert (training.works, training.shared) == expected
+    assert Training.of("maps", scored[:1], scored) == Training(["maps"], "known", ["ravel"])
+    assert json.dumps(training.data) == '["maps"]'
