@@ -11,12 +11,12 @@ from omegaconf import DictConfig
 
 from ricercar.data.track import Track
 from ricercar.errors import InputError
-from ricercar.harness import assemble
+from ricercar.harness import assemble, identity
 from ricercar.harness.baselines import baseline_result
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import command, logged
 from ricercar.harness.entry import UNKNOWN, Outside, SystemFile, Training
-from ricercar.harness.evaluate import annotated, predictions_hash, score_folder
+from ricercar.harness.evaluate import annotated, keep_predictions, predictions_hash, score_folder
 from ricercar.harness.looks import look
 from ricercar.harness.report import finish, report
 from ricercar.harness.results import Cost, Result, make_result, stable_hash
@@ -48,12 +48,13 @@ def evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Res
     store = assemble.make_store(cfg)
     store.prepare(tracks)
     taught = source.tracks("train") if "train" in source.splits else []
-    name, own = assemble.dataset_name(cfg, choices["data"]), {"task": task, "data": choices["data"]}
+    name, own = identity.dataset_name(cfg, choices["data"]), {"task": task, "data": choices["data"]}
     if cfg.baseline is not None:
         result = baseline_result(cfg.baseline, own, name, cfg.split, scoring, taught, tracks, store, folder)
         report(result, [], tracks, scoring, store, folder, folder / "predictions", NoTracker())
         return [result]
     predictions = Path(cfg.predictions).expanduser()
+    keep_predictions(scoring, tracks, predictions, folder / "predictions")
     about = None if cfg.system is None else SystemFile.read(Path(cfg.system).expanduser())
     own["system"] = cfg.name or (about.name if about else predictions.resolve().name)
     outside = about.outside if about else Outside(paper=None, url=None, trained_on=[], works_known=False)
@@ -63,7 +64,7 @@ def evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Res
         choices=own,
         seed=about.seed if about else None,
         overrides=[],
-        config=assemble.determining(cfg),
+        config=identity.determining(cfg),
         system=outside,
         training=about.training(tracks) if about else Training([], UNKNOWN, []),
         tuning=None,
@@ -109,7 +110,7 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     folders = {name: each for name, each in assemble.folders(folder, tasks).items() if name in scored}
     predictions = {name: each / "predictions" for name, each in folders.items()}
     data = {
-        name: each.dataset.name if "data" not in choices else assemble.dataset_name(cfg, choices["data"])
+        name: each.dataset.name if "data" not in choices else identity.dataset_name(cfg, choices["data"])
         for name, each in before.items()
     }
     looks = {name: look(given, name, data[name], cfg.split) for name in scored}
@@ -158,7 +159,7 @@ def _training_tracks(data: DictConfig) -> list[Track]:
 
 def _job(cfg: DictConfig) -> float:
     hydra_cfg = HydraConfig.get()
-    results = evaluate(cfg, Path(hydra_cfg.runtime.output_dir), assemble.choices_of(hydra_cfg.runtime.choices))
+    results = evaluate(cfg, Path(hydra_cfg.runtime.output_dir), identity.choices_of(hydra_cfg.runtime.choices))
     return sum(result.metrics[result.primary] for result in results) / len(results)
 
 

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from omegaconf import DictConfig, OmegaConf
 
 from ricercar.data.track import Track
-from ricercar.harness import assemble
+from ricercar.harness import assemble, identity
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import command, logged
 from ricercar.harness.cost import NetCost, cost_of
@@ -71,7 +71,7 @@ def _train(fabric: Fabric, cfg: DictConfig, run: Run, tracks: dict[str, list[Tra
     torch.set_num_threads(cfg.num_threads or torch.get_num_threads())
     first = fabric.is_global_zero
     with assemble.make(cfg.tracker if first else OmegaConf.create({"_target_": assemble.NO_TRACKER})) as tracker:
-        job = assemble.job(cfg, run.id, run.folder.name, run.choices)
+        job = identity.job(cfg, run.id, run.folder.name, run.choices)
         tracker.start(run.folder, job, assemble.plain(cfg), cfg.resume)
         if first:
             log.info("%s", run.folder)
@@ -150,7 +150,7 @@ def _test(
     store = assemble.make_store(cfg)
     folders = assemble.folders(run.folder, tasks)
     predictions = {name: folder / "predictions" for name, folder in folders.items()}
-    data = assemble.dataset_name(cfg, run.choices["data"])
+    data = identity.dataset_name(cfg, run.choices["data"])
     looks = {name: look(run.folder, name, data, "test") for name in tasks}
     evaluation = assemble.make_evaluation(cfg, tasks, store, fabric.device)
     scores, predict_s = evaluation.test(net, tracks["test"], predictions)
@@ -163,7 +163,7 @@ def _test(
             choices=run.choices | {"task": name} | several,
             seed=cfg.seed,
             overrides=run.overrides,
-            config=assemble.determining(cfg),
+            config=identity.determining(cfg),
             system=None,
             training=Training.of(data, tracks["train"], scored),
             tuning=tuning,
@@ -184,9 +184,9 @@ def _job(cfg: DictConfig) -> float:
     hydra_cfg = HydraConfig.get()
     run = Run(
         folder=Path(hydra_cfg.runtime.output_dir),
-        id=assemble.run_id(cfg),
-        choices=assemble.choices_of(hydra_cfg.runtime.choices),
-        overrides=list(hydra_cfg.overrides.task),
+        id=identity.run_id(cfg),
+        choices=identity.choices_of(hydra_cfg.runtime.choices),
+        overrides=identity.telling(hydra_cfg.overrides.task),
     )
     tuning = train(cfg, run)[0].tuning
     assert tuning is not None

@@ -24,8 +24,6 @@ from ricercar.harness.budget import Budget
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.evaluate import Evaluation
 from ricercar.harness.predict import Predict
-from ricercar.harness.results import stable_hash
-from ricercar.harness.trackers.tracker import Job
 from ricercar.models.net import Net
 from ricercar.tasks.scoring import Scoring
 from ricercar.tasks.several import Several
@@ -40,15 +38,7 @@ _WHOLE = {
 }  # fmt: skip
 _MAY_BE_NULL = ("num_threads", "trainer.patience")
 _PARTS = ("task", "data", "frontend", "compression", "normalisation", "backbone", "trainer", "hardware")
-_NAMED = ("task", "data", "frontend", "backbone")
-_SEVERAL = ("task", "data")  # groups of which a list may be given: task=[beat,chord]
 NO_TRACKER = "ricercar.harness.trackers.none.NoTracker"
-
-# What does not change a result; everything else in the configuration goes into the run_id.
-_NEUTRAL = (
-    "hydra", "resume", "tracker", "cache_dir", "num_threads", "run", "predictions", "baseline", "split", "name",
-    "system", "accelerator", "data_root",
-)  # fmt: skip
 
 
 def make(node: DictConfig, **runtime: Any) -> Any:
@@ -119,25 +109,6 @@ def check(cfg: DictConfig) -> None:
         )
 
 
-def determining(cfg: DictConfig) -> dict[str, Any]:
-    """The part of a configuration that determines the result, with its interpolations."""
-    plain = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items() if key not in _NEUTRAL}
-
-
-def run_id(cfg: DictConfig) -> str:
-    """Hash of what determines the result."""
-    return stable_hash(determining(cfg))
-
-
-def job(cfg: DictConfig, id: str, name: str, choices: Mapping[str, str]) -> Job:
-    """What trackers know a run by. The seeds of one system are a group."""
-    parts = [choices[key] for key in _NAMED if key in choices]
-    system = stable_hash({key: value for key, value in determining(cfg).items() if key != "seed"})
-    return Job(id, name, "-".join([*parts, system[:8]]), "train", tuple(dict.fromkeys(parts)))
-
-
 def make_tasks(cfg: DictConfig) -> Several:
     """The tasks that a network is trained on: one, or those of task=[...]."""
     if "parts" in cfg.task:
@@ -157,18 +128,6 @@ def folders(folder: Path, names: Iterable[str]) -> dict[str, Path]:
     """{task: where its result and predictions are}: the run's folder, or one below it where there are several."""
     names = list(names)
     return {name: folder if len(names) == 1 else folder / name for name in names}
-
-
-def choices_of(choices: Mapping[str, str | None]) -> dict[str, str]:
-    """What was chosen in each group, as Hydra knows it; task=[a,b] is a+b, and so is data=[a,b]."""
-    several = {
-        group: "+".join(
-            key.rpartition(".")[2] for key, choice in choices.items() if choice and key.startswith(f"{group}@")
-        )
-        for group in _SEVERAL
-    }
-    plain = {key: choice for key, choice in choices.items() if choice and "/" not in key and "@" not in key}
-    return plain | {group: parts for group, parts in several.items() if parts}
 
 
 def make_net(cfg: DictConfig, tasks: Several) -> Net:
@@ -249,12 +208,6 @@ def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
 
 def make_store(cfg: DictConfig) -> AudioStore:
     return AudioStore(Path(cfg.cache_dir).expanduser(), cfg.sample_rate)
-
-
-def dataset_name(cfg: DictConfig, choice: str) -> str:
-    """What a data set is called in a result: the choice, and the folder's name where it reads one."""
-    root = OmegaConf.select(cfg, "data.root")
-    return choice if root is None else f"{choice}:{Path(root).expanduser().resolve().name}"
 
 
 def tracks_of(source: Source, scorings: Mapping[str, Scoring], split: str) -> list[Track]:

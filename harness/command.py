@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from ricercar.errors import InputError
-from ricercar.harness import assemble
+from ricercar.harness import identity
 from ricercar.harness.run_folder import run_folder
 
 log = logging.getLogger(__name__)
@@ -117,8 +117,8 @@ def _user_error(error: Exception) -> Exception | None:
 
 
 def _run_folder(base: str, *, _root_: DictConfig) -> str:
-    choices = assemble.choices_of(HydraConfig.get().runtime.choices)
-    return run_folder(Path(base), choices, _root_.seed, assemble.run_id(_root_), _root_.resume)
+    choices = identity.choices_of(HydraConfig.get().runtime.choices)
+    return run_folder(Path(base), choices, _root_.seed, identity.run_id(_root_), _root_.resume)
 
 
 def _about_the_folder(error: Exception) -> str | None:

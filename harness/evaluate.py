@@ -1,6 +1,7 @@
 """Scores of whole tracks: a network's, a trivial baseline's, or those of a folder of predictions."""
 
 import hashlib
+import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -136,6 +137,19 @@ def predictions_hash(scoring: Scoring, tracks: Iterable[Track], folder: Path) ->
     """-> hash of the predictions of all tracks that have a reference."""
     found = [(track.id, prediction_file(scoring, folder, track.id)) for track in annotated(tracks, scoring)]
     return stable_hash([[each, hashlib.sha256(path.read_bytes()).hexdigest()] for each, path in found if path])
+
+
+def keep_predictions(scoring: Scoring, tracks: Iterable[Track], folder: Path, kept: Path) -> None:
+    """Copies the predictions into `kept`, so that they stand beside their result."""
+    if not folder.is_dir() or folder.resolve() == kept.resolve():
+        return
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+        for track in annotated(tracks, scoring):
+            if (path := prediction_file(scoring, folder, track.id)) is not None:
+                shutil.copyfile(path, kept / path.name)
+    except OSError as error:
+        raise InputError(f"cannot copy the predictions from {folder} into {kept}: {error}") from error
 
 
 def prediction_file(scoring: Scoring, folder: Path, track_id: str) -> Path | None:

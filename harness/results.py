@@ -232,7 +232,8 @@ def mean_metrics(tracks: Sequence[TrackScore], averaging: str) -> dict[str, floa
         for key, track in zip(keys, tracks, strict=True):
             if not np.isnan(track.metrics[name]):
                 members.setdefault(key, []).append(track.metrics[name])
-        means[name] = float(np.mean([np.mean(values) for values in members.values()])) if members else float("nan")
+        of_members = [float(np.mean(each)) if len(each) > 1 else each[0] for each in members.values()]
+        means[name] = float(np.mean(of_members)) if members else float("nan")
     return means
 
 

@@ -67,7 +67,7 @@ def _typed(kind: Any, value: Any, path: str) -> Any:
         return value
     if dataclasses.is_dataclass(kind):
         return _typed_dataclass(kind, value, path)
-    origin, arguments = get_origin(kind), get_args(kind)
+    origin, arguments = _parts(kind)
     if origin in (UnionType, Union):
         (inner,) = (each for each in arguments if each is not NoneType)
         return None if value is None else _typed(inner, value, path)
@@ -76,6 +76,8 @@ def _typed(kind: Any, value: Any, path: str) -> Any:
         return [_typed(arguments[0], each, f"{path}[{i}]") for i, each in enumerate(value)]
     if origin is dict:
         _check(isinstance(value, dict), value, "an object", path)
+        if arguments[1] is float and all(type(each) is float and math.isfinite(each) for each in value.values()):
+            return value  # most of a result is scores
         return {key: _typed(arguments[1], each, f"{path}.{key}") for key, each in value.items()}
     if kind is float:
         _check(value is None or (isinstance(value, int | float) and not isinstance(value, bool)), value, kind, path)
@@ -95,6 +97,11 @@ def _typed_dataclass(kind: Any, value: Any, path: str) -> Any:
         if name not in hints:
             raise InputError(f"{_at(path)} has the unknown field {name!r}. Known are: {', '.join(hints)}.")
     return kind(**{name: _typed(hint, value[name], f"{path}.{name}") for name, hint in hints.items()})
+
+
+@cache
+def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(kind), get_args(kind)
 
 
 @cache

@@ -17,6 +17,7 @@ from ricercar.tasks.beat_decoding import TrackingDecoder, check_decoding, decode
 from ricercar.tasks.beat_scoring import BeatScoring
 from ricercar.tasks.beat_targets import BeatLoss, BeatTargets
 from ricercar.tasks.beat_tuning import Decode, tune
+from ricercar.tasks.marks import Mark
 from ricercar.tasks.options import check_output
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
@@ -119,6 +120,11 @@ class Beat(Task):
         assert isinstance(reference, Beats)
         assert isinstance(estimate, Beats)
         return self.scoring(reference, estimate)
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        assert isinstance(reference, Beats)
+        assert isinstance(estimate, Beats)
+        return self.scoring.marks(reference, estimate)
 
     def _decode(self, logits: Mapping[str, NDArray[np.float32]], fps: float) -> Decode:
         beat, downbeat = (logits[name][:, 0].astype(np.float64) for name in _OUTPUTS)

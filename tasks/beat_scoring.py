@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from ricercar.checks import check_between, check_positive, check_whole
 from ricercar.data.annotations.beats import Beats
 from ricercar.errors import InputError
+from ricercar.tasks import onset_scoring
+from ricercar.tasks.marks import UNSCORED, Mark, instants
 from ricercar.tasks.protocol import check_protocol
 
 Floats = NDArray[np.float64]
@@ -78,6 +80,17 @@ class BeatScoring:
         if self.protocol["unknown_positions"] == "leave_out":
             downbeat_s = downbeat_s[reference.position_known(downbeat_s)]
         return self._trimmed(reference.downbeat_s), self._trimmed(downbeat_s)
+
+    def marks(self, reference: Beats, estimate: Beats) -> list[Mark]:
+        """Labelled beat or downbeat. What is trimmed, or has no counterpart of a known position, is not scored."""
+        lanes = {"beat": (self.beats(reference, estimate), estimate.time_s)}
+        nothing = np.zeros(0), np.zeros(0)
+        lanes["downbeat"] = (self.downbeats(reference, estimate) or nothing, estimate.downbeat_s)
+        found = []
+        for label, ((a, b), every_s) in lanes.items():
+            found += instants(np.setdiff1d(every_s, b), UNSCORED, label)
+            found += onset_scoring.marks(a, b, self.protocol["f_tolerance_s"], label)
+        return found
 
     def f_measure(self, a: Floats, b: Floats) -> float:
         """F-measure alone, of trimmed times."""

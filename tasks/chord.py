@@ -14,9 +14,11 @@ from ricercar.data.annotations.chords import Chords
 from ricercar.errors import InputError
 from ricercar.tasks.chord_baselines import majority, template
 from ricercar.tasks.chord_decoding import decode_chords
+from ricercar.tasks.chord_marks import chord_marks
 from ricercar.tasks.chord_scoring import VOCABULARIES, ChordComparison
 from ricercar.tasks.chord_vocabulary import ChordVocabulary, MajMin, Structured
 from ricercar.tasks.frame_classes import class_shares, share_cross_entropy
+from ricercar.tasks.marks import Mark
 from ricercar.tasks.protocol import check_protocol
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
@@ -117,6 +119,9 @@ class Chord(Task):
         for name in _POOLED:
             found[f"{name}/right_s"], found[f"{name}/compared_s"] = comparison.compared(name)
         return found
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        return chord_marks(_comparison(reference, estimate))
 
     def pooled(self, evidence: Sequence[Mapping[str, float]]) -> dict[str, float]:
         """Weighted chord symbol recall: Harte 2010, Towards automatic extraction of harmony information."""

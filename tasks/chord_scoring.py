@@ -21,6 +21,9 @@ class ChordComparison:
 
     The estimate counts where the reference is, from its first start to its last end; where the estimate has nothing
     it is N. In a gap a chord lasts until the next one, on both sides: all of this is mir_eval's.
+
+    time_s   (n + 1,) where either changes, and both ends
+    pairs    the different pairs of (reference, estimate), and pair the (n,) place among them of each stretch
     """
 
     def __init__(self, reference: Chords, estimate: Chords) -> None:
@@ -37,16 +40,21 @@ class ChordComparison:
             NO_CHORD,
             NO_CHORD,
         )
-        times = np.unique(np.concatenate([self.reference[0].ravel(), self.estimate[0].ravel()]))
-        self.duration_s = np.diff(times)
-        pairs = list(zip(_at(self.reference, times[:-1]), _at(self.estimate, times[:-1]), strict=True))
+        self.time_s = np.unique(np.concatenate([self.reference[0].ravel(), self.estimate[0].ravel()]))
+        self.duration_s = np.diff(self.time_s)
+        pairs = list(zip(_at(self.reference, self.time_s[:-1]), _at(self.estimate, self.time_s[:-1]), strict=True))
         numbers = {pair: number for number, pair in enumerate(dict.fromkeys(pairs))}
-        self._pairs = list(numbers)
-        self._pair = np.array([numbers[pair] for pair in pairs])
+        self.pairs = list(numbers)
+        self.pair = np.array([numbers[pair] for pair in pairs])
+
+    def of_pairs(self, vocabulary: str) -> NDArray[np.float64]:
+        """-> 1 for each pair that is right, 0 for one that is wrong, -1 where the vocabulary cannot compare."""
+        scores: NDArray[np.float64] = getattr(mir_eval.chord, vocabulary)(*map(list, zip(*self.pairs, strict=True)))
+        return scores
 
     def compared(self, vocabulary: str) -> tuple[float, float]:
         """-> seconds in which the estimate is right, and seconds in which the vocabulary can compare."""
-        right = getattr(mir_eval.chord, vocabulary)(*map(list, zip(*self._pairs, strict=True)))[self._pair]
+        right = self.of_pairs(vocabulary)[self.pair]
         weight = np.where(right >= 0, self.duration_s, 0.0)
         return float((right * weight).sum()), float(weight.sum())
 

@@ -11,8 +11,9 @@ from ricercar.data.annotations.notes import UNKNOWN_PROGRAM, Notes
 from ricercar.data.annotations.onsets import Onsets
 from ricercar.tasks import drum_baselines
 from ricercar.tasks.drum_labels import DrumLabels, drums_of
+from ricercar.tasks.marks import Mark
 from ricercar.tasks.onset_classes import Floats, OnsetClasses
-from ricercar.tasks.onset_scoring import EMPTY, Counts, count
+from ricercar.tasks.onset_scoring import EMPTY, Counts, count, marks
 from ricercar.tasks.scoring import Baseline
 
 _PARTS = ("matched", "reference", "estimate")
@@ -122,6 +123,11 @@ class Drums(OnsetClasses):
             counts[f"onset/pooled_F-measure_{name}"] = Counts(*map(int, numbers))
         together = {"drums/pooled_F-measure": sum(counts.values(), Counts(0, 0, 0))}
         return {name: each.ratios(self._empty)["F-measure"] for name, each in (together | counts).items()}
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        """Labelled with the class."""
+        sides = zip(self.classes, self.times(reference), self.times(estimate), strict=True)
+        return [mark for name, a, b in sides for mark in marks(a, b, self.protocol["window_s"], name)]
 
     @property
     def _empty(self) -> float:

@@ -12,6 +12,8 @@ from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.data.composer_truth import FAMILIES
 from ricercar.errors import InputError
 from ricercar.tasks import matching
+from ricercar.tasks.marks import Mark
+from ricercar.tasks.note_marks import MarkedNotes, note_marks, octaves
 from ricercar.tasks.protocol import check_protocol
 
 Floats = NDArray[np.float64]
@@ -108,6 +110,19 @@ class InstrumentScoring:
         for group, name in enumerate(self.groups):
             scores[f"instrument/F-measure_onset_{name}"] = self._group(group, hits, a, b)[2]
         return scores
+
+    def marks(self, reference: Notes, estimate: Notes) -> list[Mark]:
+        """Labelled with the group. label: a note without a pair, with onset and pitch of one of another group."""
+        a, b = self.sounds(reference), self.sounds(estimate)
+        names = [*self.groups, "drums", "unknown"]  # the last for group -1
+        ours, theirs = (
+            MarkedNotes(side.intervals, side.pitch, [names[each] for each in side.group]) for side in (a, b)
+        )
+        near = self.hits(a, b)
+        i, j = octaves(ours, theirs, self.protocol["onset_tolerance_s"])
+        pitched = a.group[i] != self.drums
+        less = {"label": self._hits(a, b), "octave": (i[pitched], j[pitched])}
+        return note_marks(ours, theirs, near, self.with_offsets(near, a, b), less)
 
     def sounds(self, notes: Notes) -> Sounds:
         intervals = np.stack([notes.onset_s, self.offset_s(notes)], axis=1)

@@ -19,6 +19,7 @@ from ricercar.tasks.instrument_baselines import commonest, peaks, silence
 from ricercar.tasks.instrument_decoding import DRUM_S, InstrumentDecoder
 from ricercar.tasks.instrument_scoring import InstrumentScoring
 from ricercar.tasks.instrument_tuning import tune
+from ricercar.tasks.marks import Mark
 from ricercar.tasks.note_targets import NoteTargets
 from ricercar.tasks.options import check_note_decoding, check_output
 from ricercar.tasks.scoring import Baseline
@@ -156,6 +157,11 @@ class Instruments(Task):
         assert isinstance(reference, Notes)
         assert isinstance(estimate, Notes)
         return self.scoring(reference, estimate)
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        assert isinstance(reference, Notes)
+        assert isinstance(estimate, Notes)
+        return self.scoring.marks(reference, estimate)
 
 
 def _check_classes(classes: Mapping[str, Sequence[int]], drums: Sequence[int]) -> None:

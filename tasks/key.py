@@ -14,6 +14,7 @@ from ricercar.data.annotations.key import Key as KeyAnnotation
 from ricercar.errors import InputError
 from ricercar.models.head import Output
 from ricercar.tasks.key_baselines import majority, template
+from ricercar.tasks.marks import RIGHT, Mark, of_track
 from ricercar.tasks.protocol import check_protocol
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
@@ -23,6 +24,7 @@ NUM_KEYS = 12 * len(MODES)
 
 # The weighted score names the relation: mir_eval.key.weighted_score.
 _RELATIONS = {"fifth": 0.5, "relative": 0.3, "parallel": 0.2, "other": 0.0}
+_MARKS = {1.0: RIGHT, 0.5: "fifth", 0.3: "relative", 0.2: "parallel", 0.0: "wrong"}
 
 
 class Key(Task):
@@ -70,3 +72,7 @@ class Key(Task):
         weighted = float(mir_eval.key.weighted_score(str(reference), str(estimate)))
         shares = {f"key/{name}": float(weighted == score) for name, score in _RELATIONS.items()}
         return {"key/Weighted_Score": weighted, "key/accuracy": float(weighted == 1.0)} | shares
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        weighted = float(mir_eval.key.weighted_score(str(reference), str(estimate)))
+        return [of_track(_MARKS[weighted], str(estimate))]

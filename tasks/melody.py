@@ -14,6 +14,7 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.melody import Melody as MelodyAnnotation
 from ricercar.errors import InputError
 from ricercar.models.head import Output
+from ricercar.tasks.marks import Mark
 from ricercar.tasks.melody_baselines import constant, salience, unvoiced
 from ricercar.tasks.melody_decoding import MelodyDecoder
 from ricercar.tasks.melody_scoring import MelodyScoring
@@ -131,6 +132,11 @@ class Melody(Task):
         assert isinstance(reference, MelodyAnnotation)
         assert isinstance(estimate, MelodyAnnotation)
         return self.scoring(reference, estimate)
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        assert isinstance(reference, MelodyAnnotation)
+        assert isinstance(estimate, MelodyAnnotation)
+        return self.scoring.marks(reference, estimate)
 
     def _overall_accuracy(self, reference: Annotation, estimate: MelodyAnnotation) -> float:
         assert isinstance(reference, MelodyAnnotation)

@@ -8,7 +8,9 @@ import mir_eval
 import numpy as np
 from numpy.typing import NDArray
 
+from ricercar.data.annotations.frequencies import hz_to_midi
 from ricercar.data.annotations.melody import Melody
+from ricercar.tasks.marks import MISSED, RIGHT, SPURIOUS, Mark, frame_runs
 from ricercar.tasks.protocol import check_protocol
 
 PROTOCOL = {
@@ -20,6 +22,8 @@ PROTOCOL = {
 }
 
 Floats = NDArray[np.float64]
+
+_CENTS_FROM_HZ = 10.0  # where mir_eval counts its cents from
 
 
 class MelodyScoring:
@@ -59,6 +63,24 @@ class MelodyScoring:
             scores = {name: score if there.get(name, sounding) else np.nan for name, score in scores.items()}
         return {f"melody/{name}": float(score) for name, score in scores.items()}
 
+    def marks(self, reference: Melody, estimate: Melody) -> list[Mark]:
+        """Of the frames in which either side has a melody; pitch: of another pitch class than the reference's."""
+        voicing, cents, estimated_voicing, estimated_cents = self._frames(reference, estimate)
+        error = np.abs(cents - estimated_cents)
+        pitched = (cents != 0) & (estimated_cents != 0)
+        tolerance = self.protocol["cent_tolerance"]
+        near = pitched & (error < tolerance)
+        same_chroma = pitched & (np.abs(error - 1200 * np.floor(error / 1200 + 0.5)) < tolerance)
+        wanted, given = voicing > 0, estimated_voicing > 0
+        kind = np.select(
+            [wanted & given & near, wanted & given & same_chroma, wanted & given, wanted],
+            [RIGHT, "octave", "pitch", MISSED],
+            SPURIOUS,
+        )
+        (row,) = np.nonzero(wanted | given)
+        pitch = hz_to_midi(_CENTS_FROM_HZ * 2.0 ** (np.where(given, estimated_cents, cents) / 1200))
+        return frame_runs(self._time_s(reference, len(kind)), row, pitch[row], kind[row])
+
     def overall_accuracy(self, reference: Melody, estimate: Melody) -> float:
         """melody/Overall_Accuracy alone."""
         frames = self._frames(reference, estimate)
@@ -85,6 +107,13 @@ class MelodyScoring:
                 kind=self.protocol["interpolation"],
             )
         return frames
+
+    def _time_s(self, reference: Melody, num_frames: int) -> Floats:
+        """(num_frames,) of the frames that are compared: mir_eval begins at 0."""
+        hop_s: float = self.protocol["hop_s"]
+        if hop_s:
+            return np.arange(num_frames, dtype=np.float64) * hop_s
+        return np.pad(reference.time_s, (num_frames - len(reference), 0))
 
 
 def _ignore_what_is_handled() -> None:

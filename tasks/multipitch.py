@@ -16,8 +16,9 @@ from ricercar.data.annotations.multipitch import Multipitch as MultipitchAnnotat
 from ricercar.data.annotations.notes import Notes
 from ricercar.errors import InputError
 from ricercar.models.head import Output
+from ricercar.tasks.marks import Mark
 from ricercar.tasks.multipitch_baselines import constant, spectral_peaks
-from ricercar.tasks.multipitch_scoring import f_measure, score_multipitch
+from ricercar.tasks.multipitch_scoring import f_measure, multipitch_marks, score_multipitch
 from ricercar.tasks.multipitch_targets import from_notes, note_targets, row_targets
 from ricercar.tasks.protocol import check_protocol
 from ricercar.tasks.scoring import Baseline
@@ -160,6 +161,11 @@ class Multipitch(Task):
                 return dict.fromkeys(scores, np.nan)
             return {name: 0.0 if name.endswith("Error") else 1.0 for name in scores}
         return scores
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        assert isinstance(reference, MultipitchAnnotation)
+        assert isinstance(estimate, MultipitchAnnotation)
+        return multipitch_marks(reference, estimate, self.protocol["window_semitones"])
 
     def _f(self, reference: Annotation, estimate: MultipitchAnnotation) -> float:
         assert isinstance(reference, MultipitchAnnotation)

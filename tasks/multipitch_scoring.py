@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from ricercar.data.annotations.frequencies import hz_to_midi
 from ricercar.data.annotations.multipitch import Multipitch
+from ricercar.tasks.marks import MISSED, RIGHT, SPURIOUS, Mark, frame_runs
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -84,24 +85,50 @@ def num_correct(reference: Multipitch, estimate: Multipitch, window_semitones: f
 
     Both have the same times. chroma: in any octave.
     """
-    assert len(reference) == len(estimate)
-    assert window_semitones < 6  # or a pitch could be near another one in two ways
-    i, j = _near(reference, estimate, window_semitones, chroma=chroma)
-    num_i, num_j = np.bincount(i, minlength=len(reference.row)), np.bincount(j, minlength=len(estimate.row))
+    i, _ = _largest(*_near(reference, estimate, window_semitones, chroma=chroma))
+    return np.bincount(reference.row[i], minlength=len(reference))
+
+
+def multipitch_marks(reference: Multipitch, estimate: Multipitch, window_semitones: float) -> list[Mark]:
+    """Of the reference's frames. octave: a pitch without a pair, near one without a pair in another octave, which is
+    missed all the same.
+    """
+    estimate = at_times_of(reference, estimate)
+    right = _largest(*_near(reference, estimate, window_semitones, chroma=False))
+    missed = ~np.isin(np.arange(len(reference.row)), right[0])
+    kind = np.full(len(estimate.row), SPURIOUS, dtype=object)
+    kind[right[1]] = RIGHT
+    i, j = _near(reference, estimate, window_semitones, chroma=True)
+    kept = missed[i] & (kind[j] == SPURIOUS)
+    kind[_largest(i[kept], j[kept])[1]] = "octave"
+    return frame_runs(
+        reference.time_s,
+        np.concatenate([estimate.row, reference.row[missed]]),
+        hz_to_midi(np.concatenate([estimate.frequency_hz, reference.frequency_hz[missed]])),
+        [*kind, *[MISSED] * int(missed.sum())],
+    )
+
+
+def _largest(i: Ints, j: Ints) -> tuple[Ints, Ints]:
+    """Candidates for pairs -> the pairs of a largest matching."""
+    num_i, num_j = np.bincount(i), np.bincount(j)
     alone = (num_i[i] == 1) & (num_j[j] == 1)
-    matched = [i[alone]]
+    pairs = [(i[alone], j[alone])]
     i, j = i[~alone], j[~alone]
     if len(i):
         references, i = np.unique(i, return_inverse=True)
-        _, j = np.unique(j, return_inverse=True)
+        estimates, j = np.unique(j, return_inverse=True)
         # Frames have no pitches in common: one matching of all is the matching of each.
         graph = csr_matrix((np.ones(len(i), dtype=np.int8), (i, j)))
-        matched.append(references[maximum_bipartite_matching(graph, perm_type="column") >= 0])
-    return np.bincount(reference.row[np.concatenate(matched)], minlength=len(reference))
+        partner = maximum_bipartite_matching(graph, perm_type="column")
+        pairs.append((references[partner >= 0], estimates[partner[partner >= 0]]))
+    return np.concatenate([each[0] for each in pairs]), np.concatenate([each[1] for each in pairs])
 
 
 def _near(reference: Multipitch, estimate: Multipitch, window: float, *, chroma: bool) -> tuple[Ints, Ints]:
     """Indices (i, j) of pitches in the same row that are near. The comparisons are mir_eval's, rounding included."""
+    assert len(reference) == len(estimate)
+    assert window < 6  # or a pitch could be near another one in two ways
     a, b = (hz_to_midi(side.frequency_hz) for side in (reference, estimate))
     if chroma:
         a, b = (np.mod(np.mod(pitch, 12), 12) for pitch in (a, b))

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.errors import InputError
 from ricercar.tasks import matching
+from ricercar.tasks.marks import Mark
 from ricercar.tasks.multipitch_scoring import multipitch_scores
 from ricercar.tasks.multipitch_targets import sounding
+from ricercar.tasks.note_marks import MarkedNotes, note_marks, octaves
 from ricercar.tasks.protocol import check_protocol
 
 Floats = NDArray[np.float64]
@@ -83,6 +85,13 @@ class NoteScoring:
             nothing = dict.fromkeys(scores, np.nan)
             scores = (best if self.protocol["empty"] == "one" else nothing) | {"velocity/mean_absolute_error": np.nan}
         return scores
+
+    def marks(self, reference: Notes, estimate: Notes) -> list[Mark]:
+        a, b = self.pitched(reference), self.pitched(estimate)
+        ours, theirs = (MarkedNotes(side.intervals, side.pitch, [""] * len(side)) for side in (a, b))
+        near, exact = (self.hits(a, b, offsets=offsets) for offsets in (False, True))
+        less = {"octave": octaves(ours, theirs, self.protocol["onset_tolerance_s"])}
+        return note_marks(ours, theirs, near, exact, less)
 
     def pitched(self, notes: Notes) -> Pitched:
         kept = notes.program != DRUMS

@@ -13,6 +13,7 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import Notes as NotesAnnotation
 from ricercar.errors import InputError
 from ricercar.models.head import Output
+from ricercar.tasks.marks import Mark
 from ricercar.tasks.note_baselines import common_pitches, spectral_peaks
 from ricercar.tasks.note_decoding import NoteDecoder
 from ricercar.tasks.note_scoring import NoteScoring
@@ -139,6 +140,11 @@ class Notes(Task):
         assert isinstance(reference, NotesAnnotation)
         assert isinstance(estimate, NotesAnnotation)
         return self.scoring(reference, estimate)
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        assert isinstance(reference, NotesAnnotation)
+        assert isinstance(estimate, NotesAnnotation)
+        return self.scoring.marks(reference, estimate)
 
     def _decoder(self, logits: Mapping[str, NDArray[np.float32]], fps: float, onset_threshold: float) -> NoteDecoder:
         return NoteDecoder(

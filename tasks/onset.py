@@ -7,8 +7,9 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import Notes
 from ricercar.data.annotations.onsets import Onsets
 from ricercar.tasks import onset_baselines
+from ricercar.tasks.marks import Mark
 from ricercar.tasks.onset_classes import Floats, OnsetClasses
-from ricercar.tasks.onset_scoring import EMPTY, count, merged
+from ricercar.tasks.onset_scoring import EMPTY, count, marks, merged
 from ricercar.tasks.scoring import Baseline
 
 
@@ -75,3 +76,7 @@ class Onset(OnsetClasses):
         (reference_s,), (estimate_s,) = self.times(reference), self.times(estimate)
         counts = count(reference_s, estimate_s, self.protocol["window_s"])
         return {f"onset/{name}": value for name, value in counts.ratios(EMPTY[self.protocol["empty"]]).items()}
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        (reference_s,), (estimate_s,) = self.times(reference), self.times(estimate)
+        return marks(reference_s, estimate_s, self.protocol["window_s"])

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.tasks import matching
+from ricercar.tasks.marks import MISSED, RIGHT, SPURIOUS, Mark, instants
 
 Floats = NDArray[np.float64]
 
@@ -48,6 +49,15 @@ def hits(reference_s: Floats, estimate_s: Floats, window_s: float) -> matching.H
     j = np.repeat(np.arange(len(estimate_s)), number)
     i = np.arange(len(j)) - np.repeat(np.cumsum(number) - number, number) + np.repeat(first, number)
     return i, j
+
+
+def marks(reference_s: Floats, estimate_s: Floats, window_s: float, label: str = "") -> list[Mark]:
+    """Sorted times -> right or spurious for each of the estimate, missed for those of the reference without a pair."""
+    pairs = np.array(matching.pairs(hits(reference_s, estimate_s, window_s)), dtype=np.int64).reshape(-1, 2)
+    found = instants(estimate_s[pairs[:, 1]], RIGHT, label)
+    found += instants(np.delete(reference_s, pairs[:, 0]), MISSED, label)
+    found += instants(np.delete(estimate_s, pairs[:, 1]), SPURIOUS, label)
+    return sorted(found, key=lambda mark: (mark.start_s, mark.kind))
 
 
 def merged(time_s: Floats, merge_s: float) -> Floats:

@@ -3,7 +3,7 @@
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.data.annotations.annotation import Annotation
+from ricercar.tasks.marks import REFERENCE, Mark
 
 
 @dataclass(frozen=True)
@@ -76,3 +77,11 @@ class Scoring(ABC):
     def pooled(self, evidence: Sequence[Mapping[str, float]]) -> dict[str, float]:
         """-> {metric: score of all tracks together} for metrics that are no mean over tracks, such as ROC-AUC."""
         return {}
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        """-> what the estimate got right and wrong, by the protocol; by default nothing, and scores have to do."""
+        return []
+
+    def reference_marks(self, reference: Annotation) -> list[Mark]:
+        """-> what there is to find: all that an estimate like the reference would have right."""
+        return [replace(mark, kind=REFERENCE) for mark in self.marks(reference, reference)]

@@ -16,6 +16,7 @@ from ricercar.data.annotations.segments import Segments
 from ricercar.errors import InputError
 from ricercar.models.head import Output
 from ricercar.tasks.frame_classes import class_shares, share_cross_entropy
+from ricercar.tasks.marks import Mark
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.segment_baselines import of_novelty, regular, single
 from ricercar.tasks.segment_decoding import DECODERS, SegmentDecoder
@@ -169,6 +170,11 @@ class Segment(Task):
         assert isinstance(reference, Hierarchy)
         assert isinstance(estimate, Hierarchy)
         return self.scoring(reference, estimate)
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        assert isinstance(reference, Hierarchy)
+        assert isinstance(estimate, Hierarchy)
+        return self.scoring.marks(reference, estimate)
 
     def _segments(self, annotation: Annotation) -> Segments:
         assert isinstance(annotation, Hierarchy)

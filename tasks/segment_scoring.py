@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from ricercar.data.annotations.hierarchy import Hierarchy
 from ricercar.data.annotations.segments import Segments
 from ricercar.errors import InputError
+from ricercar.tasks import onset_scoring
 from ricercar.tasks.hierarchy_scoring import hierarchy_scores
+from ricercar.tasks.marks import UNSCORED, Mark
 from ricercar.tasks.protocol import check_protocol
 
 LEVELS = ("coarsest", "finest")
@@ -79,6 +81,15 @@ class SegmentScoring:
             found = {f"segment/{name}": value for name, value in scores.items()}
             found |= {f"hierarchy/{name}": value for name, value in self._levels(reference, estimate).items()}
             return {name.replace(" ", "_"): value for name, value in found.items()}
+
+    def marks(self, reference: Hierarchy, estimate: Hierarchy) -> list[Mark]:
+        """Borders, within window_s, and the sections between them: no label is right or wrong by itself."""
+        (ref, _), (est, labels) = _aligned(self.flat(reference), self.flat(estimate))
+        inner = slice(1, -1) if self.trim else slice(None)
+        wanted_s, given_s = (mir_eval.util.intervals_to_boundaries(side)[inner] for side in (ref, est))
+        sections = zip(est.tolist(), labels, strict=True)
+        found = [Mark(start_s, end_s, UNSCORED, label=label) for (start_s, end_s), label in sections]
+        return found + onset_scoring.marks(wanted_s, given_s, self.windows_s[0])
 
     def border_f(self, reference: Hierarchy, estimate: Segments) -> float:
         """F-measure@<window_s> alone."""

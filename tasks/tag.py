@@ -14,6 +14,7 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.tags import PRESENT, Tags
 from ricercar.errors import InputError
 from ricercar.models.head import Output
+from ricercar.tasks.marks import Mark
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.tag_baselines import prior, random
 from ricercar.tasks.tag_scoring import TagScoring, f_measures
@@ -152,6 +153,9 @@ class Tag(Task):
 
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         return self.scoring(_tags(reference), _tags(estimate))
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        return self.scoring.marks(_tags(reference), _tags(estimate))
 
     def evidence(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         return self.scoring.evidence(_tags(reference), _tags(estimate))

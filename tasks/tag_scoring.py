@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ricercar.data.annotations.tags import PRESENT, Tags
 from ricercar.errors import InputError
+from ricercar.tasks.marks import MISSED, RIGHT, SPURIOUS, Mark, of_track
 from ricercar.tasks.protocol import check_protocol
 
 Floats = NDArray[np.float64]
@@ -45,11 +46,7 @@ class TagScoring:
         self.empty = protocol["empty"]
 
     def __call__(self, reference: Tags, estimate: Tags) -> dict[str, float]:
-        names = sorted({*reference.present, *estimate.tags})
-        label = np.isin(names, self.checked(reference).present)
-        given = dict(zip(estimate.tags, estimate.score, strict=True))
-        score = np.array([given.get(name, 0.0) for name in names])
-        claimed = self.claimed(score[None])[0]
+        _, label, score, claimed = self._compared(reference, estimate)
         hits, num_claimed, num_label = (int(each.sum()) for each in (label & claimed, claimed, label))
         if num_claimed + num_label:
             f_measure = 2 * hits / (num_claimed + num_label)
@@ -63,6 +60,20 @@ class TagScoring:
             "tag/Precision": precision,
             "tag/Recall": recall,
         }
+
+    def marks(self, reference: Tags, estimate: Tags) -> list[Mark]:
+        """Of the tags that are claimed or in the reference."""
+        names, label, _, claimed = self._compared(reference, estimate)
+        kinds = np.where(label & claimed, RIGHT, np.where(label, MISSED, SPURIOUS))
+        return [of_track(str(kinds[row]), names[row]) for row in np.flatnonzero(label | claimed).tolist()]
+
+    def _compared(self, reference: Tags, estimate: Tags) -> tuple[list[str], Bools, Floats, Bools]:
+        """-> K tags that either side names; whether each is in the reference, its score, whether it is claimed."""
+        names = sorted({*reference.present, *estimate.tags})
+        label = np.isin(names, self.checked(reference).present)
+        given = dict(zip(estimate.tags, estimate.score, strict=True))
+        score = np.array([given.get(name, 0.0) for name in names])
+        return names, label, score, self.claimed(score[None])[0]
 
     def checked(self, reference: Tags) -> Tags:
         """The reference. InputError unless it has one tag where tags are exclusive."""

@@ -18,6 +18,7 @@ from ricercar.tasks import tempo_baselines
 from ricercar.tasks.beat_decoding import TrackingDecoder, check_decoding
 from ricercar.tasks.beat_targets import BeatLoss, BeatTargets
 from ricercar.tasks.beat_tuning import TEMPO_INERTIAS, THRESHOLDS
+from ricercar.tasks.marks import Mark
 from ricercar.tasks.options import check_output
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
@@ -153,6 +154,12 @@ class Tempo(Task):
         assert a is not None
         assert b is not None
         return self.scoring(a, b)
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        a, b = tempo_of(reference), tempo_of(estimate)
+        assert a is not None
+        assert b is not None
+        return self.scoring.marks(a, b)
 
     def _decode(
         self, logits: Mapping[str, NDArray[np.float32]], fps: float, decoding: Mapping[str, float]

@@ -5,11 +5,13 @@ from typing import Any
 
 import mir_eval
 import numpy as np
+from numpy.typing import NDArray
 
 from ricercar.checks import check_between
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.beats import Beats
 from ricercar.data.annotations.tempo import Tempo
+from ricercar.tasks.marks import RIGHT, Mark, of_track
 from ricercar.tasks.protocol import check_protocol
 
 PROTOCOL = {
@@ -46,9 +48,7 @@ class TempoScoring:
             tempi, reference.strength, estimated, tol=self.protocol["tolerance"]
         )
         excluded = reference.other_bpm is None and self.protocol["single_tempo"] == "exclude"
-        expected = reference.strongest_bpm * np.array(_FACTORS)
-        error = np.abs(estimate.strongest_bpm - expected) / expected
-        near = error <= self.protocol["accuracy_tolerance"]
+        near = self._near(reference, estimate)
         return {
             "tempo/P-score": float(p_score),
             "tempo/One-correct": float(one),
@@ -56,6 +56,18 @@ class TempoScoring:
             "tempo/Acc1": float(near[0]),
             "tempo/Acc2": float(near.any()),
         }
+
+    def marks(self, reference: Tempo, estimate: Tempo) -> list[Mark]:
+        """octave: right up to a factor of 2, 3, 1/2 or 1/3."""
+        near = self._near(reference, estimate)
+        kind = RIGHT if near[0] else "octave" if near.any() else "wrong"
+        return [of_track(kind, f"{estimate.strongest_bpm:g} bpm")]
+
+    def _near(self, reference: Tempo, estimate: Tempo) -> NDArray[np.bool_]:
+        """(5,) whether the stronger tempi agree up to each of the factors."""
+        expected = reference.strongest_bpm * np.array(_FACTORS)
+        error = np.abs(estimate.strongest_bpm - expected) / expected
+        return np.asarray(error <= self.protocol["accuracy_tolerance"])
 
 
 def tempo_of(annotation: Annotation) -> Tempo | None:

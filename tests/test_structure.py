@@ -19,9 +19,9 @@ ONLY_PLACES = {
     "hydra": ["train.py", "eval.py", "data/check.py", "harness/assemble.py", "harness/command.py"],
 }
 COMMANDS = (Path("data/check.py"),)  # stands above everything, as train.py and eval.py do
-FOLDERS = ("data", "harness", "models", "tasks")
+FOLDERS = ("comparison", "data", "harness", "models", "tasks")
 SOURCES = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-SOURCES += [Path("train.py"), Path("eval.py"), Path("errors.py"), Path("checks.py")]
+SOURCES += [Path("train.py"), Path("eval.py"), Path("leaderboard.py"), Path("errors.py"), Path("checks.py")]
 
 
 def imported(source: Path) -> set[str]:

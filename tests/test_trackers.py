@@ -268,3 +268,22 @@ def test_a_tracker_that_never_started_closes(make: Callable[[], Tracker]) -> Non
     with make() as tracker:
         pass
     tracker.close(0)
+
+
+def test_wandb_keeps_the_leaderboard(tmp_path: Path) -> None:
+    """Tables and page, and an artifact of both: read back from what wandb wrote."""
+    (tmp_path / "page.html").write_text("<!doctype html>")
+    done = wandb_process(
+        tmp_path,
+        """
+        from ricercar.harness.trackers.artifact import log_leaderboard
+        log_leaderboard("test", Path("out"), {"notes": [{"system": "a", "f1": 0.5}]}, [Path("page.html")])
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    written = records(tmp_path / "out")
+    (run,) = [each["run"] for each in written if each["type"] == "run"]
+    assert (run["job_type"], run["project"]) == ("leaderboard", "test")
+    assert "page.html" in json.dumps([each for each in written if "artifact" in json.dumps(each)])
+    (table,) = tmp_path.glob("out/wandb/offline-run-*/files/media/table/notes*.json")
+    assert json.loads(table.read_text())["data"] == [["a", 0.5]]

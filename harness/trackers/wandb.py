@@ -113,6 +113,17 @@ class Wandb(Tracker):
     def log_audio(self, name: str, audio: NDArray[np.floating[Any]], sample_rate: int, caption: str) -> None:
         self._started().log({name: wandb.Audio(audio, sample_rate=sample_rate, caption=caption)})
 
+    def log_files(self, name: str, paths: Sequence[Path]) -> None:
+        """An artifact of that name and type, with the files; pages (.html) are shown besides."""
+        run = self._started()
+        artifact = wandb.Artifact(name, type=name)
+        with _staging(self._run_dir):
+            for path in paths:
+                artifact.add_file(str(path))
+                if path.suffix == ".html":
+                    run.log({path.stem: wandb.Html(str(path), inject=False)})
+            run.log_artifact(artifact)
+
     def summary(self, values: Mapping[str, float | str]) -> None:
         self._started().summary.update(dict(values))
 

@@ -1,0 +1,1 @@
+"""A sweep as an experiment: what each choice changes, and how sure that is."""

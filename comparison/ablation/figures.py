@@ -1,0 +1,111 @@
+"""Pictures of an ablation, as SVG whose lines and letters take the colour of the text around them."""
+
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+
+from ricercar.comparison.ablation.effects import Estimates
+from ricercar.comparison.ablation.factors import Factor
+from ricercar.comparison.ablation.frontier import Point
+from ricercar.comparison.numerals import amount
+from ricercar.comparison.options import clean
+from ricercar.comparison.scores import Floats
+
+_INK = "#010203"  # stands for the colour of the text around the picture
+_MARK, _QUIET = "#d9741f", "#8a8f98"  # read on white and on black
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ricercar",
+    "text.parse_math": False,
+    "font.size": 9,
+    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _INK),
+}
+_NUM_NAMES = 8  # points in a scatter that have their name beside them; of more, only the best do
+
+
+def heat_map(rows: Factor, columns: Factor, means: Floats, half_widths: Floats, metric: str) -> str:
+    """means, half_widths (rows, columns): NaN where there is no result."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(2.2 + 1.05 * len(columns.levels), 1.2 + 0.5 * len(rows.levels)))
+        axes = figure.add_subplot()
+        low, high = np.nanmin(means), np.nanmax(means)
+        axes.pcolormesh(means, cmap="cividis", vmin=low, vmax=high if high > low else low + 1)
+        axes.invert_yaxis()
+        axes.set_xticks(np.arange(len(columns.levels)) + 0.5, [clean(name) for name in columns.levels])
+        axes.set_yticks(np.arange(len(rows.levels)) + 0.5, [clean(name) for name in rows.levels])
+        axes.set_xlabel(clean(columns.name))
+        axes.set_ylabel(clean(rows.name))
+        axes.set_title(clean(metric), fontsize=9)
+        for (i, j), mean in np.ndenumerate(means):
+            if np.isnan(mean):
+                axes.text(j + 0.5, i + 0.5, "-", ha="center", va="center")
+                continue
+            dark = (mean - low) < 0.55 * (high - low)
+            width = half_widths[i, j]
+            text = f"{mean:.3f}" if np.isnan(width) else f"{mean:.3f}\n±{width:.3f}"
+            axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", color="white" if dark else "black", fontsize=8)
+        return _svg(figure, f"{metric} for each {rows.name} and {columns.name}")
+
+
+def intervals(estimates: Estimates, title: str) -> str:
+    """Differences with their 95 % intervals, and a line at zero."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 0.9 + 0.3 * len(estimates.names)))
+        axes = figure.add_subplot()
+        values = estimates.values
+        places = np.arange(len(estimates.names))
+        axes.axvline(0, color=_QUIET, linewidth=1)
+        axes.hlines(places, values.low, values.high, color=_MARK, linewidth=2)
+        axes.plot(values.estimate, places, "o", color=_MARK, markersize=5)
+        axes.set_yticks(places, [clean(name) for name in estimates.names])
+        axes.invert_yaxis()
+        axes.set_xlabel(clean(title))
+        axes.spines[["top", "right"]].set_visible(False)
+        return _svg(figure, title)
+
+
+def scatter(points: Sequence[Point], names: Sequence[str], cost: str, metric: str) -> str:
+    """Score against cost; the Pareto front is a line of steps through full points."""
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 4.2))
+        axes = figure.add_subplot()
+        best = [point for point in points if point.best]
+        others = [point for point in points if not point.best]
+        style: Any = {"color": _MARK, "linewidth": 1, "drawstyle": "steps-post"}
+        axes.plot([p.cost for p in best], [p.score for p in best], "-o", **style)
+        axes.plot([p.cost for p in others], [p.score for p in others], "o", color=_QUIET, fillstyle="none")
+        for point in points if len(points) <= _NUM_NAMES else best:
+            name = clean(names[point.cell])
+            axes.annotate(name, (point.cost, point.score), (5, 4), textcoords="offset points", fontsize=8)
+        if min(point.cost for point in points) > 0:
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(lambda value, _: amount(value))
+        axes.set_xlabel(clean(cost))
+        axes.set_ylabel(clean(metric))
+        axes.spines[["top", "right"]].set_visible(False)
+        return _svg(figure, f"{metric} against {cost}")
+
+
+def standing_alone(svg: str) -> str:
+    """For a file of its own: dark letters, and light ones where the reader's system is dark."""
+    style = "<style>svg{color:#1a1a1a}@media (prefers-color-scheme:dark){svg{color:#e6e6e6}}</style>"
+    return svg.replace(">", f">{style}", 1) + "\n"
+
+
+def _svg(figure: Figure, label: str) -> str:
+    file = io.StringIO()
+    figure.savefig(file, format="svg", transparent=True, bbox_inches="tight", metadata=_NO_METADATA)
+    svg = file.getvalue()
+    # What would reach beyond this picture in a page: ids of groups, style for all elements
+    svg = re.sub(r'(?<=<g) id="[^"]*"|<style.*?</style>', "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    label = clean(label).translate({ord("&"): "&amp;", ord("<"): "&lt;", ord('"'): "&quot;"})
+    return svg.replace(_INK, "currentColor").replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).strip()

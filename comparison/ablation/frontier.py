@@ -1,0 +1,54 @@
+"""What a score costs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ricercar.comparison.ablation.grid import Grid
+
+COSTS = {
+    "macs": "macs_per_second_of_audio",
+    "params": "params",
+    "train_s": "train_s",
+    "real_time_factor": "real_time_factor",
+}
+LABELS = {
+    "macs": "multiplications per second of audio",
+    "params": "parameters",
+    "train_s": "seconds of training",
+    "real_time_factor": "seconds of prediction per second of audio",
+}
+OF_THE_MACHINE = ("train_s", "real_time_factor")
+
+
+def costs(grid: Grid, cost: str) -> list[float | None]:
+    """Of each cell: the mean of its runs; None where no run says."""
+    found: list[float | None] = []
+    for system in grid.board.systems:
+        each = [getattr(run.result.cost, COSTS[cost]) for run in system.runs]
+        known = [float(value) for value in each if value is not None]
+        found.append(sum(known) / len(known) if known else None)
+    return found
+
+
+@dataclass(frozen=True)
+class Point:
+    """best: no other cell scores as much for less."""
+
+    cell: int
+    cost: float
+    score: float
+    best: bool
+
+
+def frontier(costs: Sequence[float | None], scores: Sequence[float]) -> list[Point]:
+    """The cells of known cost and score, the cheapest first: the best of them are the Pareto front."""
+    known = [
+        (cost, score, cell)
+        for cell, (cost, score) in enumerate(zip(costs, scores, strict=True))
+        if cost is not None and score == score  # NaN is not
+    ]
+    points, highest = [], float("-inf")
+    for cost, score, cell in sorted(known, key=lambda each: (each[0], -each[1], each[2])):
+        points.append(Point(cell, cost, score, score > highest))
+        highest = max(highest, score)
+    return points

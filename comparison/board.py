@@ -1,0 +1,182 @@
+"""Boards: what may stand in one table, because task, tracks, split and protocol are the same."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ricercar.comparison.apart import apart
+from ricercar.comparison.collect import Collection, Found
+from ricercar.comparison.notes import notes_on
+from ricercar.comparison.options import clean, listed
+from ricercar.comparison.scores import Floats, Scores
+from ricercar.comparison.systems import System, systems_of
+from ricercar.harness.results import Result, stable_hash
+
+__all__ = ["Board", "System", "TrackInfo", "boards"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TrackInfo:
+    """One track of a board."""
+
+    id: str
+    group: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Board:
+    """Systems that were scored alike on the same tracks, the best first.
+
+    primary    the metric that ranks; shown: those that tables show beside it
+    notes      what a reader has to know: repeats, systems that are left out, other code ...
+    apart      how it differs from the other boards of the task, in words; "" for the only one
+    """
+
+    task: str
+    data: str
+    split: str
+    fingerprint: str
+    protocol_id: str
+    protocol: dict[str, Any]
+    primary: str
+    shown: list[str]
+    systems: list[System]
+    tracks: list[TrackInfo]
+    notes: list[str]
+    apart: str
+
+    @cached_property
+    def id(self) -> str:
+        """Short, and the same whatever else is compared."""
+        return f"board-{stable_hash([self.task, self.fingerprint, self.split, self.protocol_id])[:8]}"
+
+    @property
+    def title(self) -> str:
+        return clean(f"{self.task} on {self.data}, {self.split} split")
+
+    @property
+    def averaging(self) -> str:
+        return str(self.protocol["averaging"])
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """All that some system has, the primary one first."""
+        every = (name for system in self.systems for run in system.runs for name in run.result.metrics)
+        return list(dict.fromkeys([self.primary, *every]))
+
+    @cached_property
+    def pooled(self) -> list[str]:
+        """The metrics of all tracks together, which have no scores of tracks."""
+        return [name for name in self.metrics if any(name in system.first.pooled for system in self.systems)]
+
+    @property
+    def track_metric(self) -> str:
+        """The primary metric, or where that is one of all tracks together, the first that tracks have."""
+        return next(name for name in self.metrics if name not in self.pooled)
+
+    def scores(self, metric: str) -> Scores:
+        """In the order of `systems` and `tracks`; a seed that was repeated is the mean of its repeats."""
+        assert metric not in self.pooled, f"{metric} is of all tracks together"
+        place = {track.id: i for i, track in enumerate(self.tracks)}
+        seeds = [system.seeds for system in self.systems]
+        values = np.full((len(seeds), max(map(len, seeds)), len(place)), np.nan)
+        for s, of_system in enumerate(seeds):
+            for k, results in enumerate(of_system):
+                values[s, k] = np.mean([_track_scores(result, metric, place) for result in results], axis=0)
+        _, group = np.unique([track.group for track in self.tracks], return_inverse=True)
+        return Scores(values, group.astype(np.int64), self.averaging)
+
+    def evidence(self) -> list[list[list[dict[str, float]]]]:
+        """[system][seed][track]: what the pooled metrics are made of. Of repeats of a seed the first."""
+        found = []
+        for system in self.systems:
+            by_id = [{track.id: track.evidence for track in results[0].tracks} for results in system.seeds]
+            found.append([[of_seed[track.id] for track in self.tracks] for of_seed in by_id])
+        return found
+
+    def mean(self, system: System, metric: str) -> float:
+        """Over the system's seeds; NaN where it does not have the metric."""
+        return _mean(system, metric)
+
+
+def boards(collection: Collection) -> list[Board]:
+    """By task and data, the one with most systems first."""
+    members: dict[tuple[str, str, str, str], list[Found]] = {}
+    for found in collection.found:
+        members.setdefault(found.result.comparable, []).append(found)
+    every = [_board(found) for found in members.values()]
+    every.sort(key=lambda board: (board.task, board.data, board.split, -len(board.systems), board.id))
+    return [replace(board, apart=text) for board, text in zip(every, apart(every), strict=True)]
+
+
+def _board(found: Sequence[Found]) -> Board:
+    primary = _commonest(each.result.primary for each in found)
+    scored = [each for each in found if primary in each.result.metrics]
+    ids = _commonest(frozenset(track.id for track in each.result.tracks) for each in scored)
+    reasons = {each.path: _reason_to_leave_out(each.result, primary, ids) for each in found}
+    kept = [each for each in found if not reasons[each.path]]
+    notes = [f"Left out: {clean(str(path), 200)} {reason}." for path, reason in reasons.items() if reason]
+    systems, repeats = systems_of(kept)
+    systems.sort(key=lambda system: (*_ranked(_mean(system, primary)), system.name))
+    first = systems[0].first
+    names = Counter(each.result.dataset.name for each in kept)
+    data = max(names, key=lambda name: (names[name], name))
+    if len(names) > 1:
+        notes.append(f"The same data under several names: {listed(names)}.")
+    return Board(
+        task=first.choices["task"],
+        data=data,
+        split=first.dataset.split,
+        fingerprint=first.dataset.fingerprint,
+        protocol_id=first.protocol_id,
+        protocol=first.protocol,
+        primary=primary,
+        shown=list(dict.fromkeys(name for system in systems for name in system.first.shown if name != primary)),
+        systems=systems,
+        tracks=[TrackInfo(track.id, track.group, track.seconds) for track in first.tracks],
+        notes=notes + repeats + notes_on(systems),
+        apart="",
+    )
+
+
+def _reason_to_leave_out(result: Result, primary: str, ids: frozenset[str]) -> str:
+    """A table never mixes scores of other tracks."""
+    if primary not in result.metrics:
+        return f"has no {primary}"
+    own = {track.id for track in result.tracks}
+    lacks, adds = sorted(ids - own), sorted(own - ids)
+    return " and ".join(
+        [f"lacks {len(lacks)} tracks: {listed(lacks)}"] * bool(lacks)
+        + [f"has {len(adds)} tracks that others lack: {listed(adds)}"] * bool(adds)
+    )
+
+
+def _mean(system: System, metric: str) -> float:
+    nothing = float("nan")
+    values = [np.mean([each.metrics.get(metric, nothing) for each in results]) for results in system.seeds]
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else nothing
+
+
+def _track_scores(result: Result, metric: str, place: Mapping[str, int]) -> Floats:
+    values = np.full(len(place), np.nan)
+    for track in result.tracks:
+        values[place[track.id]] = track.metrics.get(metric, np.nan)
+    return values
+
+
+def _ranked(value: float) -> tuple[bool, float]:
+    """For sorting: the highest first, what is not known last."""
+    return bool(np.isnan(value)), -value if not np.isnan(value) else 0.0
+
+
+def _commonest(values: Iterable[T]) -> T:
+    """The first of those that are as common."""
+    return Counter(values).most_common(1)[0][0]

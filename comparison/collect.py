@@ -1,0 +1,89 @@
+"""result.json files below folders."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ricercar.errors import InputError
+from ricercar.harness.results import Result
+
+NAME = "result.json"
+_NOT_ENTERED = {"checkpoints", "predictions", "wandb", ".hydra", ".git"}
+_MANY = 200  # files from which on processes save more time than starting them takes
+_AT_ONCE = 32  # files that a process is given at once
+
+
+@dataclass(frozen=True)
+class Found:
+    """A result, and where it is from."""
+
+    path: Path
+    result: Result
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A file that could not be read, and why."""
+
+    path: Path
+    text: str
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What is below some paths."""
+
+    found: list[Found]
+    problems: list[Problem]
+
+
+def collect(paths: Sequence[Path]) -> Collection:
+    """Every result.json below the paths, sorted by path; a path may be a file too. A broken file is a Problem.
+
+    So is a folder that cannot be looked into. InputError names a path that is not there, or has no result below it.
+    """
+    files: dict[Path, Path] = {}  # one that is reached twice, by a link too, counts once
+    problems: list[Problem] = []
+    for given in paths:
+        below = sorted(_below(given, problems))
+        if not below and not problems:
+            raise InputError(f"{given}: there is no {NAME} in it or below it. Give the folder of a run, or of many.")
+        for path in below:
+            files.setdefault(path.resolve(), path)
+    read = _read_all(list(files.values()))
+    problems += [each for each in read if isinstance(each, Problem)]
+    return Collection([each for each in read if isinstance(each, Found)], problems)
+
+
+def _below(path: Path, problems: list[Problem]) -> Iterator[Path]:
+    """Adds the folders that cannot be looked into to `problems`."""
+
+    def note(error: OSError) -> None:
+        problems.append(Problem(Path(error.filename), f"cannot be looked into: {error.strerror}."))
+
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file or folder.")
+    if not path.is_dir():
+        yield path
+        return
+    for folder, names, files in os.walk(path, onerror=note):
+        # A folder of that name is a problem, not a place to look into.
+        if NAME in files or NAME in names:
+            yield Path(folder, NAME)
+        names[:] = [name for name in names if name not in _NOT_ENTERED and name != NAME]
+
+
+def _read_all(files: list[Path]) -> list[Found | Problem]:
+    if len(files) < _MANY:
+        return [_read(path) for path in files]
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return list(pool.map(_read, files, chunksize=_AT_ONCE))
+
+
+def _read(path: Path) -> Found | Problem:
+    try:
+        return Found(path, Result.read(path))
+    except InputError as error:
+        return Problem(path, str(error).removeprefix(f"{path}: ").removeprefix(f"{path} "))

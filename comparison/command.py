@@ -1,0 +1,174 @@
+"""leaderboard.py PATH...: results -> tables."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ricercar.comparison.board import Board, boards
+from ricercar.comparison.collect import Collection, Problem, collect
+from ricercar.comparison.fields import check_key, fields, where
+from ricercar.comparison.formats.csv_table import csv_table, flat
+from ricercar.comparison.formats.json_table import json_table
+from ricercar.comparison.formats.latex import latex
+from ricercar.comparison.formats.markdown import markdown
+from ricercar.comparison.formats.text import text
+from ricercar.comparison.options import clean
+from ricercar.comparison.overall import Overall, overall
+from ricercar.comparison.report import report
+from ricercar.comparison.rows import Table, sorted_by, table
+from ricercar.comparison.systems import is_baseline
+from ricercar.data.files import replaced
+from ricercar.errors import InputError
+
+FORMATS = {".txt": "text", ".md": "md", ".csv": "csv", ".tex": "tex", ".json": "json", ".html": "html"}
+_READABLE = {"text": text, "md": markdown, "tex": latex}
+DESCRIPTION = """\
+Tables of all results below some folders: systems ranked with intervals over tracks and seeds, paired with the best.
+Only what has the same task, tracks, split and protocol stands in one table.
+
+  leaderboard.py PATH...                          tables
+  leaderboard.py PATH... --output board.html      a page with charts and the tracks where systems fail
+  leaderboard.py ablate PATH... --vary NAME,...   what each choice of a sweep changes
+  leaderboard.py reproduce RUN_ID [PATH...]       trains an entry again, and compares
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = DESCRIPTION
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("paths", nargs="+", type=Path, metavar="PATH", help="folder with result.json files below it, or such a file")
+    add("--format", choices=list(FORMATS.values()), help="from the suffix of --output; else text")
+    add("--output", type=Path, metavar="FILE", help="else on the screen")
+    add("--metrics", metavar="NAME,...", help="beside the primary one; those that the task shows if left out")
+    add(
+        "--where", action="append", default=[], metavar="KEY=VALUE",
+        help="only these results: task=notes, frontend=mel,cqt, optimizer.lr=0.001, system=NAME ... (repeatable)",
+    )  # fmt: skip
+    add("--group-by", default="", metavar="KEY,...", help="splits each table into sections, such as by frontend")
+    add("--sort", metavar="METRIC", help="the order of rows, in place of the rank")
+    add("--baselines", action=argparse.BooleanOptionalAction, default=True, help="show trivial baselines")
+    add(
+        "--tasks-ranking", action=argparse.BooleanOptionalAction, default=None,
+        help="average ranks over tables; shown where two tables have two systems in common",
+    )  # fmt: skip
+    add("--clips", type=int, default=6, metavar="N", help="tracks to hear on the page, for each table (%(default)s)")
+    add("--clip-seconds", type=float, default=20.0, metavar="S", help="their length at most (%(default)s)")
+    add(
+        "--cache-dir", type=Path, metavar="PATH", default=Path(os.environ.get("RICERCAR_CACHE", "~/.cache/ricercar")),
+        help="where decoded audio is kept, for the page",
+    )  # fmt: skip
+    add("--wandb", nargs="?", const="ricercar", metavar="PROJECT", help="log tables and the file of --output to W&B")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Prints or writes the tables. Broken files are named on stderr. InputError for what the user can mend."""
+    form = _format(args.format, args.output)
+    everything = collect(args.paths)
+    for problem in everything.problems:
+        print(f"left out: {clean(str(problem.path), 300)}: {clean(problem.text, 500)}", file=sys.stderr)
+    collection = _chosen(everything, args)
+    found = boards(collection)
+    ranking = overall(found) if args.tasks_ranking is not False else None
+    if args.tasks_ranking and ranking is None:
+        raise InputError("--tasks-ranking: no two systems are on the same two tables or more.")
+    keys = _names(args.group_by)
+    for key in keys:
+        check_key("--group-by", key, [fields(each.result) for each in collection.found])
+    if form == "html":
+        _write_page(collection, found, args)
+    else:
+        tables = _tables(found, _names(args.metrics), args.sort)
+        content = _content(form, tables, ranking, collection.problems, keys)
+        if args.output is None:
+            print(content, end="")
+        else:
+            _write(args.output, content)
+    if args.wandb is not None:
+        _log(args.wandb, _tables(found, _names(args.metrics), args.sort), args.output)
+
+
+def _chosen(collection: Collection, args: argparse.Namespace) -> Collection:
+    if not collection.found:
+        raise InputError(f"nothing could be read: {len(collection.problems)} problems.")
+    chosen = where(collection, args.where)
+    kept = [each for each in chosen.found if args.baselines or not is_baseline(each.result)]
+    if not kept:
+        raise InputError("--no-baselines leaves nothing to show.")
+    return Collection(kept, chosen.problems)
+
+
+def _tables(found: Sequence[Board], metrics: Sequence[str], sort: str | None) -> list[Table]:
+    """Each board with those of the metrics that it has. InputError for one that none has."""
+    for name in [*metrics, *([sort] if sort else [])]:
+        if not any(name in board.metrics for board in found):
+            every = dict.fromkeys(metric for board in found for metric in board.metrics)
+            raise InputError(f"metric {clean(name)} is in no table. There are: {', '.join(map(clean, every))}.")
+    tables = [table(board, _shown(board, metrics, sort)) for board in found]
+    return [sorted_by(each, sort) if sort in each.metrics else each for each in tables]
+
+
+def _shown(board: Board, metrics: Sequence[str], sort: str | None) -> list[str]:
+    wanted = [*(metrics or board.shown), *([sort] if sort else [])]
+    return [name for name in dict.fromkeys(wanted) if name in board.metrics]
+
+
+def _content(
+    form: str,
+    tables: Sequence[Table],
+    ranking: Overall | None,
+    problems: Sequence[Problem],
+    keys: Sequence[str],
+) -> str:
+    if form == "csv":
+        return csv_table(tables, keys)
+    if form == "json":
+        return json_table(tables, ranking, problems, keys)
+    return _READABLE[form]([report(each, keys) for each in tables], ranking)
+
+
+def _write_page(collection: Collection, found: Sequence[Board], args: argparse.Namespace) -> None:
+    if args.output is None:
+        raise InputError("--format html needs --output FILE.")
+    from ricercar.comparison.clips import clips, pick_tracks
+    from ricercar.comparison.page.page import write_page
+
+    heard = {
+        board.id: clips(board, pick_tracks(board, args.clips), args.clip_seconds, args.cache_dir.expanduser())
+        for board in found
+        if args.clips > 0
+    }
+    write_page(collection, found, args.output, clips=heard)
+
+
+def _log(project: str, tables: Sequence[Table], output: Path | None) -> None:
+    from ricercar.harness.trackers.artifact import log_leaderboard
+
+    files = [] if output is None else [output]
+    log_leaderboard(project, Path("outputs") / "leaderboard", {each.board.title: flat(each) for each in tables}, files)
+
+
+def _write(path: Path, content: str) -> None:
+    """The whole file or nothing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replaced(path) as file:
+            file.write(content.encode())
+    except OSError as error:
+        raise InputError(f"--output {path} cannot be written: {error.strerror}.") from error
+
+
+def _format(form: str | None, output: Path | None) -> str:
+    if form is not None:
+        return form
+    if output is None:
+        return "text"
+    if output.suffix.lower() not in FORMATS:
+        raise InputError(f"--output {output}: end its name in one of {', '.join(FORMATS)}, or give --format.")
+    return FORMATS[output.suffix.lower()]
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]

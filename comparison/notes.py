@@ -1,0 +1,81 @@
+"""What a reader of a board has to know before comparing its systems."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from ricercar.comparison.options import clean, listed
+from ricercar.comparison.systems import System
+from ricercar.harness.entry import UNKNOWN
+from ricercar.harness.results import Result
+
+
+def notes_on(systems: Sequence[System]) -> list[str]:
+    """Works that were trained on, looks at the test split, unequal effort, other code and packages."""
+    results = [run.result for system in systems for run in system.runs]
+    return [*_trained_on(systems), *_looks(systems), *_effort(systems), *_code(results), *_packages(results)]
+
+
+def shared_works(system: System) -> list[str]:
+    """The works of the scored split that one of the runs was trained on."""
+    trainings = [run.result.training for run in system.runs]
+    return sorted({work for training in trainings if training for work in training.shared})
+
+
+def works_unknown(system: System) -> bool:
+    """Whether nobody said which works a run was trained on."""
+    trainings = [run.result.training for run in system.runs]
+    return any(training is not None and training.works == UNKNOWN for training in trainings)
+
+
+def num_trials(system: System) -> int | None:
+    """Of the search on the validation split; the most of any run."""
+    searches = [run.result.tuning for run in system.runs]
+    return max((len(search.trials) for search in searches if search), default=None)
+
+
+def looks(system: System) -> int | None:
+    """How often a run was scored on the split; the most of any run."""
+    return max((run.result.looks for run in system.runs if run.result.looks is not None), default=None)
+
+
+def _trained_on(systems: Sequence[System]) -> Iterator[str]:
+    for system in systems:
+        if works := shared_works(system):
+            yield f"Warning: {system.name} was trained on {len(works)} works that it is scored on: {listed(works)}."
+
+
+def _looks(systems: Sequence[System]) -> Iterator[str]:
+    often = {system.name: times for system in systems if (times := looks(system)) is not None and times > 1}
+    if often:
+        counts = listed(f"{name} {times} times" for name, times in often.items())
+        yield f"Scored on this split more than once, so choices may be fitted to it: {counts}."
+
+
+def _effort(systems: Sequence[System]) -> Iterator[str]:
+    efforts = {system.name: trials for system in systems if (trials := num_trials(system)) is not None}
+    if len(set(efforts.values())) > 1:
+        most, least = max(efforts, key=efforts.__getitem__), min(efforts, key=efforts.__getitem__)
+        yield (
+            f"Unequal effort: {efforts[least]} trials for {least}, {efforts[most]} for {most}. "
+            "Compare the expected best of equally many trials."
+        )
+
+
+def _code(results: Sequence[Result]) -> Iterator[str]:
+    commits = Counter(result.git.commit[:8] + ("+" if result.git.dirty else "") for result in results if result.git)
+    if len(commits) > 1:
+        yield f"The code differs: commits {listed(_counted(commits))} (+: with changes)."
+
+
+def _packages(results: Sequence[Result]) -> Iterator[str]:
+    differing = []
+    for package in dict.fromkeys(name for result in results for name in result.versions):
+        versions = Counter(result.versions.get(package) or "not installed" for result in results)
+        if len(versions) > 1:
+            differing.append(f"{clean(package)} {listed(_counted(versions), 3)}")
+    if differing:
+        yield f"Versions differ: {'; '.join(differing)}."
+
+
+def _counted(counts: Counter[str]) -> list[str]:
+    return [f"{name} ({number} results)" for name, number in counts.most_common()]

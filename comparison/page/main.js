@@ -1,0 +1,108 @@
+// The page itself: overview, one board at a time, light and dark, keys.
+
+const page = readData("page");
+const theme = {};
+const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+
+function readTheme() {
+  for (const name of ["rule", "muted", "accent", "a", "b"]) theme[name] = colour(`--${name}`);
+  // Silence in the paper's colour, loud in ink: grey values of the spectrograms to colours.
+  const [from, to] = isDark() ? [[16, 19, 21], [140, 160, 178]] : [[250, 248, 243], [72, 84, 98]];
+  theme.shades = Array.from({ length: 256 }, (_, i) => from.map((value, k) => Math.round(value + (to[k] - value) * (i / 255) ** 1.5)));
+}
+
+function switchTheme() {
+  const next = isDark() ? "light" : "dark";
+  document.documentElement.dataset.theme = next;
+  try { localStorage.setItem("ricercar-theme", next); } catch { /* a page from a file may have no storage */ }
+  readTheme();
+  dispatchEvent(new Event("recolour"));
+}
+
+const estimateText = ([mean, low, high] = []) => `${score(mean)}${known(low) ? ` (${between(low, high)})` : ""}`;
+
+function overview() {
+  const { boards, problems, average_ranks: averages } = page;
+  const head = (names) => h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, name))));
+  const apart = boards.filter((board) => board.apart);
+  return [
+    h("h1", {}, page.title),
+    h("p", { class: "lead" }, `${count(page.num_results, "result")} on ${count(boards.length, "board")}. Systems are ranked together only where task, data, split and protocol are the same; intervals are 95 %.`),
+    part("all-boards", "Boards", "", h("div", { class: "scrolls" }, h("table", { class: "plain" }, head(["board", "tracks", "systems", "best", "score"]), h("tbody", {}, boards.map((board) => {
+      const best = board.systems[0];
+      return h("tr", {}, h("td", {}, h("a", { href: `#${board.id}` }, board.title)), h("td", {}, String(board.tracks.length)), h("td", {}, String(board.systems.length)),
+        h("td", {}, best?.name ?? "-"), h("td", {}, estimateText(best?.metrics[board.primary]), h("span", { class: "sub" }, board.primary)));
+    }))))),
+    averages && part("average-ranks", "Average ranks", `Over ${count(averages.boards.length, "board")}: ${averages.boards.join("; ")}. 1 is best.${averages.num_missing ? ` ${count(averages.num_missing, "system")} that are not on all of them are left out.` : ""}`,
+      h("table", { class: "plain" }, head(["system", "average rank"]), h("tbody", {}, averages.systems.map(([name, rank]) => h("tr", {}, h("td", {}, name), h("td", {}, rank.toFixed(2))))))),
+    apart.length > 0 && part("apart", "What stands apart, and why", "", h("ul", { class: "notes" }, apart.map((board) => h("li", {}, h("a", { href: `#${board.id}` }, board.title), `: ${board.apart}`)))),
+    problems.length > 0 && part("problems", "Files that were left out", "", h("ul", { class: "notes" }, problems.map(({ path, text }) => h("li", {}, h("code", {}, path), `: ${text}`)))),
+  ];
+}
+
+function boardPage(board) {
+  const best = board.systems[0], ties = board.systems.slice(1).filter((system) => system.not_told_from_best);
+  const told = ties.length ? `Not told apart from it: ${ties.slice(0, 6).map(({ name }) => name).join("; ")}${ties.length > 6 ? ` and ${ties.length - 6} more` : ""}.` : board.systems.length > 1 && board.pairs ? "It is told apart from all others." : "";
+  const works = new Set(board.tracks.map((track) => track[1])).size;
+  const contents = [["ranking", "Ranking"], ["intervals", "Intervals"], ["cost", "Cost"], ["pairs", "Pairs"], ["failures", "Tracks"], ["protocol", "Protocol"]];
+  return [
+    h("h1", {}, board.title),
+    best && h("p", { class: "lead" }, h("b", {}, best.name), ` is first of ${board.systems.length}: ${estimateText(best.metrics[board.primary])}, ${board.primary}, on ${count(board.tracks.length, "track")} of ${count(works, "work")}. `, told),
+    board.apart && h("p", { class: "apart" }, board.apart),
+    h("ul", { class: "contents", "aria-label": "On this board" }, contents.map(([id, text]) => h("li", {}, h("a", { href: `#${board.id}`, onclick: (event) => { event.preventDefault(); byId(id).scrollIntoView(); } }, text)))),
+    part("ranking", "Ranking", `Ranked by ${board.primary}; higher is better. ${board.method}`, ranking(board),
+      board.notes.length > 0 && [h("h3", {}, "Notes"), h("ul", { class: "notes" }, board.notes.map((note) => h("li", {}, note)))]),
+    h("div", { class: "halves" },
+      part("intervals", "Means and intervals", "Filled: the mean with its 95 % interval. Rings: one seed each. Green: not told apart from the best.", intervals(board)),
+      part("cost", "Score against cost", "The line joins the systems that nothing cheaper reaches.", costs(board))),
+    part("pairs", "Every pair", known(board.detectable) ? `Row minus column, on the same tracks. With these tracks and seeds, differences below ${board.detectable.toFixed(3)} are found less than 80 % of the time.` : "Row minus column, on the same tracks.", pairs(board), h("h3", {}, "Ranks over the works"), rankDiagram(board)),
+    part("failures", "Tracks, worst first", "Each dot is a system. Open a track to see and hear what went wrong.", failures(board)),
+    part("protocol", "Protocol", "Conventions that move a score. Results under another protocol are on another board.",
+      h("dl", { class: "facts" }, [...Object.entries(board.protocol).map(([key, value]) => [key, typeof value === "object" ? JSON.stringify(value) : String(value)]),
+        ["protocol id", board.protocol_id], ["data fingerprint", board.fingerprint], ["to cite", `${board.title}; data ${board.fingerprint}, protocol ${board.protocol_id}`], ["runs", board.systems.flatMap(({ runs }) => runs.map((run) => run.run_id)).filter((id, i, ids) => ids.indexOf(id) === i).slice(0, 60).join(" ")]]
+        .flatMap(([key, value]) => [h("dt", {}, key), h("dd", { class: "mono" }, value)]))),
+  ];
+}
+
+function route() {
+  const [id, track] = location.hash.slice(1).split("/"), board = page.boards.find((each) => each.id === id) ?? (page.boards.length === 1 ? page.boards[0] : null);
+  if (byId("main").dataset.board !== (board?.id ?? "overview")) {
+    extents.clear();
+    byId("main").dataset.board = board?.id ?? "overview";
+    byId("main").replaceChildren(...(board ? boardPage(board) : overview()).flat().filter(Boolean));
+    document.title = board ? `${board.title} · ${page.title}` : page.title;
+    byId("boards").querySelectorAll("a").forEach((link) => { if (link.hash === `#${board?.id ?? ""}`) { link.setAttribute("aria-current", "page"); link.scrollIntoView({ block: "nearest", inline: "nearest" }); } else link.removeAttribute("aria-current"); });
+    scrollTo(0, 0);
+  }
+  const name = track && decodeURIComponent(track);
+  if (board && name && board.tracks.some((each) => each[0] === name)) openTrack(board, name, { a: 0, b: Math.min(1, board.systems.length - 1), order: board.tracks.map((each) => each[0]) });
+}
+
+function showKeys() {
+  const keys = [["?", "this list"], ["t", "light or dark"], ["/", "filter the systems"], ["↑ ↓ Enter", "in a list of tracks: move, open"], ["Space", "in a track: play or pause"], ["← →", "back or on by a second; with Shift by five"],
+    ["n  p", "next or previous error"], ["a  b", "show system A or B"], ["+  −", "zoom in time"], ["f", "fit the pitches, or show all"], ["[  ]", "previous or next track"], ["Escape", "close"]];
+  openDialog(byId("keys"), h("h2", {}, "Keys"), h("dl", { class: "facts" }, keys.flatMap(([key, text]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, text)])));
+}
+
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
+  const inViewer = byId("viewer").open && viewer && !byId("keys").open;
+  const actions = { "?": showKeys, t: switchTheme };
+  if (inViewer) Object.assign(actions, { ArrowLeft: () => viewer.seek?.(event.shiftKey ? -5 : -1), ArrowRight: () => viewer.seek?.(event.shiftKey ? 5 : 1), n: () => viewer.error?.(1), p: () => viewer.error?.(-1), a: () => viewer.a?.(), b: () => viewer.b?.(),
+    "+": () => viewer.zoom?.(2), "=": () => viewer.zoom?.(2), "-": () => viewer.zoom?.(0.5), f: () => viewer.fit?.(), "[": () => viewer.step(-1), "]": () => viewer.step(1), ...(event.target.closest("button") ? {} : { " ": () => viewer.play?.() }) });
+  else if (byId("main").querySelector(".filter")) actions["/"] = () => byId("main").querySelector(".filter").focus();
+  if (actions[event.key]) { event.preventDefault(); actions[event.key](); }
+});
+
+byId("viewer").addEventListener("close", () => { viewer?.destroy(); viewer = null; history.replaceState(null, "", `#${byId("main").dataset.board === "overview" ? "" : byId("main").dataset.board}`); });
+for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+byId("theme").addEventListener("click", switchTheme);
+byId("help").addEventListener("click", showKeys);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readTheme(); dispatchEvent(new Event("recolour")); });
+addEventListener("hashchange", route);
+
+try { const kept = localStorage.getItem("ricercar-theme"); if (kept) document.documentElement.dataset.theme = kept; } catch { /* as above */ }
+readTheme();
+document.body.append(patterns());
+byId("boards").append(...(page.boards.length > 1 ? [h("a", { href: "#" }, "Overview"), ...page.boards.map((board) => h("a", { href: `#${board.id}` }, board.short))] : []));
+route();

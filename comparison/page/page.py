@@ -1,0 +1,36 @@
+"""One self-contained HTML file: tables, charts and the tracks where systems fail."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ricercar.comparison.board import Board
+from ricercar.comparison.collect import Collection
+from ricercar.comparison.page.payload import clip_payload, page_payload
+from ricercar.comparison.page.render import render
+from ricercar.data.files import replaced
+from ricercar.errors import InputError
+
+if TYPE_CHECKING:  # importing it takes torch
+    from ricercar.comparison.clips import Clip
+
+
+def write_page(
+    collection: Collection,
+    boards: Sequence[Board],
+    path: Path,
+    *,
+    clips: Mapping[str, Mapping[str, "Clip"]],
+    title: str = "Leaderboard",
+) -> None:
+    """Writes the page, or nothing. clips: {board id: {track id: clip}}. InputError names a path that is no place."""
+    names = {board: {track: f"clip-{board}-{i}" for i, track in enumerate(clips[board])} for board in clips}
+    content = page_payload(collection, boards, names, title)
+    elements = {names[board][track]: clip_payload(clip) for board in clips for track, clip in clips[board].items()}
+    text = render(content, elements)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replaced(path) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise InputError(f"cannot write the page to {path}: {error.strerror}.") from error

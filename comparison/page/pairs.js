@@ -1,0 +1,45 @@
+// Every system against every other, and ranks over the works.
+
+const WINDOW = 15; // systems along one side of the matrix
+
+// Row minus column: {difference, low, high, p}. The page holds those of i < j alone.
+function pair(board, i, j) {
+  const value = (name) => board.pairs[name][Math.min(i, j)][Math.abs(i - j) - 1];
+  const [difference, low, high] = ["difference", "low", "high"].map(value);
+  const flip = (each) => (known(each) ? -each : each);
+  return { p: value("p"), ...(i < j ? { difference, low, high } : { difference: flip(difference), low: flip(high), high: flip(low) }) };
+}
+
+function pairs(board) {
+  const number = board.systems.length;
+  if (!board.pairs) return [h("p", { class: "muted" }, board.no_pairs)];
+  const holder = h("div", { class: "scrolls" });
+  const blocks = Array.from({ length: Math.ceil(number / WINDOW) }, (_, i) => [String(i), `ranks ${i * WINDOW + 1} to ${Math.min((i + 1) * WINDOW, number)}`]);
+  let down = 0, across = 0;
+  const draw = () => holder.replaceChildren(drawMatrix(board, down * WINDOW, across * WINDOW));
+  draw();
+  const controls = blocks.length > 1 && h("div", { class: "controls" },
+    labelled("Rows", select(blocks, "0", (value) => { down = +value; draw(); })), labelled("Columns", select(blocks, "0", (value) => { across = +value; draw(); })));
+  return [controls, holder, h("p", { class: "small muted" },
+    "+ the row is better, − the column is better (p below 0.05 after Holm's correction over all pairs of the board); without a sign: not told apart. Point at a cell for interval and p.")];
+}
+
+function drawMatrix(board, top, left) {
+  const range = (start) => board.systems.map((_, i) => i).slice(start, start + WINDOW);
+  const cell = (i, j) => {
+    if (i === j) return h("td", { class: "none" }, "·");
+    const { difference, low, high, p } = pair(board, i, j), significant = known(p) && p < 0.05;
+    const title = `${board.systems[i].name} minus ${board.systems[j].name}: ${signed(difference)} (${between(low, high, signed)}), p ${chance(p)}`;
+    return h("td", { class: significant ? (difference > 0 ? "better" : "worse") : "", title }, !known(difference) ? "-" : significant ? signed(difference) : Math.abs(difference).toFixed(3));
+  };
+  return h("table", { class: "matrix" },
+    h("thead", {}, h("tr", {}, h("td"), range(left).map((j) => h("th", { scope: "col", title: board.systems[j].name }, String(board.systems[j].rank))))),
+    h("tbody", {}, range(top).map((i) => h("tr", {}, h("th", { scope: "row", title: board.systems[i].name }, `${board.systems[i].rank}  ${board.systems[i].name}`), range(left).map((j) => cell(i, j))))));
+}
+
+function rankDiagram(board) {
+  if (!board.ranks.svg) return [h("p", { class: "muted" }, board.ranks.why_not)];
+  const picture = document.importNode(new DOMParser().parseFromString(board.ranks.svg, "image/svg+xml").documentElement, true);
+  return [h("div", { class: "diagram" }, picture), h("p", { class: "small muted" },
+    `Average rank over ${count(board.ranks.num_blocks, "work")}; 1 is best. Joined by a bar: not told apart (Wilcoxon signed-rank, Holm). Friedman test that all are equal: p ${chance(board.ranks.friedman_p)}.`)];
+}

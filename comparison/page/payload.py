@@ -1,0 +1,182 @@
+"""What the page knows, as plain JSON values. A number that is not known is null."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ricercar.comparison.board import Board
+from ricercar.comparison.collect import Collection, Found
+from ricercar.comparison.notes import shared_works
+from ricercar.comparison.overall import Overall, overall
+from ricercar.comparison.paired import Comparisons
+from ricercar.comparison.ranks import critical_difference_svg, ranks
+from ricercar.comparison.report import not_worse
+from ricercar.comparison.rows import Estimate, Row, Table, table
+
+if TYPE_CHECKING:  # importing it takes torch
+    from ricercar.comparison.clips import Clip
+
+_DIGITS = 4
+_CELLS = 250_000  # scores of tracks on the page: metrics beyond the first that would exceed it are left out
+_DIAGRAM = 24  # systems at most in the diagram of ranks: the names of more overlap
+COSTS = ("params", "macs_per_second_of_audio", "train_s", "real_time_factor", "peak_memory_bytes")
+_METHOD = (
+    "Intervals are 95 %, over the works{seeds}; p-values are of paired tests, with Holm's correction over all pairs."
+)
+
+
+def page_payload(
+    collection: Collection, boards: Sequence[Board], clips: Mapping[str, Mapping[str, str]], title: str
+) -> dict[str, Any]:
+    """clips: {board id: {track id: id of the element that holds the clip}}."""
+    return {
+        "title": title,
+        "num_results": len(collection.found),
+        "problems": [{"path": str(problem.path), "text": problem.text} for problem in collection.problems],
+        "boards": [board_payload(table(board), clips.get(board.id, {})) for board in boards],
+        "average_ranks": _average_ranks(overall(boards)),
+    }
+
+
+def clip_payload(clip: "Clip") -> dict[str, Any]:
+    """A mark is [start_s, end_s, kind, pitch, label]: there are many. One that ends at infinity ends with the clip."""
+    every = [clip.reference, *clip.estimates.values()]
+    reference, *estimates = [
+        [[round(m.start_s, 3), round(min(m.end_s, clip.end_s), 3), m.kind, m.pitch, m.label] for m in marks]
+        for marks in every
+    ]
+    return vars(clip) | {"reference": reference, "estimates": dict(zip(clip.estimates, estimates, strict=True))}
+
+
+def board_payload(content: Table, clips: Mapping[str, str]) -> dict[str, Any]:
+    board = content.board
+    many_seeds = any(row.num_seeds > 1 for row in content.rows)
+    return {
+        "id": board.id,
+        "title": board.title,
+        "short": f"{board.task} · {board.data}",
+        "fingerprint": board.fingerprint,
+        "protocol": board.protocol,
+        "protocol_id": board.protocol_id,
+        "primary": board.primary,
+        "metrics": content.metrics,
+        "apart": board.apart,
+        "notes": board.notes,
+        "method": _METHOD.format(seeds=" and the seeds" if many_seeds else "; there is one seed each"),
+        "tracks": [[track.id, track.group, number(track.seconds)] for track in board.tracks],
+        "systems": [_system(content, row) for row in content.rows],
+        "scores": _scores(content),
+        "pairs": None if content.comparisons is None else _pairs(content.comparisons),
+        "no_pairs": "There is one system." if len(board.systems) == 1 else f"{board.primary} cannot be drawn anew.",
+        "detectable": None if content.comparisons is None else number(content.comparisons.detectable),
+        "ranks": _ranks(board),
+        "clips": dict(clips),
+        "no_clips": "There is no sound and no annotation of this track on the page: make it with more clips.",
+    }
+
+
+def _system(content: Table, row: Row) -> dict[str, Any]:
+    system, first = row.system, row.system.first
+    return {
+        "key": system.key,
+        "name": system.name,
+        "rank": row.rank,
+        "metrics": {name: _estimate(estimate) for name, estimate in row.metrics.items()},
+        "seeds": row.num_seeds,
+        "tracks": row.num_tracks,
+        "trials": row.num_trials,
+        "expected_best": plain(row.expected_best),
+        "looks": row.looks,
+        "training": row.training,
+        "warning": _warning(shared_works(system)),
+        "difference": None if row.difference is None else _estimate(row.difference),
+        "p_holm": number(row.p_holm),
+        "not_told_from_best": not_worse(content, row),
+        "cost": {name: getattr(row.cost, name) for name in COSTS},
+        "choices": first.choices,
+        "paper": first.system and (first.system.paper or first.system.url),
+        "reproducible": first.config is not None and first.system is None,
+        "runs": [_run(content.board, run) for run in system.runs],
+    }
+
+
+def _run(board: Board, run: Found) -> dict[str, Any]:
+    result = run.result
+    score = number(result.metrics[board.primary])
+    return {"run_id": result.run_id, "seed": result.seed, "score": score, "path": str(run.path)}
+
+
+def _warning(works: Sequence[str]) -> str:
+    if not works:
+        return ""
+    return f"trained on {'one' if len(works) == 1 else len(works)} of the works that it is tested on"
+
+
+def _scores(content: Table) -> dict[str, list[list[float | None]]]:
+    """{metric: [system][track]}, mean over seeds; first the metric that ranks, if tracks have it."""
+    board = content.board
+    names = [name for name in content.metrics if name not in board.pooled]
+    names = list(dict.fromkeys([board.track_metric, *names]))
+    affordable = max(1, _CELLS // (len(board.systems) * len(board.tracks)))
+    return {name: [plain(row) for row in _mean_over_seeds(board.scores(name).values)] for name in names[:affordable]}
+
+
+def _mean_over_seeds(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(S, K, T) -> (S, T); NaN where no seed has a score."""
+    known = ~np.isnan(values)
+    mean: NDArray[np.float64] = np.divide(
+        np.where(known, values, 0.0).sum(axis=1),
+        known.sum(axis=1),
+        out=np.full((values.shape[0], values.shape[2]), np.nan),
+        where=known.any(axis=1),
+    )
+    return mean
+
+
+def _pairs(comparisons: Comparisons) -> dict[str, list[list[float | None]]]:
+    """Of each system with those below it: [i][j - i - 1]."""
+    columns = {
+        "difference": comparisons.difference,
+        "low": comparisons.low,
+        "high": comparisons.high,
+        "p": comparisons.p_holm,
+    }
+    return {name: [plain(row[i + 1 :]) for i, row in enumerate(values)] for name, values in columns.items()}
+
+
+def _ranks(board: Board) -> dict[str, Any]:
+    nothing = {"svg": "", "friedman_p": None, "num_blocks": 0}
+    if len(board.systems) > _DIAGRAM:
+        return nothing | {"why_not": f"Ranks over the works are drawn for {_DIAGRAM} systems at most."}
+    found = ranks(board.scores(board.track_metric))
+    return {
+        "svg": critical_difference_svg(found, [system.name for system in board.systems]),
+        "friedman_p": number(found.friedman_p),
+        "num_blocks": found.num_blocks,
+        "why_not": f"No test of ranks: {found.untested}.",
+    }
+
+
+def _average_ranks(found: Overall | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "boards": [board.title for board in found.boards],
+        "systems": [[found.names[key], number(rank)] for key, rank in found.ranks.average.items()],
+        "num_missing": len(found.ranks.missing),
+    }
+
+
+def _estimate(estimate: Estimate) -> list[float | None]:
+    return plain([estimate.mean, estimate.low, estimate.high])
+
+
+def plain(values: NDArray[np.float64] | Iterable[float]) -> list[float | None]:
+    return [number(float(value)) for value in values]
+
+
+def number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(value, _DIGITS)

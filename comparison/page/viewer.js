@@ -1,0 +1,88 @@
+// One track: spectrogram, reference, what a system made of it, and the sound.
+
+let viewer = null; // the open one, for the keys
+
+function openTrack(board, id, { a, b, order }) {
+  viewer?.destroy();
+  const i = board.tracks.findIndex((track) => track[0] === id), [, group, length] = board.tracks[i];
+  const clip = board.clips[id] ? readClip(board.clips[id]) : null;
+  const primary = Object.keys(board.scores)[0], scores = board.scores[primary].map((each) => each[i]);
+  const position = order.indexOf(id), step = (by) => order[position + by] !== undefined && openTrack(board, order[position + by], { a, b, order });
+  const named = (system, letter) => h("span", {}, h("b", { style: `color: var(--${letter})` }, letter.toUpperCase()), ` ${board.systems[system].name} ${score(scores[system])}`);
+  viewer = { destroy() {}, step };
+  const body = h("div");
+  openDialog(byId("viewer"),
+    h("h2", {}, id),
+    h("p", { class: "muted small" }, group !== id && `${group}, `, seconds(length), (clip?.spectrogram || clip?.reference.length) && `; shown: ${clock(clip.start_s)} to ${clock(clip.end_s)}, where the systems err most`),
+    h("div", { class: "controls small" }, `${primary}: `, named(a, "a"), a !== b && [" · ", named(b, "b")], " · all ", strip(board, { metric: primary, a, b }, i, 170)),
+    body,
+    h("div", { class: "controls" },
+      h("button", { type: "button", disabled: position <= 0, onclick: () => step(-1) }, "← previous track"), h("button", { type: "button", disabled: position >= order.length - 1, onclick: () => step(1) }, "next track →"),
+      h("span", { class: "muted small" }, `${position + 1} of ${order.length} in the list`)));
+  history.replaceState(null, "", `#${board.id}/${encodeURIComponent(id)}`);
+  if (!clip) body.append(h("p", { class: "muted" }, board.no_clips), scoreList(board, scores));
+  else Object.assign(viewer, showClip(board, clip, { a, b, step, body, scores }));
+  byId("viewer").querySelector(".stage")?.focus();
+}
+
+function scoreList(board, scores) {
+  const order = board.systems.map((_, i) => i).filter((i) => known(scores[i])).sort((p, q) => scores[q] - scores[p]);
+  return h("div", { class: "scrolls" }, h("table", { class: "plain" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "system"), h("th", { scope: "col", class: "number" }, "score"))),
+    h("tbody", {}, order.map((i) => h("tr", {}, h("td", {}, board.systems[i].name), h("td", { class: "number" }, score(scores[i])))))));
+}
+
+function showClip(board, clip, { a, b, step, body, scores }) {
+  const shown = board.systems.map((system, i) => i).filter((i) => clip.estimates[board.systems[i].key]);
+  if (clip.missing) body.append(h("p", { class: "muted" }, clip.missing));
+  if (!shown.length && !clip.reference.length && !clip.spectrogram) { body.append(scoreList(board, scores)); return {}; }
+  const state = { system: shown.includes(a) ? a : shown[0], hidden: new Set(), zoom: 1, fit: true, at: clip.start_s, now: null, step };
+  const estimate = () => (state.system === undefined ? [] : clip.estimates[board.systems[state.system].key]);
+  const visible = () => estimate().filter((mark) => !state.hidden.has(mark.kind));
+
+  const legend = h("div", { class: "legend", "aria-label": "Kinds of marks" }), chips = h("div");
+  const view = clip.kind === "clip" && !clip.spectrogram && !clip.audio ? null : timeline(clip, state, visible, () => (state.system === undefined ? "" : board.systems[state.system].name));
+  const sound = player(clip, view, state);
+  const chooser = select(shown.map((i) => [String(i), `${board.systems[i].rank}  ${board.systems[i].name}`]), String(state.system), (value) => choose(+value), { class: "shown-system", "aria-label": "System" });
+
+  function choose(system) {
+    if (!shown.includes(system)) { announce("There are no predictions of this system for this track."); return; }
+    state.system = system; state.now = null; chooser.value = String(system);
+    draw();
+  }
+  function draw() {
+    const counts = new Map();
+    for (const mark of estimate()) counts.set(mark.kind, (counts.get(mark.kind) ?? 0) + 1);
+    legend.replaceChildren(...[["reference", clip.reference.length], ...[...counts].sort(([p], [q]) => Object.keys(KINDS).indexOf(p) - Object.keys(KINDS).indexOf(q))].filter(([, number]) => number).map(([kind, number]) =>
+      h("button", { type: "button", "aria-pressed": state.hidden.has(kind) ? "false" : "true", onclick: () => { if (!state.hidden.delete(kind)) state.hidden.add(kind); draw(); } }, swatch(kind), `${kindOf(kind)[0]} ${number}`)));
+    const list = (title, marks) => [h("p", { class: "small muted" }, title), h("ul", { class: "chips" }, marks.map((mark) => h("li", {}, swatch(mark.kind), mark.label || markText(mark), mark.kind !== "reference" && h("span", { class: "muted small" }, kindOf(mark.kind)[0]))))];
+    if (clip.kind === "clip") chips.replaceChildren(...list("Reference", clip.reference).flat(), ...list(state.system === undefined ? "Estimate" : board.systems[state.system].name, visible()).flat());
+    view?.draw();
+  }
+  function error(direction) {
+    const errors = visible().filter(isError).sort((p, q) => p.start_s - q.start_s);
+    const here = errors.indexOf(state.now); // where two begin at once, time does not tell which is next
+    const next = direction > 0 ? errors.find((mark, i) => (here < 0 ? mark.start_s >= state.at : i > here)) : errors.findLast((mark, i) => (here < 0 ? mark.start_s < state.at : i < here));
+    if (!next) { announce(direction > 0 ? "No error after this." : "No error before this."); return; }
+    state.now = next;
+    sound.seek(next.start_s, true);
+    view?.draw();
+    announce(markText(next));
+    told.textContent = markText(next);
+  }
+  const button = (text, title, onclick, more = {}) => h("button", { type: "button", title, onclick, ...more }, text);
+  const told = h("p", { class: "small muted told" });
+  const zoom = (by) => { state.zoom = Math.min(32, Math.max(1, state.zoom * by)); view?.draw(); view?.follow(true); };
+  const fit = () => { state.fit = !state.fit; fitButton.setAttribute("aria-pressed", String(state.fit)); view?.draw(); };
+  const fitButton = button("Fit pitches", "f", fit, { "aria-pressed": "true" });
+  const timed = clip.kind !== "clip";
+  body.append(
+    h("div", { class: "controls" }, sound.button, sound.time, timed && [button("‹ error", "p", () => error(-1)), button("error ›", "n", () => error(1))],
+      shown.length > 0 && labelled("Shown", chooser), a !== b && [button("A", "a", () => choose(a)), button("B", "b", () => choose(b))],
+      view && [button("−", "-", () => zoom(0.5), { "aria-label": "Zoom out" }), button("+", "+", () => zoom(2), { "aria-label": "Zoom in" })], ["notes", "melody"].includes(clip.kind) && fitButton),
+    ...[view?.frame, legend, told, chips].filter(Boolean));
+  view?.watch();
+  draw();
+  sound.load();
+  const seek = (by) => sound.seek(state.at + by, true);
+  return { destroy() { sound.destroy(); view?.destroy(); }, step, error, zoom, fit, seek, play: sound.toggle, a: () => choose(a), b: () => choose(b) };
+}

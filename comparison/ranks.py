@@ -1,0 +1,175 @@
+"""Ranks of systems: over the works of one board, over several boards, and of the best of several trials."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from ricercar.comparison.paired import holm
+from ricercar.comparison.scores import Bools, Floats, Scores, mean_of
+
+_LEVEL = 0.05
+_DIGITS = 12  # scores that differ by rounding alone share a rank
+_NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+_INK = "#010203"  # stands for the colour of the text around the drawing
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """average (S,) rank over the works that all systems have scores of, 1 is best; NaN for a system without any score.
+
+    friedman_p     of no difference among all systems; NaN where there is no test
+    significant    (S, S) whether two systems' ranks differ at 5 %; nowhere if friedman_p does not say that any do
+    num_blocks     how many works
+    untested       why there is no test; "" where there is one
+    """
+
+    average: Floats
+    friedman_p: float
+    significant: Bools
+    num_blocks: int
+    untested: str
+
+
+def ranks(scores: Scores) -> Ranks:
+    """Works are ranked by the mean over seeds of the mean over the work's tracks.
+
+    Friedman's test, for three systems or more, and where it finds a difference Wilcoxon's signed-rank test of every
+    pair with Holm's correction: unlike Nemenyi's test it depends on the two systems alone (Benavoli et al. 2016).
+    """
+    num_systems = len(scores.values)
+    scored = np.flatnonzero(scores.num_seeds)
+    works = _works(scores)[scored]
+    works = np.round(works[:, ~np.isnan(works).any(axis=0)], _DIGITS)
+    num_blocks = works.shape[1]
+    average = np.full(num_systems, np.nan)
+    significant = np.zeros((num_systems, num_systems), dtype=bool)
+    if num_blocks and len(scored):
+        average[scored] = stats.rankdata(-works, axis=0).mean(axis=1)
+    untested = ""
+    if len(scored) < 2:
+        untested = "there are fewer than two systems"
+    elif num_blocks < 2:
+        untested = "there are fewer than two works that all systems have scores of"
+    if untested:
+        return Ranks(average, float("nan"), significant, num_blocks, untested)
+    friedman_p = _friedman(works) if len(scored) > 2 else float("nan")
+    if not friedman_p >= _LEVEL:
+        rows, columns = np.triu_indices(len(scored), 1)
+        found = holm(_wilcoxon(works[rows] - works[columns])) < _LEVEL
+        significant[scored[rows], scored[columns]] = significant[scored[columns], scored[rows]] = found
+    return Ranks(average, friedman_p, significant, num_blocks, "")
+
+
+def critical_difference_svg(ranks: Ranks, names: Sequence[str]) -> str:
+    """The systems on a line of average ranks; a bar joins those that are not found different. "" without a test.
+
+    Text, in the colour of the text around it, for putting into a page.
+    """
+    if ranks.untested:
+        return ""
+    import matplotlib  # takes a second
+    import pandas as pd
+    import scikit_posthocs
+    from matplotlib.figure import Figure
+
+    scored = np.flatnonzero(~np.isnan(ranks.average))
+    different = pd.DataFrame(ranks.significant[np.ix_(scored, scored)], index=scored, columns=scored)
+    style: Any = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "ricercar",
+        "text.parse_math": False,
+        "axes.edgecolor": _INK,
+        "xtick.color": _INK,
+    }
+    gap = 0.01 * np.ptp(ranks.average[scored])
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(7, 1.2 + 0.2 * len(scored)))
+        drawn = scikit_posthocs.critical_difference_diagram(
+            {i: ranks.average[i] for i in scored},
+            1.0 - different,  # as p-values: 0 is different, 1 is not
+            ax=figure.add_subplot(),
+            label_fmt_left="{label}",
+            label_fmt_right="{label}",
+            elbow_props={"color": _INK, "linewidth": 1},
+            crossbar_props={"color": _INK},
+            text_h_margin=3 * gap,
+        )
+        for label in drawn["labels"]:
+            i = int(label.get_text())
+            label.set_x(label.get_position()[0] + (gap if label.get_ha() == "left" else -gap))
+            label.set_text(f"{_printable(names[i])} ({ranks.average[i]:.2f})")
+        file = io.StringIO()
+        figure.savefig(file, format="svg", transparent=True, bbox_inches="tight", metadata=_NO_METADATA)
+    svg = file.getvalue()
+    # What would reach beyond this drawing in a page: ids of groups, style for all elements
+    svg = re.sub(r'(?<=<g) id="[^"]*"|<style.*?</style>', "", svg[svg.index("<svg") :], flags=re.DOTALL)
+    label = f"Average ranks of {len(scored)} systems over {ranks.num_blocks} works"
+    return svg.replace(_INK, "currentColor").replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+@dataclass(frozen=True)
+class AverageRanks:
+    """average   {system: mean rank over all boards, 1 is best}, best first, of the systems that are on all of them.
+
+    missing     {system: the boards that it is not on}
+    """
+
+    average: dict[str, float]
+    num_boards: int
+    missing: dict[str, list[str]]
+
+
+def average_ranks(tables: Mapping[str, Mapping[str, float]]) -> AverageRanks:
+    """{board: {system: score}}, higher is better; a NaN is no score. Systems that lack a board are not ranked."""
+    scored = {board: {name for name, score in table.items() if not np.isnan(score)} for board, table in tables.items()}
+    systems = list(dict.fromkeys(name for table in tables.values() for name in table))
+    lacking = {name: [board for board, names in scored.items() if name not in names] for name in systems}
+    complete = [name for name in systems if not lacking[name]]
+    if not complete:
+        return AverageRanks({}, len(tables), lacking)
+    values = np.array([[table[name] for name in complete] for table in tables.values()])
+    mean = stats.rankdata(-np.round(values, _DIGITS), axis=1).mean(axis=0)
+    average = sorted(zip(complete, map(float, mean), strict=True), key=lambda item: item[1])
+    return AverageRanks(dict(average), len(tables), {name: boards for name, boards in lacking.items() if boards})
+
+
+def expected_best(scores: Sequence[float]) -> list[float]:
+    """-> for k = 1 ... n the mean, over draws of k of the n trials, of the best score; a NaN is no trial.
+
+    Draws with replacement (Dodge et al. 2019, "Show Your Work", eq. 7).
+    """
+    values = np.sort([score for score in scores if not np.isnan(score)])
+    num_trials = len(values)
+    below = np.arange(num_trials + 1) / num_trials if num_trials else np.zeros(1)
+    return [float(np.diff(below**k) @ values) for k in range(1, num_trials + 1)]
+
+
+def _works(scores: Scores) -> Floats:
+    """(S, G) mean over seeds of the mean over the work's tracks."""
+    sums, sizes = scores.grouped()
+    means = np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0)
+    return mean_of(means.swapaxes(1, 2), ~np.isnan(means.swapaxes(1, 2)))
+
+
+def _friedman(works: Floats) -> float:
+    """1 where all systems share every rank."""
+    if (works == works[0]).all():
+        return 1.0
+    return float(stats.friedmanchisquare(*works).pvalue)
+
+
+def _wilcoxon(differences: Floats) -> Floats:
+    """(P, G) -> (P,) p-values. Equal scores count half for either side, so that equal systems have p = 1."""
+    method = "exact" if differences.shape[1] <= 50 else "asymptotic"
+    p: Floats = stats.wilcoxon(differences, zero_method="zsplit", method=method, axis=1).pvalue
+    return p
+
+
+def _printable(name: str) -> str:
+    """On one line, without what XML cannot hold."""
+    return "".join(each if each.isprintable() else " " for each in name)

@@ -1,0 +1,181 @@
+"""A board as tables of texts, with what is said under them: what all readable formats are made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ricercar.comparison.fields import fields
+from ricercar.comparison.numerals import amount, difference, duration, interval, memory, p_value, score
+from ricercar.comparison.options import clean, listed
+from ricercar.comparison.rows import Row, Table
+
+LEVEL = 0.05
+_MANY = 10  # names in a sentence
+# What a column of the costs is not shown for
+_OF_COURSE = {"scored": {"-", "1 x"}, "trials": {"-", "1"}, "trained on test works": {"-", "no"}}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Columns of texts, the first ones name the row. bold: columns in which the best rows stand out."""
+
+    headers: list[str]
+    numeric: list[bool]
+    sections: list[tuple[str, list[list[str]]]]
+    bold: list[list[bool]]
+    num_names: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """One board. apart: why it stands apart; under: what the numbers are; notes: what to be careful about."""
+
+    title: str
+    apart: str
+    sheets: list[Sheet]
+    under: list[str]
+    notes: list[str]
+
+
+def report(table: Table, group_by: Sequence[str] = ()) -> Report:
+    """group_by: fields of the systems that split the table into sections."""
+    sections: dict[str, list[Row]] = {}
+    for row in table.rows:
+        sections.setdefault(_section(row, group_by), []).append(row)
+    return Report(
+        title=_title(table),
+        apart=table.board.apart,
+        sheets=[sheet for sheet in (_scores(table, sections), _costs(sections)) if sheet is not None],
+        under=_under(table),
+        notes=table.board.notes,
+    )
+
+
+def not_worse(table: Table, row: Row) -> bool:
+    """Whether a system is the best or not told apart from it."""
+    if row.system is table.board.systems[0]:
+        return not np.isnan(row.metrics[table.board.primary].mean)
+    return row.p_holm is not None and row.p_holm >= LEVEL
+
+
+def _section(row: Row, group_by: Sequence[str]) -> str:
+    own = fields(row.system.first) if group_by else {}
+    return ", ".join(f"{key} {clean(own.get(key, '-'), 40)}" for key in group_by)
+
+
+def _title(table: Table) -> str:
+    board = table.board
+    num_groups = len({track.group for track in board.tracks})
+    minutes = sum(track.seconds for track in board.tracks) / 60
+    length = f"{minutes / 60:.1f} hours" if minutes >= 60 else f"{minutes:.1f} minutes"
+    return f"{board.title}: {len(board.tracks)} tracks of {num_groups} groups, {length}"
+
+
+def _scores(table: Table, sections: dict[str, list[Row]]) -> Sheet:
+    primary, *others = table.metrics
+    compared = any(row.difference for row in table.rows)
+    varying = len({row.num_tracks for row in table.rows}) > 1
+    headers = ["rank", "system", primary, "95 % interval"]
+    headers += ["difference to best", "95 % interval", "p"] * compared
+    headers += ["seeds", *(["tracks"] * varying), *others]
+    best = {name: max(_known(row, name) for row in table.rows) for name in others}
+
+    def cells(row: Row) -> list[str]:
+        mean = row.metrics[primary]
+        found = ["-" if np.isnan(mean.mean) else str(row.rank), row.system.name]
+        found += [score(mean.mean), interval(mean.low, mean.high), *(_difference(row) if compared else [])]
+        found += [str(row.num_seeds), *([str(row.num_tracks)] * varying)]
+        return found + [score(row.metrics[name].mean) for name in others]
+
+    def bold(row: Row) -> list[bool]:
+        alike = not_worse(table, row)
+        plain = [False] * (len(headers) - 3 - len(others))
+        return [False, alike, alike, *plain, *(row.metrics[name].mean == best[name] for name in others)]
+
+    return Sheet(
+        headers,
+        [header != "system" for header in headers],
+        [(name, [cells(row) for row in rows]) for name, rows in sections.items()],
+        [bold(row) for rows in sections.values() for row in rows],
+        2,
+    )
+
+
+def _difference(row: Row) -> list[str]:
+    if row.difference is None:
+        return ["-"] * 3
+    return [
+        difference(row.difference.mean),
+        interval(row.difference.low, row.difference.high),
+        p_value(row.p_holm),
+    ]
+
+
+def _costs(sections: dict[str, list[Row]]) -> Sheet | None:
+    """What is known of some system, and no matter of course for all; None where nothing is."""
+    every = [row for rows in sections.values() for row in rows]
+    columns = {
+        "parameters": [amount(row.cost.params) for row in every],
+        "MAC per second of audio": [amount(row.cost.macs_per_second_of_audio) for row in every],
+        "training": [duration(row.cost.train_s) for row in every],
+        "steps": ["-" if row.cost.steps is None else str(row.cost.steps) for row in every],
+        "real-time factor": ["-" if (rtf := row.cost.real_time_factor) is None else f"{rtf:.3g}" for row in every],
+        "memory": [memory(row.cost.peak_memory_bytes) for row in every],
+        "device": [clean(row.cost.device or "-", 20) for row in every],
+        "trials": ["-" if row.num_trials is None else str(row.num_trials) for row in every],
+        "best on valid, expected": [_expected(row) for row in every],
+        "scored": ["-" if row.looks is None else f"{row.looks} x" for row in every],
+        "trained on test works": [row.training for row in every],
+    }
+    columns = {name: cells for name, cells in columns.items() if not set(cells) <= _OF_COURSE.get(name, {"-"})}
+    if not columns:
+        return None
+    lines = iter(zip(*columns.values(), strict=True))
+    return Sheet(
+        ["rank", "system", *columns],
+        [True, False, *(name not in ("device", "trained on test works") for name in columns)],
+        [(name, [[str(row.rank), row.system.name, *next(lines)] for row in rows]) for name, rows in sections.items()],
+        [[False] * (2 + len(columns)) for _ in every],
+        2,
+    )
+
+
+def _expected(row: Row) -> str:
+    """Of one trial, and of all."""
+    if not row.expected_best:
+        return "-"
+    first, last = row.expected_best[0], row.expected_best[-1]
+    return (
+        score(last) if len(row.expected_best) == 1 else f"{score(first)} (1), {score(last)} ({len(row.expected_best)})"
+    )
+
+
+def _under(table: Table) -> list[str]:
+    board = table.board
+    seeds = {row.num_seeds for row in table.rows}
+    mean = "Mean of the groups' means" if board.averaging == "groups" else "Mean over tracks"
+    sources = "groups of tracks" if seeds == {1} else "groups of tracks, and by seeds where there are several"
+    lines = [f"{mean} and seeds; 95 % intervals by bootstrap over {sources}."]
+    if table.comparisons is not None:
+        num_pairs = len(table.rows) * (len(table.rows) - 1) // 2
+        many = f", p corrected for all {num_pairs} pairs (Holm)" if num_pairs > 1 else ""
+        lines.append(f"Differences are of the same tracks{many}.")
+        if not np.isnan(table.comparisons.detectable):
+            lines.append(
+                f"A true difference of {score(table.comparisons.detectable)} is found with a probability of 80 %."
+            )
+        alike = [row.system.name for row in table.rows if row.difference and not_worse(table, row)]
+        if alike:
+            lines.append(f"Not told apart from the best: {listed(alike, _MANY)}.")
+    if {row.training for row in table.rows} - {"-"} == {"no"}:
+        lines.append("No training data that is known has works of this split.")
+    if set(table.metrics) & set(board.pooled):
+        lines.append(f"Of all tracks together: {listed([name for name in table.metrics if name in board.pooled])}.")
+    lines.append(f"Protocol {board.protocol_id}, data {board.fingerprint}.")
+    return lines
+
+
+def _known(row: Row, metric: str) -> float:
+    mean = row.metrics[metric].mean
+    return float("-inf") if np.isnan(mean) else mean

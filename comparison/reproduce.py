@@ -1,0 +1,179 @@
+"""Runs an entry again from its result file, and says whether the new score is what the old one promised."""
+
+import argparse
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+
+from ricercar.comparison.bootstrap import resample
+from ricercar.comparison.collect import Found, collect
+from ricercar.comparison.scores import Scores
+from ricercar.errors import InputError
+from ricercar.harness import assemble, identity
+from ricercar.harness.command import CONF
+from ricercar.harness.evaluate import annotated
+from ricercar.harness.origin import git_state, versions
+from ricercar.harness.results import Result, fingerprint
+from ricercar.harness.targets import check_targets
+from ricercar.train import Run, train
+
+log = logging.getLogger(__name__)
+_PACKAGES = ("ricercar", "torch.optim", "torch.nn", "lightning_fabric")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Trains an entry again from its result.json, scores it, and compares."
+    parser.add_argument("run_id", help="run_id of the entry, or its first characters")
+    parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="where results are: outputs multirun")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="of the new run: outputs/reproduced/RUN_ID")
+    parser.add_argument("--data-root", metavar="PATH", help="where the data lies now, if elsewhere")
+    parser.add_argument("--cache-dir", metavar="PATH", help="where decoded audio is kept")
+    parser.add_argument("--num-threads", type=int, metavar="N", help="of PyTorch on the CPU")
+
+
+def run(args: argparse.Namespace) -> int:
+    """-> exit code: 0 where the new score lies inside the interval of the old one, else 1."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    paths = args.paths or [path for path in (Path("outputs"), Path("multirun")) if path.exists()]
+    if not paths:
+        raise InputError("there is neither outputs nor multirun here: give the folder of the results.")
+    everything = collect(paths).found
+    before = chosen(everything, args.run_id)
+    folder = args.output or Path("outputs") / "reproduced" / before.run_id
+    cfg = configuration(before, args.data_root, args.cache_dir, args.num_threads)
+    for line in changes(before):
+        log.warning("%s", line)
+    check_data(before, cfg)
+    after = _again(before, cfg, folder)
+    inside, text = verdict(before, after, [each.result for each in everything])
+    print(text)
+    return 0 if inside else 1
+
+
+def chosen(everything: Sequence[Found], run_id: str) -> Result:
+    """The result with that run_id. InputError where there is none, several differ, or it cannot be trained again."""
+    matches = {each.result.run_id: each.result for each in everything if each.result.run_id.startswith(run_id)}
+    if not matches:
+        raise InputError(f"{run_id}: none of the {len(everything)} results has this run_id.")
+    if len(matches) > 1:
+        raise InputError(f"{run_id} is the beginning of several: {', '.join(sorted(matches))}.")
+    [same] = matches.values()
+    if same.config is None or same.seed is None or "frontend" not in same.config:
+        system = same.choices.get("system", "it")
+        raise InputError(f"{same.run_id}: {system} was not trained here, so that it cannot be trained again.")
+    own = [each.result for each in everything if each.result.run_id == same.run_id]
+    trained_on = [each for each in own if each.training is None or each.dataset.name in each.training.data]
+    tasks = sorted({each.choices["task"] for each in trained_on})
+    if not trained_on:
+        raise InputError(f"{same.run_id}: there is only its score on other data than its own; give more folders.")
+    if len(tasks) > 1:
+        log.info("compared by the first of its tasks: %s", ", ".join(tasks))
+    return next(each for each in trained_on if each.choices["task"] == tasks[0])
+
+
+def configuration(result: Result, data_root: str | None, cache_dir: str | None, num_threads: int | None) -> DictConfig:
+    """What the run was configured with, and what does not determine it as conf/config.yaml has it."""
+    default = OmegaConf.load(CONF / "config.yaml")
+    assert isinstance(default, DictConfig)
+    machine: dict[str, Any] = {
+        "resume": False,
+        "tracker": {"_target_": assemble.NO_TRACKER},
+        "cache_dir": cache_dir or OmegaConf.to_container(default)["cache_dir"],  # type: ignore[index,call-overload]
+        "num_threads": num_threads,
+    }
+    check_targets(result.config, _PACKAGES)
+    cfg = OmegaConf.create({**(result.config or {}), **machine})
+    if data_root is not None:
+        cfg.data.root = data_root
+    return cfg
+
+
+def changes(before: Result) -> list[str]:
+    """What is not as it was when the result was made, and can move a score."""
+    now = versions()
+    moved = [
+        f"{name} was {old or 'not installed'}, is {now.get(name) or 'not installed'}"
+        for name, old in before.versions.items()
+        if old != now.get(name)
+    ]
+    state = git_state()
+    if before.git is None:
+        moved.append("the commit of the code is not known")
+    elif before.git.dirty:
+        moved.append(f"the code was changed after commit {before.git.commit[:12]}")
+    elif state is None or state.dirty or state.commit != before.git.commit:
+        moved.append(f"the code was that of commit {before.git.commit[:12]}, with no change: check it out for the same")
+    return moved
+
+
+def check_data(before: Result, cfg: DictConfig) -> None:
+    """Before hours are spent: InputError where the scored tracks are not those of the result."""
+    assemble.check(cfg)
+    tasks = assemble.make_tasks(cfg)
+    task = tasks[before.choices["task"]]
+    tracks = annotated(assemble.make(cfg.data).tracks(before.dataset.split), task)
+    store = assemble.make_store(cfg)
+    store.prepare(tracks)
+    now = fingerprint(tracks, task, store.key) if tracks else "of no tracks"
+    if now != before.dataset.fingerprint:
+        raise InputError(
+            f"The {before.dataset.split} split of {before.dataset.name} is not what {before.run_id} was scored on: "
+            f"{len(tracks)} tracks with fingerprint {now}, expected {before.dataset.num_tracks} with "
+            f"{before.dataset.fingerprint}. Get the same audio and annotations, or give --data-root."
+        )
+
+
+def verdict(before: Result, after: Result, everything: Sequence[Result]) -> tuple[bool, str]:
+    """-> whether the new score lies inside the 95 % interval over tracks and seeds of the system, and that in words."""
+    name = before.primary_of_tracks
+    seeds = {
+        each.seed: each
+        for each in everything
+        if each.comparable == before.comparable and _system(each) == _system(before) and each.seed is not None
+    } | {before.seed: before}
+    draws = resample(_scores(before, list(seeds.values()), name))
+    low, high = float(draws.low[0]), float(draws.high[0])
+    old, new = before.metrics[name], after.metrics[name]
+    theirs = {track.id: track.metrics[name] for track in after.tracks}
+    moved = [abs(track.metrics[name] - theirs[track.id]) for track in before.tracks if track.id in theirs]
+    inside = new == old or low <= new <= high
+    same = max(moved, default=0.0) == 0.0
+    tracks = "every track scores the same" if same else f"the track that moved most by {max(moved):.4f}"
+    words = "inside" if inside else "OUTSIDE"
+    of = f"{len(seeds)} seeds and {len(before.tracks)} tracks" if len(seeds) > 1 else f"{len(before.tracks)} tracks"
+    return inside, (
+        f"{name} of {before.run_id}, seed {before.seed}: was {old:.4f}, is {new:.4f}; {tracks}.\n"
+        f"The new score lies {words} the 95 % interval of the system, {low:.4f} to {high:.4f} ({of})."
+    )
+
+
+def _again(before: Result, cfg: DictConfig, folder: Path) -> Result:
+    """Trains into a folder that eval.py can read as any run's."""
+    if (folder / "result.json").exists():
+        raise InputError(f"{folder} has a result already: give another --output.")
+    (folder / ".hydra").mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
+    choices = {**before.choices, "task": before.choices.get("tasks", before.choices["task"]), "tracker": "none"}
+    choices.pop("tasks", None)
+    after = train(cfg, Run(folder, identity.run_id(cfg), choices, before.overrides))
+    return next(each for each in after if each.choices["task"] == before.choices["task"])
+
+
+def _scores(before: Result, seeds: Sequence[Result], name: str) -> Scores:
+    """One system's, on the tracks of `before`."""
+    groups = sorted({track.group for track in before.tracks})
+    values = np.full((1, len(seeds), len(before.tracks)), np.nan)
+    for k, each in enumerate(seeds):
+        own = {track.id: track.metrics[name] for track in each.tracks}
+        values[0, k] = [own.get(track.id, np.nan) for track in before.tracks]
+    return Scores(
+        values, np.array([groups.index(track.group) for track in before.tracks]), before.protocol["averaging"]
+    )
+
+
+def _system(result: Result) -> dict[str, Any]:
+    return {key: value for key, value in (result.config or {}).items() if key != "seed"}

@@ -1,0 +1,180 @@
+"""The boards of the leaderboard's page in a real browser."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from page_browser import PHONE, WIDE, Open, column, launched, open_track, shown
+from page_examples import METRICS, make_board, make_clip, make_content
+
+HOSTILE = '<img src=x onerror="window.hit=1"> </script><script>window.hit=1</script> & \'"{{script}}'
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    yield from launched()
+
+
+@pytest.fixture
+def show(browser: Any, tmp_path: Path) -> Iterator[Open]:
+    yield from shown(browser, tmp_path)
+
+
+@pytest.mark.parametrize("viewport", [PHONE, WIDE], ids=["phone", "wide"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_the_screen(show: Open, viewport: dict[str, int], scheme: str) -> None:
+    content = make_content()
+    content["boards"].append(make_board(3, 16, id="other", title="beat on synth, test", short="beat"))
+    page = show(content, viewport=viewport, scheme=scheme)
+    width = "document.documentElement.scrollWidth"
+    assert page.evaluate(width) == viewport["width"]
+    page.locator("#boards a").nth(1).click()
+    column(page, ".tracks", "id")
+    assert page.evaluate(width) == viewport["width"]
+    red = int(re.findall(r"\d+", page.evaluate("getComputedStyle(document.body).backgroundColor"))[0])
+    assert (red > 200) if scheme == "light" else (red < 60)
+
+
+@pytest.mark.parametrize("how", ["click", "Enter"])
+def test_sorts_by_a_column(show: Open, how: str) -> None:
+    page = show(make_content())
+    assert column(page, ".ranking", "rank") == ["1", "2", "3", "4", "5", "6"]
+    header = page.locator('.ranking .tabulator-col[tabulator-field="metric0"]')
+    for _ in range(2):
+        header.click() if how == "click" else header.press("Enter")
+    assert column(page, ".ranking", "rank") == ["6", "5", "4", "3", "2", "1"]
+
+
+def test_filters_by_text(show: Open) -> None:
+    page = show(make_content())
+    column(page, ".ranking", "rank")
+    page.keyboard.press("/")
+    page.keyboard.type("MEL ")
+    page.locator(".ranking .tabulator-row").nth(2).wait_for(state="detached")
+    assert column(page, ".ranking", "name") == ["mel cnn", "mel crnn"]
+
+
+@pytest.mark.parametrize("viewport", [PHONE, WIDE], ids=["phone", "wide"])
+def test_chooses_columns(show: Open, viewport: dict[str, int]) -> None:
+    page = show(make_content(), viewport=viewport)
+    memory = page.locator('.ranking .tabulator-col[tabulator-field="peak_memory_bytes"]')
+    column(page, ".ranking", "rank")
+    assert not memory.is_visible()
+    page.locator("summary", has_text="Columns").click()
+    page.get_by_role("checkbox", name="memory at most").check()
+    assert column(page, ".ranking", "peak_memory_bytes")[0] == "1.0 GiB"
+    assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+
+
+def test_card_of_a_system_has_its_runs(show: Open) -> None:
+    page = show(make_content())
+    page.locator(".ranking .name button").nth(1).click()
+    card = page.locator("#card")
+    assert "python leaderboard.py reproduce 0000000100000000" in card.inner_text()
+    assert "runs/1/1" in card.inner_text()
+    page.keyboard.press("Escape")
+    assert not card.is_visible()
+
+
+def test_pairs_are_row_minus_column(show: Open) -> None:
+    content = make_content(3)
+    means = [system["metrics"][METRICS[0]][0] for system in content["boards"][0]["systems"]]
+    page = show(content)
+    cells = page.locator(".matrix td").filter(has_text=re.compile(r"\d")).all_inner_texts()
+    found = [float(cell.replace("−", "-")) for cell in cells]
+    differences = [means[i] - means[j] for i in range(3) for j in range(3) if i != j]
+    # Without a sign: not told apart.
+    assert found == pytest.approx(
+        [d if "+" in c or "−" in c else abs(d) for d, c in zip(differences, cells, strict=True)], abs=1e-3
+    )
+    assert any("−" in cell for cell in cells)
+    assert any("+" in cell for cell in cells)
+
+
+def test_names_are_shown_as_text(show: Open) -> None:
+    content = make_content(3, 4, names=[HOSTILE, f"b {HOSTILE}", "c"], title=HOSTILE)
+    board = content["boards"][0]
+    board |= {
+        "title": HOSTILE,
+        "apart": HOSTILE,
+        "notes": [HOSTILE],
+        "protocol": {HOSTILE: HOSTILE},
+        "primary": HOSTILE,
+    }
+    board["metrics"] = [HOSTILE]
+    board["scores"] = {HOSTILE: board["scores"][METRICS[0]]}
+    board["tracks"] = [[f"{i} {HOSTILE}", HOSTILE, 10.0] for i in range(4)]
+    for system in board["systems"]:
+        system |= {
+            "metrics": {HOSTILE: system["metrics"][METRICS[0]]},
+            "warning": HOSTILE,
+            "choices": {HOSTILE: HOSTILE},
+        }
+    clip = make_clip("intervals")
+    for mark in [*clip["reference"], *clip["estimates"]["key0"]]:
+        mark[-1] = HOSTILE
+    board["clips"] = {f"0 {HOSTILE}": "clip-0"}
+    content["problems"] = [{"path": HOSTILE, "text": HOSTILE}]
+    page = show(content, {"clip-0": clip})
+    page.locator(".ranking .name button").first.click()
+    page.keyboard.press("Escape")
+    page.locator(".tracks .name button", has_text=f"0 {HOSTILE}").click()
+    page.keyboard.press("n")
+    assert HOSTILE in page.locator("#viewer h2").inner_text()
+    assert page.evaluate("window.hit") is None
+    assert page.locator("img").count() == 0
+
+
+def test_no_script_runs_but_the_page_s_own(show: Open) -> None:
+    """Even where an element came in as HTML, the policy stops it."""
+    page = show(make_content(), expected="Content Security Policy")
+    page.locator("main h1").wait_for()
+    blocked = page.evaluate("""() => new Promise((resolve) => {
+        addEventListener("securitypolicyviolation", (event) => resolve(event.effectiveDirective));
+        const script = document.createElement("script");
+        script.textContent = "window.hit = 1";
+        document.body.append(script);
+    })""")
+    assert blocked == "script-src-elem"
+    assert page.evaluate("window.hit") is None
+
+
+def test_theme_is_switched(show: Open) -> None:
+    page = show(make_content())
+    background = "getComputedStyle(document.body).backgroundColor"
+    strip = "document.querySelector('.tracks canvas').toDataURL()"
+    column(page, ".tracks", "mean")
+    light, light_strip = page.evaluate(background), page.evaluate(strip)
+    page.keyboard.press("t")
+    assert page.evaluate(background) != light
+    assert page.evaluate(strip) != light_strip
+    page.get_by_label("Switch between light and dark").click()
+    assert page.evaluate(background) == light
+
+
+def test_keys_are_listed(show: Open) -> None:
+    page = show(make_content())
+    page.keyboard.press("?")
+    assert "next or previous error" in page.locator("#keys").inner_text()
+
+
+@pytest.mark.parametrize(("num_systems", "num_tracks"), [(1, 1), (2, 30)])
+def test_small_boards(show: Open, num_systems: int, num_tracks: int) -> None:
+    page = show(make_content(num_systems, num_tracks))
+    assert len(column(page, ".ranking", "rank")) == num_systems
+    assert len(column(page, ".tracks", "id")) >= min(num_tracks, 5)
+
+
+def test_300_systems_on_500_tracks(show: Open, tmp_path: Path) -> None:
+    page = show(make_content(300, 500))
+    assert (tmp_path / "page.html").stat().st_size <= 5 * 2**20
+    assert 5 < len(column(page, ".ranking", "rank")) < 100
+    page.locator('.tracks .tabulator-col[tabulator-field="spread"]').click()
+    spread = [float(value) for value in column(page, ".tracks", "spread")]
+    assert spread == sorted(spread, reverse=True)
+    assert page.locator(".matrix tbody tr").count() == 15
+    page.get_by_label("Filter tracks").fill("piece_007")
+    assert open_track(page, 7).locator("tbody tr").count() == 300

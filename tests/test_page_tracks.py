@@ -1,0 +1,133 @@
+"""The browser of tracks on the leaderboard's page, and its player, in a real browser."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from page_browser import PHONE, Open, column, launched, open_track, shown, with_clips
+from page_examples import make_clip, make_content
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    yield from launched()
+
+
+@pytest.fixture
+def show(browser: Any, tmp_path: Path) -> Iterator[Open]:
+    yield from shown(browser, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("which", "field", "holds"),
+    [("nobody", "best", lambda x: x < 0.6), ("a", "lead", lambda x: x > 0), ("b", "lead", lambda x: x < 0)],
+)
+def test_filters_tracks(show: Open, which: str, field: str, holds: Callable[[float], bool]) -> None:
+    page = show(make_content())
+    every = column(page, ".tracks", field)
+    page.get_by_label("Threshold").fill("0.6")
+    page.locator(f'[data-which="{which}"]').click()
+    expected = [value for value in every if holds(float(value.replace("−", "-")))]
+    assert 0 < len(expected) < len(every)
+    page.locator(".found", has_text=re.compile(f"^{len(expected)} of")).wait_for()
+    assert column(page, ".tracks", field) == expected
+
+
+def test_tracks_open_from_the_keyboard(show: Open) -> None:
+    content, clips = with_clips(*[make_clip()] * 14)
+    page = show(content, clips)
+    ids = [name.split(" ♪")[0] for name in column(page, ".tracks", "id")]
+    page.locator(".tracks .tabulator-row").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    title = page.locator("#viewer h2")
+    assert title.inner_text() == ids[1]
+    page.keyboard.press("]")
+    assert title.inner_text() == ids[2]
+    page.keyboard.press("[")
+    assert title.inner_text() == ids[1]
+    assert page.evaluate("decodeURIComponent(location.hash)").endswith(ids[1])
+    page.keyboard.press("Escape")
+    assert not page.locator("#viewer").is_visible()
+
+
+def test_marks_are_counted_and_errors_visited(show: Open) -> None:
+    content, clips = with_clips(make_clip())
+    page = show(content, clips)
+    viewer = open_track(page)
+    legend = [text.strip() for text in viewer.locator(".legend button").all_inner_texts()]
+    assert legend == ["reference 7", "right 4", "missed 1", "not in the reference 1", "wrong octave 1", "wrong end 1"]
+    told = []
+    for _ in range(4):
+        page.keyboard.press("n")
+        told.append(viewer.locator(".told").inner_text().split(",")[0])
+    assert told == ["wrong end", "wrong octave", "missed", "not in the reference"]
+    page.keyboard.press("p")
+    assert viewer.locator(".told").inner_text() == "missed, B♭4, 0:33.70 to 0:34.30"
+    page.keyboard.press("b")
+    assert "not in the reference 1" not in viewer.locator(".legend").inner_text()
+    viewer.locator(".legend button", has_text="missed").click()
+    assert viewer.locator('.picture [data-kind="missed"]').count() == 0
+    assert viewer.locator('.picture [data-kind="right"]').count() == 4
+
+
+@pytest.mark.parametrize(
+    ("kind", "sound"),
+    [("notes", True), ("events", True), ("intervals", True), ("melody", False), ("clip", False)],
+)
+def test_every_kind_of_clip_is_drawn(show: Open, kind: str, sound: bool) -> None:
+    content, clips = with_clips(make_clip(kind, sound=sound))
+    viewer = open_track(show(content, clips, viewport=PHONE))
+    marks = viewer.locator(".chips li" if kind == "clip" else "svg [data-kind]")
+    assert marks.count() == 15
+    assert viewer.locator(".play").is_enabled() == sound
+    assert ("The recordings of this data set are not here." in viewer.inner_text()) == (not sound)
+    assert viewer.evaluate("(box) => box.scrollWidth <= box.clientWidth")
+
+
+def shown_time(page: Any) -> float:
+    minutes, seconds = page.locator("#viewer .time").inner_text().split(" / ")[0].split(":")
+    return 60 * int(minutes) + float(seconds)
+
+
+def test_plays_and_seeks(show: Open) -> None:
+    content, clips = with_clips(make_clip())
+    page = show(content, clips)
+    viewer = open_track(page)
+    assert shown_time(page) == 30.0
+    viewer.locator(".wave canvas").first.wait_for()
+    viewer.locator(".play").click()
+    viewer.locator(".time", has_text=re.compile(r"^0:3(0\.[2-9]|[1-5])")).wait_for()
+    viewer.locator(".stage").focus()
+    page.keyboard.press("Space")
+    viewer.locator(".play", has_text="▶ play").wait_for()
+    for target in (".picture", ".wave"):
+        box = viewer.locator(target).bounding_box()
+        viewer.locator(target).click(position={"x": box["width"] * 0.75, "y": box["height"] / 2})
+        assert shown_time(page) == pytest.approx(34.5, abs=0.1)
+        page.keyboard.press("Shift+ArrowLeft")
+        assert shown_time(page) == pytest.approx(30.0, abs=0.1)
+    page.keyboard.press("ArrowRight")
+    assert shown_time(page) == pytest.approx(31.0, abs=0.1)
+    left = viewer.locator(".inner > .cursor").evaluate("(cursor) => parseFloat(cursor.style.left)")
+    width = viewer.locator(".inner").evaluate("(inner) => inner.clientWidth")
+    assert left / width == pytest.approx(1 / 6, abs=0.02)
+    page.keyboard.press("+")
+    assert viewer.locator(".inner").evaluate("(inner) => inner.clientWidth") == pytest.approx(2 * width, abs=4)
+
+
+def test_track_without_a_clip_says_why(show: Open) -> None:
+    page = show(make_content())
+    viewer = open_track(page)
+    assert "There is no sound of this track on the page." in viewer.inner_text()
+    assert viewer.locator("tbody tr").count() == 6
+
+
+def test_link_opens_a_track(show: Open) -> None:
+    content = make_content()
+    board = content["boards"][0]
+    page = show(content, fragment=f"#{board['id']}/{board['tracks'][3][0]}")
+    assert page.locator("#viewer h2").inner_text() == board["tracks"][3][0]

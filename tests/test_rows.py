@@ -1,0 +1,136 @@
+"""The table of a board as data, against numbers that others compute."""
+
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from results_factory import COST, PRIMARY, PROTOCOL, make_result, make_scores, make_tuning
+from ricercar.comparison.board import Board, boards
+from ricercar.comparison.collect import Collection, Found
+from ricercar.comparison.rows import rows, sorted_by, table
+from ricercar.errors import InputError
+from ricercar.harness.entry import Training
+from ricercar.harness.results import Cost, Result
+from ricercar.tasks.tag_scoring import TagScoring
+
+NAN = float("nan")
+
+
+def board(*results: Result) -> Board:
+    [only] = boards(Collection([Found(Path(f"run{i}/result.json"), each) for i, each in enumerate(results)], []))
+    return only
+
+
+def scored(*values: float) -> dict[str, dict[str, float]]:
+    return {f"t{i}": {"F": value, "P": 1 - value} for i, value in enumerate(values)}
+
+
+def test_differences_are_paired() -> None:
+    rng = np.random.default_rng(0)
+    worse = rng.uniform(0.2, 0.7, 14)
+    better = worse + rng.normal(0.05, 0.05, 14)
+    best, other = rows(board(make_result(scores=scored(*better)), make_result(backbone="b", scores=scored(*worse))))
+    assert (best.rank, best.difference, best.p_holm) == (1, None, None)
+    truth = stats.ttest_rel(worse, better)
+    assert other.rank == 2
+    assert other.difference is not None
+    assert other.difference.mean == pytest.approx((worse - better).mean())
+    low, high = truth.confidence_interval()
+    assert (other.difference.low, other.difference.high) == pytest.approx((low, high), abs=0.05 * (high - low))
+    assert other.p_holm == pytest.approx(truth.pvalue, rel=0.3)
+
+
+def test_means_are_those_of_the_results() -> None:
+    results = [make_result(seed=seed) for seed in range(3)]
+    [row] = rows(board(*results))
+    for name, estimate in row.metrics.items():
+        assert estimate.mean == pytest.approx(np.mean([each.metrics[name] for each in results]))
+        assert estimate.low < estimate.mean < estimate.high
+    assert (row.num_seeds, row.num_tracks) == (3, 6)
+
+
+def test_groups_are_averaged_as_the_protocol_says() -> None:
+    by_group = make_result(
+        scores=scored(0.2, 0.4, 0.9), groups={"t0": "x", "t1": "x"}, protocol=PROTOCOL | {"averaging": "groups"}
+    )
+    assert rows(board(by_group))[0].metrics["F"].mean == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("values", [[0.5], [NAN, NAN]])
+def test_without_an_interval(values: list[float]) -> None:
+    one = make_result(scores=scored(*values))
+    [row] = rows(board(one))
+    assert math.isnan(row.metrics["F"].low)
+    first, second = rows(board(one, make_result(backbone="b", scores=scored(*values))))
+    assert first.rank == second.rank == 1
+
+
+def test_equal_scores_share_a_rank() -> None:
+    results = [make_result(backbone=name, scores=scored(*values)) for name, values in
+               {"a": (0.5, 0.7), "b": (0.7, 0.5), "c": (0.1, 0.2), "d": (NAN, NAN)}.items()]  # fmt: skip
+    assert [row.rank for row in rows(board(*results))] == [1, 1, 3, 4]
+
+
+def test_cost_is_the_mean_of_the_runs() -> None:
+    other = Cost(100_001, None, 30.0, 100, None, None, None, "cuda")
+    [row] = rows(board(make_result(), make_result(seed=1, cost=other)))
+    assert row.cost == Cost(100_000, 5e7, 45.0, 100, 30.0, 2**30, 0.01, "cpu, cuda")
+    assert COST.train_s == 60.0
+
+
+def test_expected_best_of_trials() -> None:
+    scores = [0.3, 0.9, 0.5]
+    [row] = rows(board(make_result(tuning=make_tuning(*scores))))
+    by_hand = [np.mean([max(draw) for draw in itertools.product(scores, repeat=k)]) for k in (1, 2, 3)]
+    assert row.num_trials == 3
+    assert row.expected_best == pytest.approx(by_hand)
+
+
+@pytest.mark.parametrize(
+    ("training", "words"),
+    [
+        (Training(["a"], "known", []), "no"),
+        (Training(["a"], "known", ["bach"]), "1 work"),
+        (Training(["a"], "known", ["bach", "liszt"]), "2 works"),
+        (Training(["a"], "unknown", []), "unknown"),
+        (None, "-"),
+    ],
+)
+def test_training(training: Training | None, words: str) -> None:
+    assert rows(board(make_result(training=training)))[0].training == words
+
+
+def test_metrics_are_chosen_and_sort() -> None:
+    own = board(make_result(scores=scored(0.5, 0.6)), make_result(backbone="b", scores=scored(0.6, 0.7)))
+    content = table(own, ["P"])
+    assert content.metrics == ["F", "P"]
+    assert [row.rank for row in sorted_by(content, "P").rows] == [2, 1]
+    with pytest.raises(InputError, match="metric Q is not known for notes on synth, test split: choose from F, P"):
+        table(own, ["Q"])
+
+
+def test_metrics_of_all_tracks_together() -> None:
+    """Their interval draws tracks, and computes the metric anew."""
+    rng = np.random.default_rng(0)
+    protocol = {"unranked": "exclude", "empty": "zero", "averaging": "tracks"}
+    evidence: dict[str, dict[str, float]] = {
+        f"t{i}": {"num_tags": 1.0, f"label/{'ab'[i % 2]}": 1.0, "score/a": rng.uniform() + 0.3 * (1 - i % 2),
+                  "score/b": rng.uniform()} for i in range(30)
+    }  # fmt: skip
+    pooled = TagScoring(protocol, exclusive=False).pooled(list(evidence.values()))
+    values: dict[str, Any] = {"task": "tag", "protocol": protocol, "primary": "tag/macro_AP", "pooled": pooled}
+    scores = {name: {"tag/F-measure": 0.5} for name in evidence}
+    [row] = rows(board(make_result(scores=scores, evidence=evidence, **values)), [])
+    estimate = row.metrics["tag/macro_AP"]
+    assert estimate.mean == pooled["tag/macro_AP"]
+    assert 0.02 < estimate.high - estimate.low < 0.5
+    assert estimate.low < estimate.mean < estimate.high
+
+
+def test_primary_comes_first() -> None:
+    assert list(rows(board(make_result(scores=make_scores())))[0].metrics) == [PRIMARY, "Precision"]

@@ -1,0 +1,170 @@
+"""Ranks against published and hand-worked numbers; the drawing is safe and readable."""
+
+from itertools import product
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import stats
+
+from ricercar.comparison.ranks import average_ranks, critical_difference_svg, expected_best, ranks
+from ricercar.comparison.scores import Floats, Scores
+
+NAN = float("nan")
+# Demsar 2006, "Statistical Comparisons of Classifiers over Multiple Data Sets", table 6: 4 classifiers, 14 data sets.
+# Of "voting" the third and the fourth are printed as equal, but the third is ranked before the fourth.
+DEMSAR = np.array(
+    [
+        [0.763, 0.599, 0.954, 0.628, 0.882, 0.936, 0.661, 0.583, 0.775, 1.0, 0.940, 0.619, 0.972, 0.957],
+        [0.768, 0.591, 0.971, 0.661, 0.888, 0.931, 0.668, 0.583, 0.838, 1.0, 0.962, 0.666, 0.981, 0.978],
+        [0.771, 0.590, 0.968, 0.654, 0.886, 0.916, 0.609, 0.563, 0.866, 1.0, 0.965, 0.614, 0.9751, 0.946],
+        [0.798, 0.569, 0.967, 0.657, 0.898, 0.931, 0.685, 0.625, 0.875, 1.0, 0.962, 0.669, 0.975, 0.970],
+    ]
+)
+RNG = np.random.default_rng(0)
+CLEAR = np.linspace(0.8, 0.2, 5)[:, None, None] + RNG.normal(0, 0.02, (5, 2, 14))
+HOSTILE = [
+    "mel $x_1$ cnn",
+    "</svg><script>alert(1)</script>",
+    "a & b {label} {0}",
+    "line\nbreak\x00\x07",
+    "same",
+    "same",
+]
+
+
+def make(values: Floats, group: list[int] | None = None) -> Scores:
+    return Scores(values, np.arange(values.shape[2]) if group is None else np.array(group), "tracks")
+
+
+def test_published_ranks() -> None:
+    found = ranks(make(DEMSAR[:, None]))
+    assert_allclose(found.average, [3.143, 2.000, 2.893, 1.964], atol=5e-4)
+    corrected = 9.28 / (1 - 78 / (14 * 4 * 15))  # the paper's value, and what ties of 2, 2, 2 and 4 make of it
+    assert_allclose(found.friedman_p, stats.chi2.sf(corrected, 3), rtol=0.01)
+    assert found.num_blocks == 14
+    assert found.untested == ""
+
+
+def test_works_are_ranked_not_tracks_or_seeds() -> None:
+    """Work 0 has means 0.5 and 0.4, work 1 has 0.3 and 0.9."""
+    values = np.array([[[0.9, 0.1, 0.3], [0.7, 0.3, 0.3]], [[0.4, 0.4, 0.8], [0.4, 0.4, 1.0]]])
+    found = ranks(make(values, [0, 0, 1]))
+    assert found.average.tolist() == [1.5, 1.5]
+    assert found.num_blocks == 2
+
+
+def test_clear_differences_are_found() -> None:
+    found = ranks(make(CLEAR))
+    assert found.average.tolist() == [1, 2, 3, 4, 5]
+    assert (found.significant == ~np.eye(5, dtype=bool)).all()
+
+
+def test_pairs_have_holms_correction() -> None:
+    """Six works all one way have p = 2 / 64 in a single test of a pair; 3 pairs make that 0.09."""
+    values = np.array([[0.3], [0.2], [0.1]])[:, :, None] + np.linspace(0, 0.01, 6)
+    assert not ranks(make(values)).significant.any()
+    assert ranks(make(values[:2])).significant[0, 1]
+
+
+def test_pairs_are_not_tested_where_friedman_finds_nothing() -> None:
+    """The last is below the first on every work, but next to it in rank, and the others differ by chance."""
+    values = np.random.default_rng(3).normal(0.5, 0.1, (10, 1, 14))
+    values = np.concatenate([values, values[:1] - 0.001])
+    found = ranks(make(values))
+    assert found.friedman_p > 0.05
+    assert not found.significant.any()
+    assert ranks(make(values[[0, 10]])).significant[0, 1]
+
+
+def test_equal_systems_share_a_rank() -> None:
+    found = ranks(make(np.repeat(RNG.random((1, 1, 8)), 3, axis=0)))
+    assert found.average.tolist() == [2, 2, 2]
+    assert found.friedman_p == 1
+    assert not found.significant.any()
+
+
+def test_rounding_is_no_difference() -> None:
+    assert ranks(make(np.array([[[0.1 + 0.2, 0.7]], [[0.3, 0.7]]]))).average.tolist() == [1.5, 1.5]
+
+
+def test_system_without_scores_and_work_without_a_system() -> None:
+    values = CLEAR.copy()
+    values[2] = NAN
+    values[0, :, :3] = NAN
+    found = ranks(make(values))
+    assert_allclose(found.average, [1, 2, NAN, 3, 4])
+    assert found.num_blocks == 11
+    assert not found.significant[2].any()
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        (np.ones((1, 2, 9)), "fewer than two systems"),
+        (np.ones((4, 2, 1)), "fewer than two works"),
+        (np.full((3, 1, 4), NAN), "fewer than two systems"),
+        (np.array([[[1.0, NAN]], [[NAN, 1.0]]]), "fewer than two works"),
+    ],
+    ids=["one system", "one work", "no score", "no common work"],
+)
+def test_says_why_there_is_no_test(values: Floats, why: str) -> None:
+    found = ranks(make(values))
+    assert why in found.untested
+    assert np.isnan(found.friedman_p)
+    assert critical_difference_svg(found, ["name"] * len(values)) == ""
+
+
+def test_names_in_the_drawing_are_text() -> None:
+    found = ranks(make(np.linspace(0.9, 0.2, 6)[:, None, None] + RNG.normal(0, 0.1, (6, 1, 10))))
+    root = ElementTree.fromstring(critical_difference_svg(found, HOSTILE))
+    texts = [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    expected = [f"{name} ({rank:.2f})" for name, rank in zip(HOSTILE, found.average, strict=True)]
+    expected[3] = expected[3].replace("\n", " ").replace("\x00", " ").replace("\x07", " ")
+    assert {" ".join(text.split()) for text in texts} >= {" ".join(text.split()) for text in expected}
+    assert not list(root.iter("{http://www.w3.org/2000/svg}script"))
+
+
+def test_drawing_is_repeatable_and_fits_any_page() -> None:
+    svg = critical_difference_svg(ranks(make(CLEAR)), list("abcde"))
+    assert svg == critical_difference_svg(ranks(make(CLEAR)), list("abcde"))
+    assert svg.startswith("<svg ")
+    assert "currentColor" in svg
+    assert not [word for word in ("#0", "#f", "<style", "date", "metadata", "http://www.w3.org/1999/02") if word in svg]
+
+
+def test_bars_join_what_is_not_found_different() -> None:
+    """Two pairs of twins: two bars beside the five lines from the systems' ranks."""
+    twins = np.array([0.8, 0.8, 0.3, 0.3])[:, None, None] + np.random.default_rng(1).normal(0, 0.05, (4, 1, 20))
+    found = ranks(make(twins))
+    assert found.significant.sum() == 8
+    assert critical_difference_svg(found, list("abcd")).count("stroke-width: 2;") == 2
+
+
+def test_average_ranks_over_boards() -> None:
+    tables = {
+        "notes": {"cnn": 0.8, "lstm": 0.7, "dense": 0.2, "other": 0.9},
+        "beat": {"lstm": 0.9, "cnn": 0.5, "dense": 0.5},
+        "key": {"lstm": 0.9, "cnn": 0.95, "dense": 0.1, "other": NAN},
+    }
+    found = average_ranks(tables)
+    assert list(found.average) == ["cnn", "lstm", "dense"]
+    assert_allclose(list(found.average.values()), [(1 + 2.5 + 1) / 3, (2 + 1 + 2) / 3, (3 + 2.5 + 3) / 3])
+    assert found.num_boards == 3
+    assert found.missing == {"other": ["beat", "key"]}
+
+
+@pytest.mark.parametrize("tables", [{}, {"a": {}}, {"a": {"x": 1.0}, "b": {"y": 1.0}}], ids=str)
+def test_nothing_in_common_ranks_nothing(tables: dict[str, dict[str, float]]) -> None:
+    assert average_ranks(tables).average == {}
+
+
+@pytest.mark.parametrize("scores", [[0.3], [0.1, 0.9], [0.5, 0.2, 0.2, 0.7]], ids=str)
+def test_expected_best_is_the_mean_over_all_draws(scores: list[float]) -> None:
+    expected = [np.mean([max(draw) for draw in product(scores, repeat=k)]) for k in range(1, len(scores) + 1)]
+    assert_allclose(expected_best(scores), expected)
+
+
+def test_expected_best_without_trials() -> None:
+    assert expected_best([]) == expected_best([NAN]) == []
