@@ -20,9 +20,9 @@ from scipy import stats
 from scipy.special import expit
 from tabulate import tabulate
 
-from ricercar.comparison.bootstrap import Draws, resample
-from ricercar.comparison.paired import compare
-from ricercar.comparison.scores import Bools, Floats, Ints, Scores
+from ricercar.significance.bootstrap import Draws, resample
+from ricercar.significance.paired import compare
+from ricercar.significance.scores import Bools, Floats, Ints, Scores
 
 NUM_GROUPS, NUM_SEEDS = (6, 14, 50), (1, 3, 5)
 RESAMPLES = 2000

@@ -12,9 +12,9 @@ from ricercar.comparison.apart import apart
 from ricercar.comparison.collect import Collection, Found
 from ricercar.comparison.notes import notes_on
 from ricercar.comparison.options import clean, listed
-from ricercar.comparison.scores import Floats, Scores
 from ricercar.comparison.systems import System, systems_of
 from ricercar.harness.results import Result, stable_hash
+from ricercar.significance.scores import Floats, Scores
 
 __all__ = ["Board", "System", "TrackInfo", "boards"]
 

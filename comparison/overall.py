@@ -8,8 +8,8 @@ import numpy as np
 from ricercar.comparison.board import Board, System
 from ricercar.comparison.names import names
 from ricercar.comparison.options import clean, listed
-from ricercar.comparison.ranks import AverageRanks, average_ranks
 from ricercar.comparison.systems import design_of
+from ricercar.significance.ranks import AverageRanks, average_ranks
 
 
 @dataclass(frozen=True)

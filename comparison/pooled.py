@@ -1,9 +1,9 @@
 """Intervals of metrics of all tracks together, such as ROC-AUC, which have no scores of tracks."""
 
 from ricercar.comparison.board import Board
-from ricercar.comparison.bootstrap import Draws, resample_pooled
-from ricercar.comparison.scores import Ints
 from ricercar.errors import InputError
+from ricercar.significance.bootstrap import Draws, resample_pooled
+from ricercar.significance.scores import Ints
 
 
 def pooled_draws(board: Board, group: Ints) -> dict[str, Draws]:

@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from ricercar.comparison.bootstrap import resample
 from ricercar.comparison.collect import Found, collect
-from ricercar.comparison.scores import Scores
 from ricercar.errors import InputError
 from ricercar.harness import assemble, identity
 from ricercar.harness.command import CONF
 from ricercar.harness.evaluate import annotated
 from ricercar.harness.origin import git_state, versions
 from ricercar.harness.results import Result, fingerprint
+from ricercar.harness.scored import scores_of
 from ricercar.harness.targets import check_targets
+from ricercar.significance.bootstrap import resample
 from ricercar.train import Run, train
 
 log = logging.getLogger(__name__)
@@ -130,12 +129,11 @@ def check_data(before: Result, cfg: DictConfig) -> None:
 def verdict(before: Result, after: Result, everything: Sequence[Result]) -> tuple[bool, str]:
     """-> whether the new score lies inside the 95 % interval over tracks and seeds of the system, and that in words."""
     name = before.primary_of_tracks
-    seeds = {
-        each.seed: each
-        for each in everything
-        if each.comparable == before.comparable and _system(each) == _system(before) and each.seed is not None
-    } | {before.seed: before}
-    draws = resample(_scores(before, list(seeds.values()), name))
+    seeds = {before.seed: before}
+    for each in everything:
+        if each.comparable == before.comparable and _system(each) == _system(before):
+            seeds.setdefault(each.seed, each)
+    draws = resample(scores_of([list(seeds.values())], name))
     low, high = float(draws.low[0]), float(draws.high[0])
     old, new = before.metrics[name], after.metrics[name]
     theirs = {track.id: track.metrics[name] for track in after.tracks}
@@ -161,18 +159,6 @@ def _again(before: Result, cfg: DictConfig, folder: Path) -> Result:
     choices.pop("tasks", None)
     after = train(cfg, Run(folder, identity.run_id(cfg), choices, before.overrides))
     return next(each for each in after if each.choices["task"] == before.choices["task"])
-
-
-def _scores(before: Result, seeds: Sequence[Result], name: str) -> Scores:
-    """One system's, on the tracks of `before`."""
-    groups = sorted({track.group for track in before.tracks})
-    values = np.full((1, len(seeds), len(before.tracks)), np.nan)
-    for k, each in enumerate(seeds):
-        own = {track.id: track.metrics[name] for track in each.tracks}
-        values[0, k] = [own.get(track.id, np.nan) for track in before.tracks]
-    return Scores(
-        values, np.array([groups.index(track.group) for track in before.tracks]), before.protocol["averaging"]
-    )
 
 
 def _system(result: Result) -> dict[str, Any]:

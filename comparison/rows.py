@@ -7,13 +7,13 @@ import numpy as np
 from scipy import stats
 
 from ricercar.comparison.board import Board, System
-from ricercar.comparison.bootstrap import Draws, resample
 from ricercar.comparison.notes import looks, num_trials, shared_works, works_unknown
-from ricercar.comparison.paired import Comparisons, compare
 from ricercar.comparison.pooled import pooled_draws
-from ricercar.comparison.ranks import expected_best
 from ricercar.errors import InputError
 from ricercar.harness.results import Cost
+from ricercar.significance.bootstrap import Draws, resample
+from ricercar.significance.paired import Comparisons, compare
+from ricercar.significance.ranks import expected_best
 
 
 @dataclass(frozen=True)

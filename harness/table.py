@@ -2,14 +2,15 @@
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from tabulate import SEPARATING_LINE, tabulate
 
-from ricercar.harness.results import Cost, Result, TrackScore, mean_metrics
+from ricercar.harness.results import Cost, Result
+from ricercar.harness.scored import groups_of, scores_of
+from ricercar.significance.bootstrap import Draws, resample, resample_pooled
+from ricercar.significance.paired import compare
 
 if TYPE_CHECKING:  # tables need no torch
     from ricercar.tasks.scoring import Scoring
@@ -18,8 +19,6 @@ _WIDTH = 110
 _NUM_ROWS = 20
 _NUM_METRICS = 5
 _ID_WIDTH, _GROUP_WIDTH = 32, 16
-_NUM_RESAMPLES = 10_000
-_NUM_POOLED_RESAMPLES = 200  # each computes the metric anew
 _TITLE = ("task", "data", "frontend", "backbone", "system")
 
 
@@ -37,35 +36,6 @@ def format_tracks(result: Result, scoring: "Scoring", baselines: Sequence[Result
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def bootstrap_interval(
-    tracks: Sequence[TrackScore], name: str, averaging: str, coverage: float, seed: int
-) -> tuple[float, float]:
-    """-> lower and upper end of the percentile interval of a metric's mean when groups are drawn with replacement.
-
-    Tracks of one group (a work, an artist) are not independent, so groups are drawn, 10,000 times.
-    NaN, NaN where fewer than two groups have the metric.
-    """
-    members: dict[str, list[float]] = {}
-    for track in tracks:
-        if not np.isnan(track.metrics[name]):
-            members.setdefault(track.group, []).append(track.metrics[name])
-    if len(members) < 2:
-        return float("nan"), float("nan")
-    sums = np.array([sum(values) for values in members.values()])
-    sizes = np.array([len(values) for values in members.values()], dtype=np.float64)
-    if averaging == "groups":
-        sums, sizes = sums / sizes, np.ones_like(sizes)
-    rng = np.random.default_rng(seed)
-    rows = max(1, 2_000_000 // len(members))  # resamples at a time: bounds the memory
-    means = []
-    for first in range(0, _NUM_RESAMPLES, rows):
-        counts = _counts(rng, min(rows, _NUM_RESAMPLES - first), len(members))
-        means.append((counts @ sums) / (counts @ sizes))
-    tail = (1 - coverage) / 2
-    low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
-    return float(low), float(high)
-
-
 def difference(result: Result, other: Result, scoring: "Scoring") -> tuple[float, float, float]:
     """-> by how much the primary metric of `result` is above that of `other`, and the 95 % interval of that.
 
@@ -74,51 +44,21 @@ def difference(result: Result, other: Result, scoring: "Scoring") -> tuple[float
     """
     name = result.primary
     if name in result.pooled:
-        draws = _pooled_draws([result, other], scoring, [name])[:, :, 0]
-        low, high = _ends(draws[:, 0] - draws[:, 1])
-        return result.metrics[name] - other.metrics[name], low, high
-    others = {track.id: track.metrics[name] for track in other.tracks}
-    tracks = [replace(track, metrics={name: track.metrics[name] - others[track.id]}) for track in result.tracks]
-    averaging = str(result.protocol["averaging"])
-    mean = mean_metrics(tracks, averaging)[name]
-    return mean, *bootstrap_interval(tracks, name, averaging, 0.95, seed=0)
+        scores, draws = None, _pooled_draws([result, other], scoring)[name]
+    else:
+        scores = scores_of([[result], [other]], name)
+        draws = resample(scores)
+    pair = compare(scores, draws)
+    return float(pair.difference[0, 1]), float(pair.low[0, 1]), float(pair.high[0, 1])
 
 
-def _pooled_draws(results: Sequence[Result], scoring: "Scoring", names: Sequence[str]) -> NDArray[np.float64]:
-    """(draws, results, names): metrics of all tracks together when groups are drawn, the same for all results."""
-    groups: dict[str, list[int]] = {}
-    for i, track in enumerate(results[0].tracks):
-        groups.setdefault(track.group, []).append(i)
-    members = list(groups.values())
+def _pooled_draws(results: Sequence[Result], scoring: "Scoring") -> dict[str, Draws]:
+    """Of the metrics of all tracks together, on the tracks of the first result."""
     evidence = []
     for result in results:
-        by_id = {track.id: track.evidence for track in result.tracks}
-        evidence.append([by_id[track.id] for track in results[0].tracks])
-    rng = np.random.default_rng(0)
-    draws = np.full((_NUM_POOLED_RESAMPLES if len(members) > 1 else 0, len(results), len(names)), np.nan)
-    for row in draws:
-        drawn = [i for group in rng.integers(len(members), size=len(members)) for i in members[group]]
-        for i, each in enumerate(evidence):
-            metrics = scoring.pooled([each[j] for j in drawn])
-            row[i] = [metrics.get(name, np.nan) for name in names]
-    return draws
-
-
-def _ends(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The middle 95 % of what is defined."""
-    values = values[~np.isnan(values)]
-    if len(values) == 0:
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def _counts(rng: np.random.Generator, num_resamples: int, num_groups: int) -> NDArray[np.float64]:
-    """(num_resamples, num_groups): how often each group was drawn; rows sum to num_groups."""
-    drawn = rng.integers(num_groups, size=(num_resamples, num_groups))
-    drawn += num_groups * np.arange(num_resamples)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=num_resamples * num_groups)
-    return counts.reshape(num_resamples, num_groups).astype(np.float64)
+        own = {track.id: track.evidence for track in result.tracks}
+        evidence.append([[own[track.id] for track in results[0].tracks]])
+    return resample_pooled(evidence, scoring.pooled, groups_of(results[0]))
 
 
 def _title(result: Result) -> str:
@@ -133,16 +73,12 @@ def _title(result: Result) -> str:
 
 def _means(result: Result, names: Sequence[str], scoring: "Scoring") -> str:
     averaging = str(result.protocol["averaging"])
-    pooled = [name for name in names if name in result.pooled]
-    draws = _pooled_draws([result], scoring, pooled)[:, 0] if pooled else np.empty((0, 0))
+    pooled = _pooled_draws([result], scoring) if set(names) & set(result.pooled) else {}
     rows = []
     for name in names:
-        if name in pooled:
-            interval = _interval(*_ends(draws[:, pooled.index(name)]))
-            num_scored = len(result.tracks)
-        else:
-            interval = _interval(*bootstrap_interval(result.tracks, name, averaging, 0.95, seed=0))
-            num_scored = sum(not np.isnan(track.metrics[name]) for track in result.tracks)
+        draws = pooled[name] if name in pooled else resample(scores_of([[result]], name))
+        num_scored = sum(name in pooled or not np.isnan(track.metrics[name]) for track in result.tracks)
+        interval = _interval(float(draws.low[0]), float(draws.high[0]))
         rows.append([name, _number(result.metrics[name]), interval, str(num_scored)])
     mean = "mean of groups" if averaging == "groups" else "mean"
     headers = ["metric", mean, "95 % interval", "tracks"]

@@ -10,8 +10,8 @@ from ricercar.comparison.ablation.effects import Effects
 from ricercar.comparison.ablation.factors import Cell, Factor
 from ricercar.comparison.ablation.frontier import frontier
 from ricercar.comparison.ablation.variance import shares
-from ricercar.comparison.bootstrap import resample
-from ricercar.comparison.scores import Floats, Scores
+from ricercar.significance.bootstrap import resample
+from ricercar.significance.scores import Floats, Scores
 
 FRONTEND = Factor("frontend", ("mel", "cqt"))
 BACKBONE = Factor("backbone", ("dense", "cnn"))

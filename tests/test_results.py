@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from note_examples import make
 from ricercar.data.annotations.notes import Notes
@@ -29,8 +28,12 @@ from ricercar.harness.results import (
     mean_metrics,
     stable_hash,
 )
-from ricercar.harness.table import bootstrap_interval, format_tracks
+from ricercar.harness.scored import scores_of
+from ricercar.harness.table import format_tracks
 from ricercar.harness.typed_json import to_json
+from ricercar.significance.bootstrap import resample
+from ricercar.significance.paired import compare
+from ricercar.significance.scores import Scores
 
 NAN = float("nan")
 PROTOCOL: dict[str, Any] = {"onset_tolerance_s": 0.05, "averaging": "tracks"}
@@ -287,26 +290,30 @@ def test_git_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert git_state(tmp_path) is None, "without git"
 
 
-def test_bootstrap_interval_agrees_with_scipy() -> None:
-    """One track in each group: the ordinary percentile bootstrap."""
-    scores = np.random.default_rng(1).beta(5, 2, 40)
-    tracks = [TrackScore(str(i), str(i), {"f1": float(score)}, 1.0) for i, score in enumerate(scores)]
-    theirs = stats.bootstrap((scores,), np.mean, n_resamples=10_000, method="percentile", rng=0).confidence_interval
-    assert bootstrap_interval(tracks, "f1", "tracks", 0.95, seed=0) == pytest.approx(tuple(theirs), abs=2e-3)
+def test_the_table_says_what_the_leaderboard_says() -> None:
+    """The interval of the mean, and the paired one of a difference to a baseline with its tracks in another order."""
+    scores = np.random.default_rng(1).beta(5, 2, (2, 12))
+    tracks = [
+        [TrackScore(str(i), str(i // 2), {"f1": float(score)}, 1.0) for i, score in enumerate(row)] for row in scores
+    ]
+    own = make_result(tracks[0])
+    trivial = make_result(tracks[1][::-1], choices={"task": "notes", "data": "folder", "system": "baseline dull"})
+    text = format_tracks(own, shows([]), [trivial])
+    every = Scores(scores[:, None], np.arange(12) // 2, "tracks")
+    draws = resample(every)
+    assert f"{draws.low[0]:.4f} to {draws.high[0]:.4f}" in text
+    pair = compare(every, draws)
+    shown = rf"{pair.difference[0, 1]:.4f} +{pair.low[0, 1]:.4f} to {pair.high[0, 1]:.4f}"
+    assert re.search(shown, text)
 
 
-@pytest.mark.parametrize(("averaging", "mean"), [("tracks", 0.3), ("groups", 0.5)])
-def test_bootstrap_interval_draws_groups(averaging: str, mean: float) -> None:
-    """Two groups, 7 tracks of 0 and 3 of 1: each resample is 0, 1, or their mean, so 95 % reach from 0 to 1."""
-    tracks = [TrackScore(str(i), "ab"[i >= 7], {"f1": float(i >= 7)}, 1.0) for i in range(10)]
-    assert mean_metrics(tracks, averaging)["f1"] == pytest.approx(mean)
-    assert bootstrap_interval(tracks, "f1", averaging, 0.95, seed=0) == (0.0, 1.0)
-    half = bootstrap_interval(tracks, "f1", averaging, 0.2, seed=0)  # half of the resamples are the mean
-    assert half == pytest.approx((mean, mean))
-
-
-def test_bootstrap_interval_of_one_group() -> None:
-    assert np.isnan(bootstrap_interval(TRACKS[:2], "f1", "tracks", 0.95, seed=0)).all()
+def test_scores_of_results() -> None:
+    one, two = make_result(), make_result(TRACKS[::-1])
+    scores = scores_of([[one, two], [two]], "f1")
+    np.testing.assert_array_equal(scores.values, [[[0.5, 0.7, 0.9]] * 2, [[0.5, 0.7, 0.9], [NAN] * 3]])
+    assert scores.group.tolist() == [0, 0, 1]
+    with pytest.raises(InputError, match="lacks 1 tracks, the first is 'c'"):
+        scores_of([[one], [make_result(TRACKS[:2])]], "f1")
 
 
 def test_table() -> None:

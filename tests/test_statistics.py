@@ -9,11 +9,11 @@ from numpy.testing import assert_allclose
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from ricercar.comparison import bootstrap
-from ricercar.comparison.bootstrap import Draws, resample, resample_pooled
-from ricercar.comparison.paired import compare, holm
-from ricercar.comparison.scores import Floats, Scores
 from ricercar.harness.results import TrackScore, mean_metrics
+from ricercar.significance import bootstrap
+from ricercar.significance.bootstrap import Draws, resample, resample_pooled
+from ricercar.significance.paired import compare, holm
+from ricercar.significance.scores import Floats, Scores
 
 NAN = float("nan")
 RNG = np.random.default_rng(0)
@@ -269,7 +269,7 @@ def test_pooled_metrics_of_one_group_have_no_interval() -> None:
 
 
 def test_statistics_need_no_torch() -> None:
-    code = "import ricercar.comparison.ranks, ricercar.comparison.paired, sys; assert 'torch' not in sys.modules"
+    code = "import ricercar.significance.ranks, ricercar.significance.paired, sys; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -8,8 +8,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from ricercar.comparison.ranks import average_ranks, critical_difference_svg, expected_best, ranks
-from ricercar.comparison.scores import Floats, Scores
+from ricercar.significance.ranks import average_ranks, critical_difference_svg, expected_best, ranks
+from ricercar.significance.scores import Floats, Scores
 
 NAN = float("nan")
 # Demsar 2006, "Statistical Comparisons of Classifiers over Multiple Data Sets", table 6: 4 classifiers, 14 data sets.

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ricercar.comparison.ablation.factors import Cell, Factor
-from ricercar.comparison.bootstrap import Contrast, Draws
-from ricercar.comparison.paired import holm
-from ricercar.comparison.scores import Floats
+from ricercar.significance.bootstrap import Contrast, Draws
+from ricercar.significance.paired import holm
+from ricercar.significance.scores import Floats
 
 _ZERO = 1e-10  # weights below it are rounding
 

@@ -15,7 +15,7 @@ from ricercar.comparison.ablation.factors import Factor
 from ricercar.comparison.ablation.frontier import Point
 from ricercar.comparison.numerals import amount
 from ricercar.comparison.options import clean
-from ricercar.comparison.scores import Floats
+from ricercar.significance.scores import Floats
 
 _INK = "#010203"  # stands for the colour of the text around the picture
 _MARK, _QUIET = "#d9741f", "#8a8f98"  # read on white and on black

@@ -12,8 +12,8 @@ from ricercar.comparison.ablation.unfinished import Unfinished, belonging
 from ricercar.comparison.board import Board, System
 from ricercar.comparison.collect import Found
 from ricercar.comparison.options import listed
-from ricercar.comparison.scores import Scores
 from ricercar.errors import InputError
+from ricercar.significance.scores import Scores
 
 _NUM_NAMED = 3  # options that an error names
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ricercar.comparison.ablation.grid import Grid
-from ricercar.comparison.bootstrap import Draws, resample
-from ricercar.comparison.paired import compare
 from ricercar.comparison.pooled import pooled_draws
-from ricercar.comparison.scores import Scores
 from ricercar.errors import InputError
+from ricercar.significance.bootstrap import Draws, resample
+from ricercar.significance.paired import compare
+from ricercar.significance.scores import Scores
 
 
 @dataclass(frozen=True)

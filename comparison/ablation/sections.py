@@ -14,7 +14,7 @@ from ricercar.comparison.ablation.grid import Grid
 from ricercar.comparison.ablation.sample import Sample
 from ricercar.comparison.ablation.variance import shares
 from ricercar.comparison.numerals import amount, difference, interval, p_value, score
-from ricercar.comparison.scores import Scores
+from ricercar.significance.scores import Scores
 
 _INTERVAL = "95 % interval"
 _P = "p (Holm)"

@@ -8,7 +8,7 @@ import numpy as np
 
 from ricercar.comparison.ablation.effects import design
 from ricercar.comparison.ablation.factors import Cell, Factor
-from ricercar.comparison.scores import Floats, Scores
+from ricercar.significance.scores import Floats, Scores
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from ricercar.comparison.board import Board
 from ricercar.comparison.collect import Collection, Found
 from ricercar.comparison.notes import shared_works
 from ricercar.comparison.overall import Overall, overall
-from ricercar.comparison.paired import Comparisons
-from ricercar.comparison.ranks import critical_difference_svg, ranks
 from ricercar.comparison.report import not_worse
 from ricercar.comparison.rows import Estimate, Row, Table, table
+from ricercar.significance.paired import Comparisons
+from ricercar.significance.ranks import critical_difference_svg, ranks
 
 if TYPE_CHECKING:  # importing it takes torch
     from ricercar.comparison.clips import Clip

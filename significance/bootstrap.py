@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from ricercar.comparison.scores import Floats, Ints, Scores, mean_of
+from ricercar.significance.scores import Floats, Ints, Scores, mean_of
 
 COVERAGE = 0.95
 _CELLS = 4_000_000  # of the counts that are held at a time: bounds the memory

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ricercar.comparison.paired import holm
-from ricercar.comparison.scores import Bools, Floats, Scores, mean_of
+from ricercar.significance.paired import holm
+from ricercar.significance.scores import Bools, Floats, Scores, mean_of
 
 _LEVEL = 0.05
 _DIGITS = 12  # scores that differ by rounding alone share a rank

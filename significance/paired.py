@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ricercar.comparison.bootstrap import Contrast, Draws, resample
-from ricercar.comparison.scores import Floats, Ints, Scores
+from ricercar.significance.bootstrap import Contrast, Draws, resample
+from ricercar.significance.scores import Floats, Ints, Scores
 
 _LEVEL, _POWER = 0.05, 0.8
 _RESAMPLES = 1000  # of pairs that need their own: a standard error within 2 %
