@@ -51,14 +51,16 @@ class Clip:
     missing: str
 
 
-def clips(board: Board, track_ids: Sequence[str], seconds: float, cache_dir: Path) -> dict[str, Clip]:
+def clips(
+    board: Board, track_ids: Sequence[str], seconds: float, cache_dir: Path, data_root: str | None = None
+) -> dict[str, Clip]:
     """{track id: the excerpt of at most `seconds` in which the board's systems err most}.
 
-    cache_dir: where decoded audio is kept.
+    cache_dir: where decoded audio is kept. data_root: where the data lies now; None: as the runs had it.
     """
     lengths = {track.id: track.seconds for track in board.tracks}
     try:
-        sources = sources_of(board, cache_dir)
+        sources = sources_of(board, cache_dir, data_root)
     except InputError as error:
         missing = f"Neither sound nor reference: {error}"
         return {each: _empty_clip(each, min(seconds, lengths[each]), missing) for each in track_ids}

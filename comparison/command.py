@@ -60,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cache-dir", type=Path, metavar="PATH", default=Path(os.environ.get("RICERCAR_CACHE", "~/.cache/ricercar")),
         help="where decoded audio is kept, for the page",
     )  # fmt: skip
+    add("--data-root", metavar="PATH", help="where the data lies now, for the page; else as the runs had it")
     add("--wandb", nargs="?", const="ricercar", metavar="PROJECT", help="log tables and the file of --output to W&B")
 
 
@@ -136,7 +137,9 @@ def _write_page(collection: Collection, found: Sequence[Board], args: argparse.N
     from ricercar.comparison.page.page import write_page
 
     heard = {
-        board.id: clips(board, pick_tracks(board, args.clips), args.clip_seconds, args.cache_dir.expanduser())
+        board.id: clips(
+            board, pick_tracks(board, args.clips), args.clip_seconds, args.cache_dir.expanduser(), args.data_root
+        )
         for board in found
         if args.clips > 0
     }

@@ -161,6 +161,11 @@ def _under(table: Table) -> list[str]:
         num_pairs = len(table.rows) * (len(table.rows) - 1) // 2
         many = f", p corrected for all {num_pairs} pairs (Holm)" if num_pairs > 1 else ""
         lines.append(f"Differences are of the same tracks{many}.")
+        single = [
+            row.system.name for row in table.rows if row.num_seeds == 1 and "frontend" in row.system.first.choices
+        ]
+        if single:
+            lines.append(f"One seed only, so that one training is compared, not the configuration: {listed(single)}.")
         if not np.isnan(table.comparisons.detectable):
             lines.append(
                 f"A true difference of {score(table.comparisons.detectable)} is found with a probability of 80 %."

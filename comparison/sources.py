@@ -44,10 +44,11 @@ class Sources:
         return None if path is None else self.scoring.annotation.read(path)
 
 
-def sources_of(board: Board, cache_dir: Path) -> Sources:
+def sources_of(board: Board, cache_dir: Path, data_root: str | None = None) -> Sources:
     """By the configuration of the first of the board's results that still leads to the tracks that were scored.
 
-    cache_dir: where decoded audio is kept. InputError says why there is no such configuration.
+    cache_dir: where decoded audio is kept; data_root: where the data lies now, in place of data.root.
+    InputError says why there is no such configuration.
     """
     reason = "no result tells where the tracks are: none of them has a configuration."
     tried = set()
@@ -56,7 +57,7 @@ def sources_of(board: Board, cache_dir: Path) -> Sources:
         if key not in tried:
             tried.add(key)
             try:
-                return _sources(config, board, cache_dir)
+                return _sources(config, board, cache_dir, data_root)
             except (InputError, OmegaConfBaseException) as error:
                 reason = str(error)
     raise InputError(reason)
@@ -81,12 +82,14 @@ def _commanded_data(folder: Path) -> Any:
     return commanded.get("data") if isinstance(commanded, dict) else None
 
 
-def _sources(config: dict[str, Any], board: Board, cache_dir: Path) -> Sources:
+def _sources(config: dict[str, Any], board: Board, cache_dir: Path, data_root: str | None) -> Sources:
     from ricercar.harness import assemble  # brings torch, which tables and statistics do without
 
     whole = OmegaConf.create(config)
     parts = {part: OmegaConf.to_container(whole[part], resolve=True) for part in ("task", "data")}
     check_targets(parts, _PACKAGES)
+    if data_root is not None and "root" in parts["data"]:
+        parts["data"]["root"] = data_root
     cfg = OmegaConf.create({**parts, "sample_rate": whole.sample_rate, "cache_dir": str(cache_dir)})
     scorings = assemble.make_scorings(cfg)
     if board.task not in scorings:

@@ -267,6 +267,14 @@ def test_one_configuration_that_leads_there_is_enough(runs: Runs) -> None:
     assert (len(clip.estimates), clip.missing) == (2, "")
 
 
+def test_data_that_were_moved(runs: Runs, tones: Path) -> None:
+    moved = OmegaConf.to_container(OmegaConf.merge(runs.config, {"data": {"root": "/nowhere"}}))
+    runs.write("cnn", runs.reference, config=moved)
+    clip = clips(runs.board(), ["t3"], 1.0, runs.cache, str(tones))["t3"]
+    assert clip.missing == ""
+    assert clip.audio is not None
+
+
 def test_a_run_that_was_scored_on_other_data_leads_to_these(runs: Runs) -> None:
     """eval.py run=... data=... leaves the configuration of the training in the result."""
     trained = OmegaConf.to_container(OmegaConf.merge(runs.config, {"data": {"root": "/nowhere"}}))
