@@ -11,8 +11,8 @@ function pair(board, i, j) {
 }
 
 function pairs(board) {
-  const number = board.systems.length;
   if (!board.pairs) return [h("p", { class: "muted" }, board.no_pairs)];
+  const number = board.pairs.p.length;
   const holder = h("div", { class: "scrolls" });
   const blocks = Array.from({ length: Math.ceil(number / WINDOW) }, (_, i) => [String(i), `ranks ${i * WINDOW + 1} to ${Math.min((i + 1) * WINDOW, number)}`]);
   let down = 0, across = 0;
@@ -21,11 +21,11 @@ function pairs(board) {
   const controls = blocks.length > 1 && h("div", { class: "controls" },
     labelled("Rows", select(blocks, "0", (value) => { down = +value; draw(); })), labelled("Columns", select(blocks, "0", (value) => { across = +value; draw(); })));
   return [controls, holder, h("p", { class: "small muted" },
-    "+ the row is better, − the column is better (p below 0.05 after Holm's correction over all pairs of the board); without a sign: not told apart. Point at a cell for interval and p.")];
+    number < board.systems.length && `The first ${number} systems. `, "+ the row is better, − the column is better (p below 0.05 after Holm's correction over all pairs of the board); without a sign: not told apart. Point at a cell for interval and p.")];
 }
 
 function drawMatrix(board, top, left) {
-  const range = (start) => board.systems.map((_, i) => i).slice(start, start + WINDOW);
+  const range = (start) => board.pairs.p.map((_, i) => i).slice(start, start + WINDOW);
   const cell = (i, j) => {
     if (i === j) return h("td", { class: "none" }, "·");
     const { difference, low, high, p } = pair(board, i, j), significant = known(p) && p < 0.05;

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # importing it takes torch
 
 _DIGITS = 4
 _CELLS = 250_000  # scores of tracks on the page: metrics beyond the first that would exceed it are left out
+_IN_PAIRS = 300  # systems at most in the matrix of pairs
 _DIAGRAM = 24  # systems at most in the diagram of ranks: the names of more overlap
 COSTS = ("params", "macs_per_second_of_audio", "train_s", "real_time_factor", "peak_memory_bytes")
 _METHOD = (
@@ -137,14 +138,17 @@ def _mean_over_seeds(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _pairs(comparisons: Comparisons) -> dict[str, list[list[float | None]]]:
-    """Of each system with those below it: [i][j - i - 1]."""
+    """Of each system with those below it: [i][j - i - 1]. Of the first systems where there are very many."""
     columns = {
         "difference": comparisons.difference,
         "low": comparisons.low,
         "high": comparisons.high,
         "p": comparisons.p_holm,
     }
-    return {name: [plain(row[i + 1 :]) for i, row in enumerate(values)] for name, values in columns.items()}
+    return {
+        name: [plain(row[i + 1 : _IN_PAIRS]) for i, row in enumerate(values[:_IN_PAIRS])]
+        for name, values in columns.items()
+    }
 
 
 def _ranks(board: Board) -> dict[str, Any]:
