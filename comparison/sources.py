@@ -88,9 +88,9 @@ def _sources(config: dict[str, Any], board: Board, cache_dir: Path, data_root: s
     whole = OmegaConf.create(config)
     parts = {part: OmegaConf.to_container(whole[part], resolve=True) for part in ("task", "data")}
     check_targets(parts, _PACKAGES)
-    if data_root is not None and "root" in parts["data"]:
-        parts["data"]["root"] = data_root
     cfg = OmegaConf.create({**parts, "sample_rate": whole.sample_rate, "cache_dir": str(cache_dir)})
+    if data_root is not None and "root" in cfg.data:
+        cfg.data.root = data_root
     scorings = assemble.make_scorings(cfg)
     if board.task not in scorings:
         raise InputError(f"the configuration is that of task {', '.join(scorings)}, not {board.task}.")
