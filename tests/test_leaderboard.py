@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from configs import ROOT
 from results_factory import PRIMARY, make_run, make_scores, make_tuning
 from ricercar.comparison.board import boards
 from ricercar.comparison.collect import collect
@@ -260,3 +261,10 @@ def test_tables_need_no_torch(sweep: Path) -> None:
         [sys.executable, "-c", script, str(sweep), "--output", str(sweep / "x.md")], capture_output=True, text=True
     )
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_results_of_the_repository_can_be_read() -> None:
+    """They stay readable: who changes the schema brings them along."""
+    collection = collect([ROOT / "docs" / "results"])
+    assert collection.problems == []
+    assert len(collection.found) > 100

@@ -131,3 +131,5 @@ def test_link_opens_a_track(show: Open) -> None:
     board = content["boards"][0]
     page = show(content, fragment=f"#{board['id']}/{board['tracks'][3][0]}")
     assert page.locator("#viewer h2").inner_text() == board["tracks"][3][0]
+    page.evaluate(f"location.hash = '#{board['id']}'")  # as the browser's way back does
+    page.wait_for_function("!document.getElementById('viewer').open")

@@ -76,6 +76,7 @@ function route() {
   }
   const name = track && decodeURIComponent(track);
   if (board && name && board.tracks.some((each) => each[0] === name)) openTrack(board, name, { a: 0, b: Math.min(1, board.systems.length - 1), order: board.tracks.map((each) => each[0]) });
+  else for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
 }
 
 function showKeys() {
