@@ -72,7 +72,17 @@ class Draws:
     @cached_property
     def _ends(self) -> Floats:
         """(2, S) percentiles, as much farther from the mean as those of t are than those of the normal distribution."""
-        each = self.contrast(np.eye(len(self.mean)))
+        of_tracks = self.tracks.var(axis=0)
+        each = _tested(
+            estimate=self.mean,
+            scale=np.abs(np.nan_to_num(self.mean)),
+            of_tracks=of_tracks,
+            unpaired=of_tracks,
+            of_seeds=self.seed_variance,
+            seed_spread=self.seed_variance**2 / np.maximum(self.num_seeds - 1, 1),
+            num_groups=self.num_groups,
+            several_seeds=self.num_seeds > 1,
+        )
         tail = (1 - COVERAGE) / 2
         stretch = stats.t.isf(tail, each.df) / stats.norm.isf(tail)
         ends: Floats = self.mean + np.quantile(self.tracks + self.seeds, [tail, 1 - tail], axis=0) * stretch
