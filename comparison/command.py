@@ -19,7 +19,7 @@ from ricercar.comparison.overall import Overall, overall
 from ricercar.comparison.report import report
 from ricercar.comparison.rows import Table, sorted_by, table
 from ricercar.comparison.systems import is_baseline
-from ricercar.data.files import replaced
+from ricercar.data.files import write_text
 from ricercar.errors import InputError
 
 FORMATS = {".txt": "text", ".md": "md", ".csv": "csv", ".tex": "tex", ".json": "json", ".html": "html"}
@@ -156,9 +156,7 @@ def _log(project: str, tables: Sequence[Table], output: Path | None) -> None:
 def _write(path: Path, content: str) -> None:
     """The whole file or nothing."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(path) as file:
-            file.write(content.encode())
+        write_text(path, content)
     except OSError as error:
         raise InputError(f"--output {path} cannot be written: {error.strerror}.") from error
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ricercar.data.files import replaced
+from ricercar.data.files import write_text
 from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
 from ricercar.harness.entry import Outside, Training, Tuning
@@ -114,9 +114,7 @@ class Result:
         """Writes the whole file or nothing. InputError names the folder."""
         text = to_json(self)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replaced(path) as file:
-                file.write(text.encode())
+            write_text(path, text)
         except OSError as error:
             raise InputError(f"cannot write {path.name} into {path.parent}: {error.strerror}.") from error
 

@@ -20,7 +20,7 @@ from ricercar.comparison.board import Board, boards
 from ricercar.comparison.collect import collect
 from ricercar.comparison.fields import check_key, where
 from ricercar.comparison.options import clean
-from ricercar.data.files import replaced
+from ricercar.data.files import write_text
 from ricercar.errors import InputError
 
 DESCRIPTION = """\
@@ -106,19 +106,12 @@ def _write(document: Document, form: str, output: Path | None) -> None:
         print(text, end="")
         return
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
         if form == "md":
-            folder.mkdir(exist_ok=True)
             for picture in document.pictures:
-                _write_file(folder / f"{picture.name}.svg", standing_alone(picture.svg))
-        _write_file(output, text)
+                write_text(folder / f"{picture.name}.svg", standing_alone(picture.svg))
+        write_text(output, text)
     except OSError as error:
         raise InputError(f"--output {output} cannot be written: {error.strerror}.") from error
-
-
-def _write_file(path: Path, text: str) -> None:
-    with replaced(path) as file:
-        file.write(text.encode())
 
 
 def _format(form: str | None, output: Path | None) -> str:

@@ -8,7 +8,7 @@ from ricercar.comparison.board import Board
 from ricercar.comparison.collect import Collection
 from ricercar.comparison.page.payload import clip_payload, page_payload
 from ricercar.comparison.page.render import render
-from ricercar.data.files import replaced
+from ricercar.data.files import write_text
 from ricercar.errors import InputError
 
 if TYPE_CHECKING:  # importing it takes torch
@@ -29,8 +29,6 @@ def write_page(
     elements = {names[board][track]: clip_payload(clip) for board in clips for track, clip in clips[board].items()}
     text = render(content, elements)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(path) as file:
-            file.write(text.encode())
+        write_text(path, text)
     except OSError as error:
         raise InputError(f"cannot write the page to {path}: {error.strerror}.") from error
