@@ -40,7 +40,10 @@ def run(args: argparse.Namespace) -> int:
     paths = args.paths or [path for path in (Path("outputs"), Path("multirun")) if path.exists()]
     if not paths:
         raise InputError("there is neither outputs nor multirun here: give the folder of the results.")
-    everything = collect(paths).found
+    collection = collect(paths)
+    for problem in collection.problems:
+        log.warning("left out: %s: %s", problem.path, problem.text)
+    everything = collection.found
     before = chosen(everything, args.run_id)
     folder = args.output or Path("outputs") / "reproduced" / before.run_id
     cfg = configuration(before, args.data_root, args.cache_dir, args.num_threads)
