@@ -10,7 +10,7 @@ class ConvBlock(nn.Sequential):
     kernel   (frequency, time), both odd; output bin i is centred on input bin i * stride
     stride   along frequency
 
-    Computed channels-last, which is about 1.5 times as fast on a CPU as the default order of the axes.
+    The weights are channels-last, and so is what is computed from them: about 1.5 times as fast on a CPU.
     """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: tuple[int, int], stride: int = 1) -> None:
@@ -27,5 +27,5 @@ class ConvBlock(nn.Sequential):
 
     def forward(self, picture: Tensor) -> Tensor:
         conv, norm, relu = self
-        features: Tensor = relu(norm(conv(picture.contiguous(memory_format=torch.channels_last))))
+        features: Tensor = relu(norm(conv(picture)))
         return features

@@ -1,0 +1,86 @@
+"""What every part of the benchmark shares: how it measures, and the rows of its table."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tabulate import tabulate
+
+Work = Callable[[], object]
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median, least and greatest of several measurements."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        return cls(statistics.median(values), min(values), max(values))
+
+    def __str__(self) -> str:
+        return f"{_short(self.median)} ({_short(self.low)} to {_short(self.high)})"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    group    the part of the benchmark: frontends, metrics, data, loop, sweep
+    work     what was done, with its size
+    unit     of `figures`: ms, s, MB ...
+    figures  {who: spread}, our own first, as "ricercar"
+    targets  {who: least ratio of their figure to ours}, where there is one
+    at_most  what our own median may be, where there is such a target
+    """
+
+    group: str
+    work: str
+    unit: str
+    figures: Mapping[str, Spread]
+    targets: Mapping[str, float] = field(default_factory=dict)
+    at_most: float | None = None
+
+    def ratio(self, peer: str) -> float:
+        return self.figures[peer].median / self.figures["ricercar"].median
+
+
+def interleaved(works: Mapping[str, Work], repeats: int, clock: Clock = time.perf_counter) -> dict[str, Spread]:
+    """{who: work} -> {who: spread of milliseconds}: all in turn, `repeats` times, after one turn that is not counted.
+
+    clock   time.perf_counter: elapsed; time.process_time: of all threads' CPU
+    """
+    taken: dict[str, list[float]] = {who: [] for who in works}
+    for turn in range(repeats + 1):
+        for who, work in works.items():
+            start = clock()
+            work()
+            if turn > 0:
+                taken[who].append(1000 * (clock() - start))
+    return {who: Spread.of(times) for who, times in taken.items()}
+
+
+def text(rows: Sequence[Row]) -> str:
+    """The table, with the ratios to every peer and whether each target was met."""
+    lines = []
+    for row in rows:
+        ratios = []
+        if row.at_most is not None:
+            ratios.append(f"at most {row.at_most:g}: {'yes' if row.figures['ricercar'].median <= row.at_most else 'NO'}")
+        for peer in row.figures:
+            if peer != "ricercar":
+                target = row.targets.get(peer)
+                verdict = "" if target is None else f" (at least {target:g}: {'yes' if row.ratio(peer) >= target else 'NO'})"
+                ratios.append(f"{peer} {_short(row.ratio(peer))}x{verdict}")
+        figures = ", ".join(f"{who} {spread}" for who, spread in row.figures.items())
+        lines.append([row.group, row.work, row.unit, figures, "; ".join(ratios)])
+    return tabulate(lines, ["part", "work", "unit", "median (least to greatest)", "ratio to ricercar"])
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
