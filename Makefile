@@ -42,7 +42,7 @@ lint: setup
 # The repository root is the package, whatever the folder is called.
 types: setup
 	@mkdir -p $(VENV)/typed && ln -sfn ../.. $(VENV)/typed/ricercar
-	MYPYPATH=$(VENV)/typed $(PY) -m mypy $(addprefix --package ricercar.,data models tasks significance harness comparison) $(addprefix --module ricercar.,train eval leaderboard)
+	MYPYPATH=$(VENV)/typed $(PY) -m mypy $(addprefix --package ricercar.,data models metrics tasks significance harness comparison) $(addprefix --module ricercar.,train eval leaderboard)
 
 lock:
 	printf '%s\ntorchvision==0.28.0\n' '$(TORCH)' > .constraints.tmp

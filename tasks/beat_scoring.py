@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ricercar.checks import check_between, check_positive, check_whole
 from ricercar.data.annotations.beats import Beats
 from ricercar.errors import InputError
+from ricercar.metrics import beat
 from ricercar.tasks import onset_scoring
 from ricercar.tasks.marks import UNSCORED, Mark, instants
 from ricercar.tasks.protocol import check_protocol
@@ -96,7 +97,7 @@ class BeatScoring:
         """F-measure alone, of trimmed times."""
         if not len(a) or not len(b):
             return self._of_empty(a, b)
-        return float(mir_eval.beat.f_measure(a, b, f_measure_threshold=self.protocol["f_tolerance_s"]))
+        return beat.f_measure(a, b, f_measure_threshold=self.protocol["f_tolerance_s"])
 
     def _trimmed(self, time_s: Floats) -> Floats:
         if len(time_s) and time_s[-1] > mir_eval.beat.MAX_TIME:
@@ -117,47 +118,19 @@ class BeatScoring:
             return self._of_beats(a, b)
 
     def _of_beats(self, a: Floats, b: Floats) -> dict[str, float]:
-        protocol, beat = self.protocol, mir_eval.beat
-        cemgil, cemgil_best = beat.cemgil(a, b, cemgil_sigma=protocol["cemgil_sigma_s"])
-        goto = beat.goto(
+        protocol = self.protocol
+        scores = beat.evaluate(
             a,
             b,
+            min_beat_time=protocol["skip_s"],
+            f_measure_threshold=protocol["f_tolerance_s"],
+            cemgil_sigma=protocol["cemgil_sigma_s"],
             goto_threshold=protocol["goto_threshold"],
             goto_mu=protocol["goto_mu"],
             goto_sigma=protocol["goto_sigma"],
-        )
-        continuity = beat.continuity(
-            a,
-            b,
+            p_score_threshold=protocol["p_threshold"],
             continuity_phase_threshold=protocol["phase_threshold"],
             continuity_period_threshold=protocol["period_threshold"],
+            bins=protocol["information_gain_bins"],
         )
-        gain = beat.information_gain(a, b, bins=protocol["information_gain_bins"])
-        values = (
-            self.f_measure(a, b),
-            cemgil,
-            cemgil_best,
-            goto,
-            p_score(a, b, protocol["p_threshold"]),
-            *continuity,
-            gain,
-        )
-        return {name: float(value) for name, value in zip(NAMES, values, strict=True)}
-
-
-def p_score(a: Floats, b: Floats, threshold: float) -> float:
-    """mir_eval.beat.p_score to the last bit. mir_eval correlates impulse trains, which takes a track's length squared.
-
-    The sum of the correlation over a window of lags is the number of pairs of impulses that far apart.
-    0 where the reference's beats all fall into one step of 10 ms (mir_eval fails there).
-    """
-    if len(a) < 2 or len(b) < 2:
-        return 0.0
-    offset = min(b.min(), a.min())
-    a_step, b_step = (np.unique(np.ceil((side - offset) * 100).astype(np.int64)) for side in (a, b))
-    if len(a_step) < 2:
-        return 0.0
-    window = int(np.round(threshold * np.median(np.diff(a_step))))
-    first = np.searchsorted(b_step, a_step - window, side="left")
-    end = np.searchsorted(b_step, a_step + window, side="right")
-    return float((end - first).sum() / max(len(a), len(b)))
+        return {name.replace(" ", "_"): float(value) for name, value in scores.items()}

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.data.composer_truth import FAMILIES
 from ricercar.errors import InputError
-from ricercar.tasks import matching
+from ricercar.metrics import transcription
+from ricercar.metrics.util import Hits, num_matched, precision_recall_f1
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.note_marks import MarkedNotes, note_marks, octaves
 from ricercar.tasks.protocol import check_protocol
@@ -145,48 +146,40 @@ class InstrumentScoring:
         """The ends of notes by protocol.pedal: the sound is damped (extend), or the key is released (ignore)."""
         return notes.pedalled_offset_s if self.protocol["pedal"] == "extend" else notes.offset_s
 
-    def hits(self, a: Sounds, b: Sounds) -> matching.Hits:
+    def hits(self, a: Sounds, b: Sounds) -> Hits:
         """Pairs of the same group that agree in onset and pitch."""
         i, j = self._hits(a, b)
         same = a.group[i] == b.group[j]
         return i[same], j[same]
 
-    def with_offsets(self, hits: matching.Hits, a: Sounds, b: Sounds) -> matching.Hits:
+    def with_offsets(self, hits: Hits, a: Sounds, b: Sounds) -> Hits:
         """Those that also agree in offset, and drums."""
-        tolerance_s = matching.offset_tolerance(
+        tolerance_s = transcription.offset_tolerances(
             a.intervals, self.protocol["offset_ratio"], self.protocol["offset_min_tolerance_s"]
         )
         tolerance_s[a.group == self.drums] = np.inf
-        return matching.with_offsets(hits, a.intervals, b.intervals, tolerance_s)
+        return transcription.with_offsets(hits, a.intervals, b.intervals, tolerance_s)
 
     def f_measure(self, a: Sounds, b: Sounds, *, offsets: bool) -> float:
         """multi_instrument/F-measure_onset or _onset_offset alone; 0 where neither side has a note."""
         hits = self.hits(a, b)
-        return _precision_recall_f(matching.count(self.with_offsets(hits, a, b) if offsets else hits), len(a), len(b))[
-            2
-        ]
+        number = num_matched(self.with_offsets(hits, a, b) if offsets else hits)
+        return precision_recall_f1(number, len(a), len(b))[2]
 
-    def _hits(self, a: Sounds, b: Sounds) -> matching.Hits:
-        return matching.note_hits(
-            a.sides, b.sides, self.protocol["onset_tolerance_s"], self.protocol["pitch_tolerance_cents"]
+    def _hits(self, a: Sounds, b: Sounds) -> Hits:
+        return transcription.note_hits(
+            *a.sides, *b.sides, self.protocol["onset_tolerance_s"], self.protocol["pitch_tolerance_cents"]
         )
 
-    def _group(self, group: int, hits: matching.Hits, a: Sounds, b: Sounds) -> tuple[float, float, float]:
+    def _group(self, group: int, hits: Hits, a: Sounds, b: Sounds) -> tuple[float, float, float]:
         num_reference, num_estimate = int((a.group == group).sum()), int((b.group == group).sum())
         if not num_reference and not num_estimate:
             return np.nan, np.nan, np.nan
         own = a.group[hits[0]] == group
-        return _precision_recall_f(matching.count((hits[0][own], hits[1][own])), num_reference, num_estimate)
+        return precision_recall_f1(num_matched((hits[0][own], hits[1][own])), num_reference, num_estimate)
 
-    def _ratios(self, name: str, hits: matching.Hits, a: Sounds, b: Sounds) -> dict[str, float]:
-        values = _precision_recall_f(matching.count(hits), len(a), len(b))
+    def _ratios(self, name: str, hits: Hits, a: Sounds, b: Sounds) -> dict[str, float]:
+        values = precision_recall_f1(num_matched(hits), len(a), len(b))
         if not len(a) and not len(b):
             values = ({"mir_eval": 0.0, "one": 1.0, "exclude": np.nan}[self.protocol["empty"]],) * 3
         return {name.format(each): value for each, value in zip(_NAMES, values, strict=True)}
-
-
-def _precision_recall_f(number: int, num_reference: int, num_estimate: int) -> tuple[float, float, float]:
-    if not num_reference or not num_estimate:
-        return 0.0, 0.0, 0.0
-    precision, recall = number / num_estimate, number / num_reference
-    return precision, recall, float(mir_eval.util.f_measure(precision, recall))

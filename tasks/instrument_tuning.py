@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.data.annotations.notes import Notes
-from ricercar.tasks import matching
+from ricercar.metrics.util import match_hits, num_matched
 from ricercar.tasks.instrument_decoding import DRUM_S, InstrumentDecoder
 from ricercar.tasks.instrument_scoring import InstrumentScoring, Sounds
 
@@ -120,7 +120,7 @@ def _thresholds(tracks: Sequence[_Track], scoring: InstrumentScoring, start: Flo
             own = number[j] == of
             for place in np.flatnonzero(allowed[of]):
                 high = own & (height[j] >= values[place])
-                right[row, of, place] = matching.count((i[high], j[high]))
+                right[row, of, place] = num_matched((i[high], j[high]))
                 given[row, of, place] = (height[number == of] >= values[place]).sum()
     num_reference = np.array([[len(track.reference)] for track in tracks])
     choice = np.array([int(each.argmax()) for each in allowed])
@@ -144,7 +144,7 @@ def _allowed(tracks: Sequence[_Track], number: int, thresholds: Sequence[float])
 
 def _lateness_s(a: Sounds, b: Sounds, scoring: InstrumentScoring) -> Floats:
     """By how much matched estimates come after their notes."""
-    pairs = np.array(matching.pairs(scoring.hits(a, b)), dtype=np.int64).reshape(-1, 2)
+    pairs = np.array(match_hits(scoring.hits(a, b)), dtype=np.int64).reshape(-1, 2)
     late: Floats = b.intervals[pairs[:, 1], 0] - a.intervals[pairs[:, 0], 0]
     return late
 

@@ -9,23 +9,17 @@ import mir_eval
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import interp1d
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from ricercar.data.annotations.frequencies import hz_to_midi
 from ricercar.data.annotations.multipitch import Multipitch
+from ricercar.metrics.multipitch import Pitches, num_true_positives, pitch_hits
+from ricercar.metrics.util import Hits, largest_matching, ranges
 from ricercar.tasks.marks import MISSED, RIGHT, SPURIOUS, Mark, frame_runs
 
-Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _NAMES = ("Precision", "Recall", "Accuracy")
 _ERRORS = ("Substitution_Error", "Miss_Error", "False_Alarm_Error", "Total_Error")
-
-# Between the pitches of one frame and the next where all frames are searched at once, in semitones.
-_SPAN = 1024.0
-# Wider than the rounding of what is searched, so that no candidate is missed.
-_SLACK = 1e-6
 
 
 def multipitch_scores(correct: Ints, chroma_correct: Ints, num_reference: Ints, num_estimate: Ints) -> dict[str, float]:
@@ -76,7 +70,7 @@ def at_times_of(reference: Multipitch, estimate: Multipitch) -> Multipitch:
     row = nearest(times_s).astype(np.int64)
     count = np.append(estimate.count, 0)[row]
     first = np.append(np.cumsum(estimate.count) - estimate.count, 0)[row]
-    index = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)
+    _, index = ranges(first, first + count)
     return Multipitch(time_s=times_s, count=count, frequency_hz=estimate.frequency_hz[index])
 
 
@@ -85,8 +79,9 @@ def num_correct(reference: Multipitch, estimate: Multipitch, window_semitones: f
 
     Both have the same times. chroma: in any octave.
     """
-    i, _ = _largest(*_near(reference, estimate, window_semitones, chroma=chroma))
-    return np.bincount(reference.row[i], minlength=len(reference))
+    return num_true_positives(
+        _pitches(reference, chroma=chroma), _pitches(estimate, chroma=chroma), window_semitones, chroma
+    )
 
 
 def multipitch_marks(reference: Multipitch, estimate: Multipitch, window_semitones: float) -> list[Mark]:
@@ -94,13 +89,13 @@ def multipitch_marks(reference: Multipitch, estimate: Multipitch, window_semiton
     missed all the same.
     """
     estimate = at_times_of(reference, estimate)
-    right = _largest(*_near(reference, estimate, window_semitones, chroma=False))
+    right = largest_matching(_hits(reference, estimate, window_semitones, chroma=False))
     missed = ~np.isin(np.arange(len(reference.row)), right[0])
     kind = np.full(len(estimate.row), SPURIOUS, dtype=object)
     kind[right[1]] = RIGHT
-    i, j = _near(reference, estimate, window_semitones, chroma=True)
+    i, j = _hits(reference, estimate, window_semitones, chroma=True)
     kept = missed[i] & (kind[j] == SPURIOUS)
-    kind[_largest(i[kept], j[kept])[1]] = "octave"
+    kind[largest_matching((i[kept], j[kept]))[1]] = "octave"
     return frame_runs(
         reference.time_s,
         np.concatenate([estimate.row, reference.row[missed]]),
@@ -109,45 +104,10 @@ def multipitch_marks(reference: Multipitch, estimate: Multipitch, window_semiton
     )
 
 
-def _largest(i: Ints, j: Ints) -> tuple[Ints, Ints]:
-    """Candidates for pairs -> the pairs of a largest matching."""
-    num_i, num_j = np.bincount(i), np.bincount(j)
-    alone = (num_i[i] == 1) & (num_j[j] == 1)
-    pairs = [(i[alone], j[alone])]
-    i, j = i[~alone], j[~alone]
-    if len(i):
-        references, i = np.unique(i, return_inverse=True)
-        estimates, j = np.unique(j, return_inverse=True)
-        # Frames have no pitches in common: one matching of all is the matching of each.
-        graph = csr_matrix((np.ones(len(i), dtype=np.int8), (i, j)))
-        partner = maximum_bipartite_matching(graph, perm_type="column")
-        pairs.append((references[partner >= 0], estimates[partner[partner >= 0]]))
-    return np.concatenate([each[0] for each in pairs]), np.concatenate([each[1] for each in pairs])
+def _hits(reference: Multipitch, estimate: Multipitch, window_semitones: float, *, chroma: bool) -> Hits:
+    return pitch_hits(_pitches(reference, chroma=chroma), _pitches(estimate, chroma=chroma), window_semitones, chroma)
 
 
-def _near(reference: Multipitch, estimate: Multipitch, window: float, *, chroma: bool) -> tuple[Ints, Ints]:
-    """Indices (i, j) of pitches in the same row that are near. The comparisons are mir_eval's, rounding included."""
-    assert len(reference) == len(estimate)
-    assert window < 6  # or a pitch could be near another one in two ways
-    a, b = (hz_to_midi(side.frequency_hz) for side in (reference, estimate))
-    if chroma:
-        a, b = (np.mod(np.mod(pitch, 12), 12) for pitch in (a, b))
-    index = np.arange(len(b))
-    places = estimate.row * _SPAN + b
-    if chroma:  # once more an octave away, where that is near the border between B and C
-        up, down = b <= window + _SLACK, b >= 12 - window - _SLACK
-        index = np.concatenate([index, index[up], index[down]])
-        places = np.concatenate([places, places[up] + 12, places[down] - 12])
-    order = np.argsort(places, kind="stable")
-    index, places = index[order], places[order]
-    own = reference.row * _SPAN + a
-    first = np.searchsorted(places, own - window - _SLACK, side="left")
-    count = np.searchsorted(places, own + window + _SLACK, side="right") - first
-    i = np.repeat(np.arange(len(a)), count)
-    j = index[np.arange(len(i)) - np.repeat(np.cumsum(count) - count, count) + np.repeat(first, count)]
-    if chroma:
-        distance = np.abs(a[i] - b[j])
-        near = np.minimum(distance, 12 - distance) <= window
-    else:
-        near = (a[i] >= b[j] - window) & (a[i] <= b[j] + window)
-    return i[near], j[near]
+def _pitches(side: Multipitch, *, chroma: bool) -> Pitches:
+    midi = hz_to_midi(side.frequency_hz)
+    return Pitches(np.mod(midi, 12) if chroma else midi, side.count)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.tasks import matching
+from ricercar.metrics.transcription import time_hits
+from ricercar.metrics.util import Hits, match_hits
 from ricercar.tasks.marks import MISSED, RIGHT, SPURIOUS, Mark
 
 Pairs = Mapping[int, int]
@@ -28,9 +29,9 @@ class MarkedNotes:
 def note_marks(
     reference: MarkedNotes,
     estimate: MarkedNotes,
-    near: matching.Hits,
-    exact: matching.Hits,
-    less: Mapping[str, matching.Hits],
+    near: Hits,
+    exact: Hits,
+    less: Mapping[str, Hits],
 ) -> list[Mark]:
     """right: in a largest matching with offsets; offset: in one without, beside these; the rest in no pair.
 
@@ -39,8 +40,8 @@ def note_marks(
     less          {kind: pairs that agree in less}, the nearer kinds first: those of them that are in no pair yet give
                   the estimate that kind instead of spurious. The reference's note is missed all the same
     """
-    right = dict(matching.pairs(exact))
-    found = extended(right, dict(matching.pairs(near)))
+    right = dict(match_hits(exact))
+    found = extended(right, dict(match_hits(near)))
     kinds = np.full(len(estimate.pitch), SPURIOUS, dtype=object)
     kinds[list(found.values())] = "offset"
     kinds[list(right.values())] = RIGHT
@@ -49,7 +50,7 @@ def note_marks(
     free = alone.copy()
     for kind, (i, j) in less.items():
         both = free[i] & (kinds[j] == SPURIOUS)
-        pairs = dict(matching.pairs((i[both], j[both])))
+        pairs = dict(match_hits((i[both], j[both])))
         kinds[list(pairs.values())] = kind
         free[list(pairs)] = False
     marks = [estimate.mark(number, str(kind)) for number, kind in enumerate(kinds)]
@@ -57,10 +58,10 @@ def note_marks(
     return sorted(marks, key=lambda mark: (mark.start_s, mark.pitch, mark.kind, mark.label, mark.end_s))
 
 
-def octaves(reference: MarkedNotes, estimate: MarkedNotes, onset_tolerance_s: float) -> matching.Hits:
+def octaves(reference: MarkedNotes, estimate: MarkedNotes, onset_tolerance_s: float) -> Hits:
     """Pairs with one onset and label, and pitches one octave or more apart."""
     onset_s = reference.intervals[:, 0]
-    i, j = matching.time_hits(onset_s, estimate.intervals[:, 0], np.full(len(onset_s), onset_tolerance_s))
+    i, j = time_hits(onset_s, estimate.intervals[:, 0], onset_tolerance_s)
     apart = reference.pitch[i] - estimate.pitch[j]
     same = np.array([reference.label[a] == estimate.label[b] for a, b in zip(i, j, strict=True)], dtype=bool)
     kept = same & (apart != 0) & (apart % 12 == 0)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.errors import InputError
-from ricercar.tasks import matching
+from ricercar.metrics import transcription, transcription_velocity
+from ricercar.metrics.util import Hits, Pairs, match_hits, num_matched, precision_recall_f1
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.multipitch_scoring import multipitch_scores
 from ricercar.tasks.multipitch_targets import sounding
@@ -21,6 +22,7 @@ from ricercar.tasks.protocol import check_protocol
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_NUM_PITCHES = 128
 _NOTE_NAMES = ("Precision", "Recall", "F-measure", "Average_Overlap_Ratio")
 
 PROTOCOL = {
@@ -89,7 +91,7 @@ class NoteScoring:
     def marks(self, reference: Notes, estimate: Notes) -> list[Mark]:
         a, b = self.pitched(reference), self.pitched(estimate)
         ours, theirs = (MarkedNotes(side.intervals, side.pitch, [""] * len(side)) for side in (a, b))
-        near, exact = (self.hits(a, b, offsets=offsets) for offsets in (False, True))
+        near, exact = self.hits(a, b)
         less = {"octave": octaves(ours, theirs, self.protocol["onset_tolerance_s"])}
         return note_marks(ours, theirs, near, exact, less)
 
@@ -104,78 +106,61 @@ class NoteScoring:
 
     def f_measure(self, a: Pitched, b: Pitched, *, offsets: bool) -> float:
         """transcription/F-measure or F-measure_no_offset alone, which takes a hundredth of the time."""
-        if not len(a) or not len(b):
-            return 0.0
-        number = matching.count(self.hits(a, b, offsets=offsets))
-        return float(mir_eval.util.f_measure(number / len(b), number / len(a)))
+        near, exact = self.hits(a, b)
+        return precision_recall_f1(num_matched(exact if offsets else near), len(a), len(b))[2]
 
-    def hits(self, a: Pitched, b: Pitched, *, offsets: bool) -> matching.Hits:
-        hits = matching.note_hits(
-            a.sides, b.sides, self.protocol["onset_tolerance_s"], self.protocol["pitch_tolerance_cents"]
+    def hits(self, a: Pitched, b: Pitched) -> tuple[Hits, Hits]:
+        """Pairs that agree in onset and pitch, and those of them that agree in offset, too."""
+        protocol = self.protocol
+        near = transcription.note_hits(
+            *a.sides, *b.sides, protocol["onset_tolerance_s"], protocol["pitch_tolerance_cents"]
         )
-        return matching.with_offsets(hits, a.intervals, b.intervals, self._offset_tolerance(a)) if offsets else hits
-
-    def _offset_tolerance(self, a: Pitched) -> Floats:
-        return matching.offset_tolerance(
-            a.intervals, self.protocol["offset_ratio"], self.protocol["offset_min_tolerance_s"]
+        tolerances_s = transcription.offset_tolerances(
+            a.intervals, protocol["offset_ratio"], protocol["offset_min_tolerance_s"]
         )
+        return near, transcription.with_offsets(near, a.intervals, b.intervals, tolerances_s)
 
     def _notes(self, a: Pitched, b: Pitched) -> dict[str, float]:
+        protocol, sides = self.protocol, (a.intervals, b.intervals)
         mir_eval.transcription.validate(*a.sides, *b.sides)
-        plain: dict[str, float] = {}
-        velocity: dict[str, float] = {}
-        error = np.nan
-        for suffix in ("", "_no_offset"):
-            pairs = matching.pairs(self.hits(a, b, offsets=not suffix))
-            plain |= _ratios("transcription", suffix, pairs, a, b)
-            velocity |= _ratios("transcription_velocity", suffix, self._same_velocity(pairs, a, b), a, b)
-        if pairs:  # by onset and pitch
-            i, j = np.array(pairs).T
-            error = float(np.abs(a.velocity[i] - b.velocity[j]).mean())
-        onset_tolerance_s = np.full(len(a), self.protocol["onset_tolerance_s"])
-        for name, column, tolerance_s in (
-            ("Onset", 0, onset_tolerance_s),
-            ("Offset", 1, self._offset_tolerance(a)),
-        ):
-            number = matching.count(matching.time_hits(a.intervals[:, column], b.intervals[:, column], tolerance_s))
-            values = _precision_recall_f(number, a, b)
-            plain |= {f"transcription/{name}_{key}": value for key, value in zip(_NOTE_NAMES, values, strict=False)}
-        return plain | velocity | {"velocity/mean_absolute_error": error}
-
-    def _same_velocity(self, pairs: list[tuple[int, int]], a: Pitched, b: Pitched) -> list[tuple[int, int]]:
-        """mir_eval.transcription_velocity.match_notes, from the pairs on."""
-        if not pairs:
-            return []
-        lowest, highest = int(a.velocity.min()), int(a.velocity.max())
-        i, j = np.array(pairs).T
-        reference = ((a.velocity - lowest) / float(max(1, highest - lowest)))[i]
-        estimate = b.velocity[j]
-        slope, intercept = np.linalg.lstsq(np.vstack([estimate, np.ones(len(estimate))]).T, reference, rcond=None)[0]
-        near = np.abs(slope * estimate + intercept - reference) < self.protocol["velocity_tolerance"]
-        return [pair for pair, kept in zip(pairs, near.tolist(), strict=True) if kept]
+        near, exact = map(match_hits, self.hits(a, b))
+        matchings = {"": exact, "_no_offset": near}
+        onset = transcription.onset_precision_recall_f1(*sides, protocol["onset_tolerance_s"])
+        offset = transcription.offset_precision_recall_f1(
+            *sides, protocol["offset_ratio"], protocol["offset_min_tolerance_s"]
+        )
+        scores: dict[str, float] = {}
+        for suffix, pairs in matchings.items():
+            scores |= _ratios("transcription", suffix, pairs, a, b)
+        for kind, values in (("Onset", onset), ("Offset", offset)):
+            scores |= {f"transcription/{kind}_{name}": x for name, x in zip(_NOTE_NAMES, values, strict=False)}
+        for suffix, pairs in matchings.items():
+            same = transcription_velocity.with_velocities(pairs, a.velocity, b.velocity, protocol["velocity_tolerance"])
+            scores |= _ratios("transcription_velocity", suffix, same, a, b)
+        i, j = np.array(near, dtype=np.int64).reshape(-1, 2).T
+        apart = np.abs(a.velocity[i] - b.velocity[j])
+        return scores | {"velocity/mean_absolute_error": float(apart.mean()) if len(near) else np.nan}
 
     def _multipitch(self, a: Pitched, b: Pitched) -> dict[str, float]:
         hop_s = self.protocol["multipitch_hop_s"]
         last_s = max([0.0, *a.intervals[:, 1].tolist(), *b.intervals[:, 1].tolist()])
         times = np.arange(int(last_s / hop_s) + 1) * hop_s
         rolls = [
-            sounding(side.intervals[:, 0], side.intervals[:, 1], side.pitch, times, 128).astype(np.int64)
-            for side in (a, b)
+            sounding(side.intervals[:, 0], side.intervals[:, 1], side.pitch, times, _NUM_PITCHES) for side in (a, b)
         ]
-        octaves = [np.pad(roll, ((0, 0), (0, 4))).reshape(len(times), 11, 12).sum(axis=1) for roll in rolls]
         # Notes have whole semitones: mir_eval's window of half a semitone finds equal pitches, and nothing else.
-        correct, chroma_correct = (np.minimum(*both).sum(axis=1) for both in (rolls, octaves))
-        return multipitch_scores(correct, chroma_correct, *(roll.sum(axis=1) for roll in rolls))
+        correct, *classes = map(_pitch_classes, (rolls[0] & rolls[1], *rolls))
+        chroma_correct = np.minimum(*classes)
+        return multipitch_scores(*(number.sum(axis=1) for number in (correct, chroma_correct, *classes)))
 
 
-def _precision_recall_f(number: int, a: Pitched, b: Pitched) -> tuple[float, float, float]:
-    if not len(a) or not len(b):
-        return 0.0, 0.0, 0.0
-    precision, recall = number / len(b), number / len(a)
-    return precision, recall, float(mir_eval.util.f_measure(precision, recall))
+def _pitch_classes(roll: NDArray[np.bool_]) -> Ints:
+    """(T, 128) what sounds -> (T, 12) in how many octaves."""
+    frame, pitch = np.divmod(np.flatnonzero(roll), _NUM_PITCHES)
+    return np.bincount(12 * frame + pitch % 12, minlength=12 * len(roll)).reshape(-1, 12)
 
 
-def _ratios(module: str, suffix: str, pairs: list[tuple[int, int]], a: Pitched, b: Pitched) -> dict[str, float]:
-    overlap = float(mir_eval.transcription.average_overlap_ratio(a.intervals, b.intervals, pairs))
-    values = (*_precision_recall_f(len(pairs), a, b), overlap)
+def _ratios(module: str, suffix: str, pairs: Pairs, a: Pitched, b: Pitched) -> dict[str, float]:
+    overlap = float(transcription.average_overlap_ratio(a.intervals, b.intervals, pairs))
+    values = (*precision_recall_f1(len(pairs), len(a), len(b)), overlap)
     return {f"{module}/{name}{suffix}": value for name, value in zip(_NOTE_NAMES, values, strict=True)}

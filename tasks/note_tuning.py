@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ricercar.tasks import matching
+from ricercar.metrics.util import match_hits
 from ricercar.tasks.note_decoding import NoteDecoder
 from ricercar.tasks.note_scoring import NoteScoring, Pitched
 
@@ -85,7 +85,7 @@ def _lateness_s(examples: Examples, scoring: NoteScoring, decoding: Mapping[str,
     late = [np.zeros(0)]
     for a, decoder in examples:
         b = scoring.pitched(decoder(decoding))
-        pairs = np.array(matching.pairs(scoring.hits(a, b, offsets=False)), dtype=np.int64).reshape(-1, 2)
+        pairs = np.array(match_hits(scoring.hits(a, b)[0]), dtype=np.int64).reshape(-1, 2)
         late.append(b.intervals[pairs[:, 1], 0] - a.intervals[pairs[:, 0], 0])
     together = np.concatenate(late)
     return round(float(np.median(together)), 6) if len(together) else 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.tasks import matching
+from ricercar.metrics.util import event_hits, match_events, num_matched
 from ricercar.tasks.marks import MISSED, RIGHT, SPURIOUS, Mark, instants
 
 Floats = NDArray[np.float64]
@@ -38,22 +38,13 @@ class Counts:
 
 def count(reference_s: Floats, estimate_s: Floats, window_s: float) -> Counts:
     """Sorted times -> counts of a largest matching of times that differ by at most window_s."""
-    number = matching.count(hits(reference_s, estimate_s, window_s))
+    number = num_matched(event_hits(reference_s, estimate_s, window_s))
     return Counts(number, len(reference_s), len(estimate_s))
-
-
-def hits(reference_s: Floats, estimate_s: Floats, window_s: float) -> matching.Hits:
-    """Indices (i, j) of times that differ by at most window_s, in the arithmetic of mir_eval.util.match_events."""
-    first = np.searchsorted(reference_s, estimate_s - window_s, side="left")
-    number = np.searchsorted(reference_s, estimate_s + window_s, side="right") - first
-    j = np.repeat(np.arange(len(estimate_s)), number)
-    i = np.arange(len(j)) - np.repeat(np.cumsum(number) - number, number) + np.repeat(first, number)
-    return i, j
 
 
 def marks(reference_s: Floats, estimate_s: Floats, window_s: float, label: str = "") -> list[Mark]:
     """Sorted times -> right or spurious for each of the estimate, missed for those of the reference without a pair."""
-    pairs = np.array(matching.pairs(hits(reference_s, estimate_s, window_s)), dtype=np.int64).reshape(-1, 2)
+    pairs = np.array(match_events(reference_s, estimate_s, window_s), dtype=np.int64).reshape(-1, 2)
     found = instants(estimate_s[pairs[:, 1]], RIGHT, label)
     found += instants(np.delete(reference_s, pairs[:, 0]), MISSED, label)
     found += instants(np.delete(estimate_s, pairs[:, 1]), SPURIOUS, label)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.tasks import matching
-from ricercar.tasks.onset_scoring import EMPTY, Counts, count, hits
+from ricercar.metrics.util import match_events
+from ricercar.tasks.onset_scoring import EMPTY, Counts, count
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -96,7 +96,7 @@ def _lateness_s(examples: Sequence[Example], thresholds: Sequence[float], shift_
     for example in examples:
         for k, threshold in enumerate(thresholds):
             estimate_s = _estimate(example, k, threshold, shift_s)
-            pairs = matching.pairs(hits(example[0][k], estimate_s, window_s))
+            pairs = match_events(example[0][k], estimate_s, window_s)
             i, j = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
             late.append(estimate_s[j] - example[0][k][i])
     together = np.concatenate(late)

@@ -27,7 +27,8 @@ _CLUSTERING = (
     "NCE F-measure", "V Precision", "V Recall", "V-measure",
 )  # fmt: skip
 
-Labelled = tuple[NDArray[np.float64], list[str]]
+Floats = NDArray[np.float64]
+Labelled = tuple[Floats, list[str]]
 
 
 class SegmentScoring:
@@ -85,18 +86,14 @@ class SegmentScoring:
     def marks(self, reference: Hierarchy, estimate: Hierarchy) -> list[Mark]:
         """Borders, within window_s, and the sections between them: no label is right or wrong by itself."""
         (ref, _), (est, labels) = _aligned(self.flat(reference), self.flat(estimate))
-        inner = slice(1, -1) if self.trim else slice(None)
-        wanted_s, given_s = (mir_eval.util.intervals_to_boundaries(side)[inner] for side in (ref, est))
         sections = zip(est.tolist(), labels, strict=True)
         found = [Mark(start_s, end_s, UNSCORED, label=label) for (start_s, end_s), label in sections]
-        return found + onset_scoring.marks(wanted_s, given_s, self.windows_s[0])
+        return found + onset_scoring.marks(*self._borders_s(ref, est), self.windows_s[0])
 
     def border_f(self, reference: Hierarchy, estimate: Segments) -> float:
         """F-measure@<window_s> alone."""
         (ref, _), (est, _) = _aligned(self.flat(reference), estimate)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return self._detection(ref, est, self.windows_s[0])[2]
+        return self._detection(ref, est, self.windows_s[0])[2]
 
     def v_measure(self, reference: Hierarchy, estimate: Hierarchy) -> float:
         """V-measure alone."""
@@ -105,7 +102,7 @@ class SegmentScoring:
             return float("nan")
         return float(mir_eval.segment.vmeasure(*ref, *est, frame_size=self.protocol["frame_size_s"])[2])
 
-    def _borders(self, ref: NDArray[np.float64], est: NDArray[np.float64]) -> dict[str, float]:
+    def _borders(self, ref: Floats, est: Floats) -> dict[str, float]:
         scores: dict[str, float] = {}
         for window_s in self.windows_s:
             names = [f"{name}@{window_s}" for name in ("Precision", "Recall", "F-measure")]
@@ -113,15 +110,16 @@ class SegmentScoring:
         there, back = mir_eval.segment.deviation(ref, est, trim=self.trim)
         return scores | {"Ref-to-est deviation": float(there), "Est-to-ref deviation": float(back)}
 
-    def _detection(
-        self, ref: NDArray[np.float64], est: NDArray[np.float64], window_s: float
-    ) -> tuple[float, float, float]:
-        without = all(len(mir_eval.util.intervals_to_boundaries(side)) <= 2 for side in (ref, est))
-        if self.trim and without and self.protocol["empty"] != "mir_eval":
-            value = 1.0 if self.protocol["empty"] == "one" else float("nan")
-            return value, value, value
-        found = mir_eval.segment.detection(ref, est, window=window_s, trim=self.trim)
-        return float(found[0]), float(found[1]), float(found[2])
+    def _detection(self, ref: Floats, est: Floats, window_s: float) -> list[float]:
+        """Precision, recall and F-measure, as mir_eval.segment.detection."""
+        counts = onset_scoring.count(*self._borders_s(ref, est), window_s)
+        found = counts.ratios(onset_scoring.EMPTY[self.protocol["empty"]])
+        return [found[name] for name in ("Precision", "Recall", "F-measure")]
+
+    def _borders_s(self, ref: Floats, est: Floats) -> tuple[Floats, Floats]:
+        inner = slice(1, -1) if self.trim else slice(None)
+        wanted_s, given_s = (mir_eval.util.intervals_to_boundaries(side)[inner] for side in (ref, est))
+        return wanted_s, given_s
 
     def _labels(self, ref: Labelled, est: Labelled) -> dict[str, float]:
         frame_size = self.protocol["frame_size_s"]

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from note_examples import make
 from ricercar.data.annotations.notes import Notes as NotesAnnotation
-from ricercar.tasks import matching
 
 
 def dense(seed: int, num_notes: int = 400, span_s: float = 20.0, low: int = 16, high: int = 112) -> NotesAnnotation:
@@ -139,27 +138,3 @@ def test_long_chain_of_one_pitch() -> None:
     reference = NotesAnnotation.make(onset_s, onset_s + 0.05, np.full(1500, 60))
     estimate = NotesAnnotation.make(onset_s + 0.03, onset_s + 0.08, np.full(1500, 60))
     assert make().score(reference, estimate)["transcription/F-measure_no_offset"] == 1.0
-
-
-@pytest.mark.parametrize("seed", range(30))
-def test_matching_is_that_of_mir_eval(seed: int) -> None:
-    """Crowded notes on few pitches, times on a grid of 10 ms: many ties, and distances of exactly the tolerance."""
-    random = np.random.default_rng(seed)
-
-    def side() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        onset_s = np.round(random.uniform(0, 1.5, int(random.integers(1, 90))), 2)
-        offset_s = onset_s + np.round(random.uniform(0.01, 0.6, len(onset_s)), 2)
-        return np.stack([onset_s, offset_s], axis=1), 440 * 2 ** (random.choice([0, 0.4, 0.5, 1], len(onset_s)) / 12)
-
-    (a, a_hz), (b, b_hz) = side(), side()
-    hits = matching.note_hits((a, a_hz), (b, b_hz), 0.05, 50.0)
-    tolerance_s = matching.offset_tolerance(a, 0.2, 0.05)
-    full = matching.with_offsets(hits, a, b, tolerance_s)
-    expected = mir_eval.transcription.match_notes(a, a_hz, b, b_hz, offset_ratio=None)
-    assert matching.pairs(hits) == expected
-    assert matching.count(hits) == len(expected)
-    expected = mir_eval.transcription.match_notes(a, a_hz, b, b_hz)
-    assert matching.pairs(full) == expected
-    assert matching.count(full) == len(expected)
-    offsets = matching.time_hits(a[:, 1], b[:, 1], tolerance_s)
-    assert matching.count(offsets) == len(mir_eval.transcription.match_note_offsets(a, b))

@@ -13,13 +13,13 @@ from configs import CONF, ROOT
 ONLY_PLACES = {
     "nnAudio": ["models/frontends/"],
     "timm": ["models/backbones/"],
-    "mir_eval": ["tasks/"],
+    "mir_eval": ["tasks/", "metrics/"],
     "wandb": ["harness/trackers/"],
     "tinysoundfont": ["data/rendering.py"],
     "hydra": ["train.py", "eval.py", "data/check.py", "harness/assemble.py", "harness/command.py"],
 }
 COMMANDS = (Path("data/check.py"),)  # stands above everything, as train.py and eval.py do
-FOLDERS = ("comparison", "data", "harness", "models", "significance", "tasks")
+FOLDERS = ("comparison", "data", "harness", "metrics", "models", "significance", "tasks")
 SOURCES = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 SOURCES += [Path("train.py"), Path("eval.py"), Path("leaderboard.py"), Path("errors.py"), Path("checks.py")]
 
@@ -48,8 +48,9 @@ def test_imports_stay_in_their_places(source: Path) -> None:
         ("checks", ["errors"]),
         ("models", ["errors", "checks"]),
         ("data", ["errors", "checks"]),
+        ("metrics", ["errors", "checks"]),
         ("significance", []),
-        ("tasks", ["errors", "checks", "data", "models"]),
+        ("tasks", ["errors", "checks", "data", "metrics", "models"]),
     ],
 )
 def test_data_flows_one_way(package: str, above: list[str]) -> None:
