@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tabulate import tabulate
@@ -22,6 +22,10 @@ class Spread:
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
         return cls(statistics.median(values), min(values), max(values))
+
+    def per(self, number: float) -> "Spread":
+        """Divided by `number`."""
+        return Spread(self.median / number, self.low / number, self.high / number)
 
     def __str__(self) -> str:
         return f"{_short(self.median)} ({_short(self.low)} to {_short(self.high)})"
@@ -69,17 +73,23 @@ def text(rows: Sequence[Row]) -> str:
     """The table, with the ratios to every peer and whether each target was met."""
     lines = []
     for row in rows:
-        ratios = []
-        if row.at_most is not None:
-            ratios.append(f"at most {row.at_most:g}: {'yes' if row.figures['ricercar'].median <= row.at_most else 'NO'}")
-        for peer in row.figures:
-            if peer != "ricercar":
-                target = row.targets.get(peer)
-                verdict = "" if target is None else f" (at least {target:g}: {'yes' if row.ratio(peer) >= target else 'NO'})"
-                ratios.append(f"{peer} {_short(row.ratio(peer))}x{verdict}")
         figures = ", ".join(f"{who} {spread}" for who, spread in row.figures.items())
-        lines.append([row.group, row.work, row.unit, figures, "; ".join(ratios)])
-    return tabulate(lines, ["part", "work", "unit", "median (least to greatest)", "ratio to ricercar"])
+        lines.append([row.group, row.work, row.unit, figures, "; ".join(_verdicts(row))])
+    return tabulate(lines, ["part", "work", "unit", "median (least to greatest)", "peer / ricercar"])
+
+
+def _verdicts(row: Row) -> Iterator[str]:
+    if row.at_most is not None:
+        yield f"at most {row.at_most:g}: {_met(row.figures['ricercar'].median <= row.at_most)}"
+    for peer in row.figures:
+        if peer != "ricercar":
+            target = row.targets.get(peer)
+            verdict = "" if target is None else f" (at least {target:.3g}: {_met(row.ratio(peer) >= target)})"
+            yield f"{peer} {_short(row.ratio(peer))}x{verdict}"
+
+
+def _met(target: bool) -> str:
+    return "yes" if target else "NO"
 
 
 def _short(value: float) -> str:
