@@ -1,10 +1,11 @@
 # make train   sets up .venv, trains the default configuration on the embedded data set, and evaluates it
 # make test    sets up .venv, runs the test suite
 # make lint    format, lint and type checks            make lock    writes requirements.lock anew (needs uv)
+# make bench   measures speed and memory beside nnAudio, librosa, mir_eval and bare loops: docs/speed.md (quarter of an hour)
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup train test lint types lock clean
+.PHONY: setup train test lint types lock bench clean
 
 PYTHON ?= python3
 # The one place that pins torch: the index decides whether it is the CPU or the CUDA build.
@@ -33,6 +34,9 @@ train: setup
 
 test: setup
 	$(PY) -m pytest $(ARGS)
+
+bench: setup
+	$(PY) bench/everything.py $(ARGS)
 
 lint: setup
 	$(PY) -m ruff format --check .

@@ -114,7 +114,8 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
         for name, each in before.items()
     }
     looks = {name: look(given, name, data[name], cfg.split) for name in scored}
-    scores, _ = assemble.make_evaluation(cfg, tasks, store, device).test(net.to(device), tracks, predictions)
+    evaluation = assemble.make_evaluation(cfg, tasks, assemble.make_windows(cfg, store, device), device)
+    scores, _ = evaluation.test(net.to(device), tracks, predictions)
     taught = _training_tracks(own_data)
     results = []
     for name, task in scored.items():

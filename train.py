@@ -3,9 +3,13 @@
 import logging
 import math
 import shutil
+import statistics
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import hydra
 import torch
@@ -15,16 +19,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from ricercar.data.track import Track
 from ricercar.harness import assemble, identity
-from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import command, logged
 from ricercar.harness.cost import NetCost, cost_of
+from ricercar.harness.divergence import DivergenceError
 from ricercar.harness.entry import Training, Tuning
 from ricercar.harness.evaluate import annotated
 from ricercar.harness.looks import look
-from ricercar.harness.loop import DivergenceError, Trained
+from ricercar.harness.loop import Trained
+from ricercar.harness.member import Member
 from ricercar.harness.report import finish
 from ricercar.harness.results import Result, make_result
 from ricercar.harness.run_folder import RunLock
+from ricercar.harness.seeds import Run, describe, seeds_of
 from ricercar.harness.trackers.prefixed import Prefixed
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.tune import label, tuned
@@ -34,115 +40,126 @@ NUM_CROPS_TO_FIT = 128  # windows that a normalisation is fitted on
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a run is called and where it lives."""
+class Seed:
+    """One seed of this job."""
 
-    folder: Path
-    id: str
-    choices: dict[str, str]
-    overrides: list[str]
-
-    @property
-    def checkpoints(self) -> Checkpoints:
-        return Checkpoints(self.folder, self.id)
+    cfg: DictConfig
+    run: Run
+    tracker: Tracker
 
 
 def train(cfg: DictConfig, run: Run) -> list[Result]:
-    """Trains, evaluates and writes a result.json for each task; a finished run that is resumed is only read."""
+    """Trains, evaluates, and writes a result.json for each seed and task; of a finished job, resume only reads them."""
     assemble.check(cfg)
     tasks = assemble.make_tasks(cfg)
-    results = [folder / "result.json" for folder in assemble.folders(run.folder, tasks).values()]
+    entries = seeds_of(cfg, run)
+    results = [
+        folder / "result.json" for _, each in entries for folder in assemble.folders(each.folder, tasks).values()
+    ]
     if cfg.resume and all(path.exists() for path in results):
-        log.info("%s is finished", run.folder)
+        log.info("%s is finished", " and ".join(str(each.folder) for _, each in entries))
         return [Result.read(path) for path in results]
-    with RunLock(run.folder):
+    describe(entries[1:], like=run)
+    with ExitStack() as locks:
+        for _, each in entries:
+            locks.enter_context(RunLock(each.folder))
         source = assemble.make(cfg.data)
         tracks = {split: assemble.tracks_of(source, tasks, split) for split in ("train", "valid", "test")}
-        assemble.make_store(cfg).prepare([track for split in tracks.values() for track in split])
+        everything = [track for split in tracks.values() for track in split]
         fabric: Fabric = assemble.make(cfg.hardware)
-        fabric.launch(partial(_train, cfg=cfg, run=run, tracks=tracks))
+        assemble.make_windows(cfg, assemble.make_store(cfg), fabric.device).prepare(everything)
+        fabric.launch(partial(_train, entries=entries, tracks=tracks))
     return [Result.read(path) for path in results]
 
 
-def _train(fabric: Fabric, cfg: DictConfig, run: Run, tracks: dict[str, list[Track]]) -> None:
-    """One process of the training; the first of them evaluates and writes the result."""
+def _train(fabric: Fabric, entries: list[tuple[DictConfig, Run]], tracks: dict[str, list[Track]]) -> None:
+    """One process of the training; the first of them evaluates and writes the results."""
     if not logging.getLogger().handlers:  # a spawned process
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    cfg = entries[0][0]
     torch.set_num_threads(cfg.num_threads or torch.get_num_threads())
     first = fabric.is_global_zero
-    with assemble.make(cfg.tracker if first else OmegaConf.create({"_target_": assemble.NO_TRACKER})) as tracker:
-        job = identity.job(cfg, run.id, run.folder.name, run.choices)
-        tracker.start(run.folder, job, assemble.plain(cfg), cfg.resume)
-        if first:
-            log.info("%s", run.folder)
-        trials = assemble.make(cfg.tune).trials(cfg)
-        fitted, trained = [], []
-        for values, trial_cfg in trials:
-            own = replace(run, folder=run.folder / "trials" / label(values)) if len(trials) > 1 else run
-            curves = Prefixed(tracker, f"{label(values)}/") if len(trials) > 1 else tracker
-            cost, result = _fit(fabric, trial_cfg, own, tracks, curves, alone=len(trials) == 1)
-            trained.append(result)
-            fitted.append((own, cost))
-        if not first:
-            return
-        tuning = tuned([values for values, _ in trials], trained)
-        if len(trials) > 1:
-            run.checkpoints.take(fitted[tuning.chosen][0].checkpoints, "best")
-            log.info("chosen on valid: %s", label(trials[tuning.chosen][0]))
-        _test(fabric, cfg, run, tracks, fitted[tuning.chosen][1], trained[tuning.chosen], tuning, tracker)
-        shutil.rmtree(run.folder / "trials", ignore_errors=True)
+    with ExitStack() as trackers:
+        seeds = []
+        for own, run in entries:
+            tracker = assemble.make(cfg.tracker if first else OmegaConf.create({"_target_": assemble.NO_TRACKER}))
+            job = identity.job(own, run.id, run.folder.name, run.choices)
+            trackers.enter_context(tracker).start(run.folder, job, assemble.plain(own), cfg.resume)
+            seeds.append(Seed(own, run, tracker))
+            if first:
+                log.info("%s", run.folder)
+        trials = [values for values, _ in assemble.make(cfg.tune).trials(cfg)]
+        fitted = [_fit(fabric, [_trial(seed, k, trials) for seed in seeds], tracks) for k in range(len(trials))]
+        diverged = []
+        for seed, trained_costs in zip(seeds, zip(*fitted, strict=True), strict=True):
+            try:
+                tuning = tuned(trials, [trained for _, trained in trained_costs])
+            except DivergenceError as error:
+                diverged.append(error)
+                continue
+            if first:
+                cost, trained = trained_costs[tuning.chosen]
+                if len(trials) > 1:
+                    seed.run.checkpoints.take(_trial(seed, tuning.chosen, trials).run.checkpoints, "best")
+                    log.info("chosen on valid: %s", label(trials[tuning.chosen]))
+                _test(fabric, seed, tracks, cost, trained, tuning)
+                shutil.rmtree(seed.run.folder / "trials", ignore_errors=True)
+        if diverged:
+            raise diverged[0]
 
 
-def _fit(
-    fabric: Fabric, cfg: DictConfig, run: Run, tracks: dict[str, list[Track]], tracker: Tracker, alone: bool
-) -> tuple[NetCost, Trained]:
-    """Trains once, into the checkpoints of `run`. One of several trainings may diverge: its score is NaN."""
-    fabric.seed_everything(cfg.seed, verbose=False)
-    tasks = assemble.make_tasks(cfg)
-    tasks.fit([tasks.taught(track.annotations) for track in tracks["train"]])
-    store = assemble.make_store(cfg)
-    net = assemble.make_net(cfg, tasks)
+def _trial(seed: Seed, number: int, trials: Sequence[dict[str, Any]]) -> Seed:
+    """One training of a search, in a folder of its own; without a search, the only one."""
+    if len(trials) == 1:
+        return seed
+    name = label(trials[number])
+    run = replace(seed.run, folder=seed.run.folder / "trials" / name)
+    return Seed(assemble.make(seed.cfg.tune).trials(seed.cfg)[number][1], run, Prefixed(seed.tracker, f"{name}/"))
+
+
+def _fit(fabric: Fabric, seeds: list[Seed], tracks: dict[str, list[Track]]) -> list[tuple[NetCost, Trained]]:
+    """Trains each seed once, into the checkpoints of its run. The score of one that diverged is NaN."""
+    cfg = seeds[0].cfg
     augmentation = assemble.make(cfg.augmentation)
-    crops = assemble.make_crops(cfg, tasks, tracks["train"], store, augmentation)
-    cost = cost_of(net, crops.num_samples, cfg.window_frames, cfg.sample_rate)
-    net.to(fabric.device)
-    assemble.fit_normalisation(net, crops, NUM_CROPS_TO_FIT, fabric.device)
-    evaluation = assemble.make_evaluation(cfg, tasks, store, fabric.device)
+    members, costs = [], []
+    for seed in seeds:
+        fabric.seed_everything(seed.cfg.seed, verbose=False)
+        tasks = assemble.make_tasks(cfg)
+        tasks.fit([tasks.taught(track.annotations) for track in tracks["train"]])
+        store = assemble.make_store(cfg)
+        net = assemble.make_net(cfg, tasks)
+        windows = assemble.make_windows(cfg, store, fabric.device)
+        crops = assemble.make_crops(seed.cfg, tasks, tracks["train"], windows, augmentation)
+        costs.append(cost_of(net, crops.num_samples, cfg.window_frames, cfg.sample_rate))
+        net.to(fabric.device)
+        assemble.fit_normalisation(net, crops, NUM_CROPS_TO_FIT, fabric.device)
+        evaluation = assemble.make_evaluation(cfg, tasks, windows, fabric.device)
+        validate = partial(evaluation.validate, tracks=tracks["valid"])
+        members.append(Member(seed.cfg.seed, net, tasks, crops, validate, seed.run.checkpoints, seed.tracker))
     if fabric.is_global_zero:
-        log.info("%s parameters, %.0f million multiplications per s of audio", f"{cost.params:,}", cost.macs / 1e6)
+        params, macs = costs[0].params, costs[0].macs / 1e6
+        log.info("%s parameters, %.0f million multiplications per s of audio", f"{params:,}", macs)
     try:
         trained = assemble.make(cfg.trainer).fit(
             fabric=fabric,
-            net=net,
-            tasks=tasks,
-            crops=crops,
+            members=members,
             augmentation=augmentation,
-            optimizer=assemble.make(cfg.optimizer, params=[p for p in net.parameters() if p.requires_grad]),
+            optimizer=lambda parameters: assemble.make(cfg.optimizer, params=parameters),
             schedule=assemble.make(cfg.schedule),
-            validate=lambda averaged: evaluation.validate(averaged, tracks["valid"]),
-            checkpoints=run.checkpoints,
-            tracker=tracker,
             resume=cfg.resume,
         )
-    except DivergenceError as error:
-        if alone:
-            raise
-        log.warning("%s: %s", run.folder.name, error)
-        trained = Trained(steps=0, train_s=math.nan, audio_s=0.0, best_score=math.nan, best_step=0)
-    return cost, trained
+    except DivergenceError as error:  # of all seeds
+        if cfg.tune.key is not None:
+            log.warning("%s: %s", seeds[0].run.folder.name, error)
+        trained = [Trained(0, math.nan, 0.0, math.nan, 0, str(error)) for _ in seeds]
+    return list(zip(costs, trained, strict=True))
 
 
 def _test(
-    fabric: Fabric,
-    cfg: DictConfig,
-    run: Run,
-    tracks: dict[str, list[Track]],
-    cost: NetCost,
-    trained: Trained,
-    tuning: Tuning,
-    tracker: Tracker,
+    fabric: Fabric, seed: Seed, tracks: dict[str, list[Track]], cost: NetCost, trained: Trained, tuning: Tuning
 ) -> None:
     """Scores the best checkpoint on the test split, once, and writes the results."""
+    cfg, run = seed.cfg, seed.run
     tasks = assemble.make_tasks(cfg)
     weights = assemble.best_of(tasks, run.checkpoints)
     net = assemble.make_net(cfg, tasks).to(fabric.device)
@@ -152,7 +169,7 @@ def _test(
     predictions = {name: folder / "predictions" for name, folder in folders.items()}
     data = identity.dataset_name(cfg, run.choices["data"])
     looks = {name: look(run.folder, name, data, "test") for name in tasks}
-    evaluation = assemble.make_evaluation(cfg, tasks, store, fabric.device)
+    evaluation = assemble.make_evaluation(cfg, tasks, assemble.make_windows(cfg, store, fabric.device), fabric.device)
     scores, predict_s = evaluation.test(net, tracks["test"], predictions)
     total = cost.with_run(trained, predict_s, sum(map(store.duration_s, tracks["test"])), fabric.device)
     several = {"tasks": run.choices["task"]} if len(tasks) > 1 else {}
@@ -176,7 +193,7 @@ def _test(
             scores=scores[name],
             cost=total,
         )
-        finish(result, tracks["train"], tracks["test"], task, store, folders[name], predictions[name], tracker)
+        finish(result, tracks["train"], tracks["test"], task, store, folders[name], predictions[name], seed.tracker)
 
 
 def _job(cfg: DictConfig) -> float:
@@ -188,9 +205,8 @@ def _job(cfg: DictConfig) -> float:
         choices=identity.choices_of(hydra_cfg.runtime.choices),
         overrides=identity.telling(hydra_cfg.overrides.task),
     )
-    tuning = train(cfg, run)[0].tuning
-    assert tuning is not None
-    return tuning.trials[tuning.chosen].score
+    tunings = [result.tuning for result in train(cfg, run)]
+    return statistics.fmean(tuning.trials[tuning.chosen].score for tuning in tunings if tuning is not None)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")

@@ -1,15 +1,16 @@
-"""What the training loop adds to a bare PyTorch loop over the same model, batches and loss.
+"""What the training loop adds to a bare PyTorch loop over preloaded tensors: same network, sound, loss and optimizer.
 
-    python bench/loop.py [any override of train.py]
+    python bench/loop.py [--quick] [any override of train.py]
 
-Both train the same configuration for the same number of steps, in turn, several times; the bare loop draws its
-batches from the same crops, and does nothing but forward, backward, clipping and the optimiser's step. Prints the
-median seconds of both and the ratio of each pair. Validation and checkpoints are left out of both.
+The bare loop does nothing but forward, backward, clipping and the optimizer's step, on batches that lie in memory.
+Ours cuts its batches from the audio store, averages the weights, watches for divergence, and logs. Validation and
+checkpoints are left out of both.
 """
 
-import statistics
-import sys
-import time
+import argparse
+import copy
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,73 +18,140 @@ from typing import Any
 import torch
 from hydra import compose, initialize_config_dir
 from lightning_fabric import Fabric
-from torch.utils.data import DataLoader
+from rows import Row, Spread, interleaved, text
 
 from ricercar.data.crops import to_float
 from ricercar.harness import assemble
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.evaluate import Validated
+from ricercar.harness.member import Member
 from ricercar.harness.trackers.none import NoTracker
+from ricercar.harness.trackers.tracker import Job, Tracker
+from ricercar.harness.trackers.wandb import Wandb
 
-STEPS, REPEATS = 60, 5
-
-
-def parts(cfg: Any) -> tuple[Any, ...]:
-    torch.manual_seed(cfg.seed)
-    tasks, store, augmentation = assemble.make_tasks(cfg), assemble.make_store(cfg), assemble.make(cfg.augmentation)
-    tracks = assemble.tracks_of(assemble.make(cfg.data), tasks, "train")
-    store.prepare(tracks)
-    net = assemble.make_net(cfg, tasks)
-    optimizer = assemble.make(cfg.optimizer, params=net.parameters())
-    return tasks, net, optimizer, augmentation, assemble.make_crops(cfg, tasks, tracks, store, augmentation)
+CONF = Path(__file__).parents[1] / "conf"
+# The cheapest step there is, where a loop's own work weighs most, and the default.
+WORKS = {
+    "mel, dense": ["frontend=mel", "backbone=dense"],
+    "hcqt, harmonic_cnn": ["frontend=hcqt", "backbone=harmonic_cnn"],
+}
+CRNN = ["frontend=mel", "backbone=crnn"]
 
 
-def bare(cfg: Any) -> float:
-    tasks, net, optimizer, augmentation, crops = parts(cfg)
-    batch_size = cfg.trainer.batch_size
-    order = (list(range(i, i + batch_size)) for i in range(0, STEPS * batch_size, batch_size))
-    net.train()
-    start_s = time.monotonic()
-    for batch in DataLoader(crops, batch_sampler=order):
-        audio = augmentation.audio(to_float(batch["audio"]))
-        logits = net(audio, batch["valid"], augmentation.picture)
-        losses = tasks.loss(logits, batch["targets"], batch["valid"], batch["labelled"])
-        torch.autograd.backward(torch.stack(list(losses.values())).sum())
-        torch.nn.utils.clip_grad_norm_(net.parameters(), cfg.trainer.clip_norm)
-        optimizer.step()
-        optimizer.zero_grad()
-    return time.monotonic() - start_s
+class Setup:
+    """A configuration with its network and crops; each run starts from the same weights."""
+
+    def __init__(self, overrides: list[str], steps: int, device: torch.device) -> None:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            fixed = [f"trainer.budget={steps}steps", "trainer.num_validations=1"]
+            self.cfg = compose("config", overrides=[*fixed, *overrides])
+        self.steps, self.device = steps, device
+        torch.manual_seed(0)
+        self.tasks = assemble.make_tasks(self.cfg)
+        self.augmentation = assemble.make(self.cfg.augmentation)
+        store = assemble.make_store(self.cfg)
+        tracks = assemble.tracks_of(assemble.make(self.cfg.data), self.tasks, "train")
+        store.prepare(tracks)
+        windows = assemble.make_windows(self.cfg, store, device)
+        self.crops = assemble.make_crops(self.cfg, self.tasks, tracks, windows, self.augmentation)
+        self.net = assemble.make_net(self.cfg, self.tasks).to(device)
+        size = self.cfg.trainer.batch_size
+        self.batches = [self._on_device(self.crops.batch(range(i * size, (i + 1) * size))) for i in range(steps)]
+
+    def _on_device(self, batch: dict[str, Any]) -> dict[str, Any]:
+        def moved(value: Any) -> Any:
+            return {k: moved(v) for k, v in value.items()} if isinstance(value, dict) else value.to(self.device)
+
+        return {key: copy.deepcopy(value) if key == "labelled" else moved(value) for key, value in batch.items()}
+
+    def bare(self) -> None:
+        net = copy.deepcopy(self.net).train()
+        optimizer = assemble.make(self.cfg.optimizer, params=list(net.parameters()))
+        for batch in self.batches:
+            audio = self.augmentation.audio(to_float(batch["input"]))
+            logits = net(audio, batch["valid"], self.augmentation.picture)
+            losses = self.tasks.loss(logits, batch["targets"], batch["valid"], batch["labelled"])
+            torch.stack(list(losses.values())).sum().backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), self.cfg.trainer.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def ours(self, make_tracker: Callable[[], Tracker]) -> None:
+        with TemporaryDirectory() as folder, make_tracker() as tracker:
+            tracker.start(Path(folder), Job("bench", "bench", "bench", "train", ()), {}, False)
+            member = Member(
+                seed=0,
+                net=copy.deepcopy(self.net),
+                tasks=self.tasks,
+                crops=self.crops,
+                validate=lambda net: Validated(0.0, {}),
+                checkpoints=_Nowhere(Path(folder), "bench"),
+                tracker=tracker,
+            )
+            self.trained = assemble.make(self.cfg.trainer).fit(
+                fabric=Fabric(accelerator=self.device.type, devices=1),
+                members=[member],
+                augmentation=self.augmentation,
+                optimizer=lambda parameters: assemble.make(self.cfg.optimizer, params=parameters),
+                schedule=assemble.make(self.cfg.schedule),
+                resume=False,
+            )
+
+    def frontend_share(self) -> tuple[Spread, Spread]:
+        """Milliseconds of a training step on one batch, and of the frontend alone."""
+        batch = self.batches[0]
+        net = copy.deepcopy(self.net).train()
+        audio = to_float(batch["input"])
+
+        def step() -> None:
+            logits = net(audio, batch["valid"])
+            losses = self.tasks.loss(logits, batch["targets"], batch["valid"], batch["labelled"])
+            torch.stack(list(losses.values())).sum().backward()
+            net.zero_grad()
+
+        @torch.no_grad()
+        def frontend() -> None:
+            net.frontend(audio)
+
+        figures = interleaved({"step": step, "frontend": frontend}, 5)
+        return figures["step"], figures["frontend"]
 
 
-def ours(cfg: Any) -> float:
-    tasks, net, optimizer, augmentation, crops = parts(cfg)
-    with TemporaryDirectory() as folder:
-        trained = assemble.make(cfg.trainer).fit(
-            fabric=Fabric(accelerator="cpu", devices=1),
-            net=net,
-            tasks=tasks,
-            crops=crops,
-            augmentation=augmentation,
-            optimizer=optimizer,
-            schedule=assemble.make(cfg.schedule),
-            validate=lambda net: Validated(0.0, {}),
-            checkpoints=Checkpoints(Path(folder), "bench"),
-            tracker=NoTracker(),
-            resume=False,
-        )
-    return float(trained.train_s)
+class _Nowhere(Checkpoints):
+    def save(self, name: str, state: dict[str, Any]) -> None:
+        pass
+
+
+def measure(quick: bool, overrides: tuple[str, ...] = ()) -> list[Row]:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    steps, repeats = (10, 2) if quick else (50, 5)
+    rows = []
+    offline = partial(Wandb, project="bench", entity=None, group=None, tags=[], mode="offline")
+    for name, chosen in WORKS.items():
+        setup = Setup([*chosen, *overrides], steps, device)
+        works = {
+            "ricercar": partial(setup.ours, NoTracker),
+            "bare loop": setup.bare,
+            "W&B offline": partial(setup.ours, offline),
+        }
+        taken = {who: spread.per(steps) for who, spread in interleaved(works, repeats).items()}
+        bare = taken["bare loop"]
+        plain, tracked = ({"ricercar": taken[who], "bare loop": bare} for who in ("ricercar", "W&B offline"))
+        rows.append(Row("loop", f"step, {name}", "ms", plain, {"bare loop": 1 / 1.03}))
+        rows.append(Row("loop", f"step with W&B offline, {name}", "ms", tracked, {"bare loop": 1 / 1.05}))
+    step, frontend = Setup([*CRNN, *overrides], 1, device).frontend_share()
+    rows.append(Row("loop", "frontend of a step, mel, crnn", "ms", {"ricercar": frontend, "step": step}, {"step": 20}))
+    return rows
 
 
 def main() -> None:
-    with initialize_config_dir(str(Path(__file__).parents[1] / "conf"), version_base="1.3"):
-        fixed = [f"trainer.budget={STEPS}steps", "trainer.num_validations=1"]
-        cfg = compose("config", overrides=[*fixed, *sys.argv[1:]])
-    pairs = [(bare(cfg), ours(cfg)) for _ in range(REPEATS + 1)][1:]
-    ratios = [b / a for a, b in pairs]
-    print(f"{STEPS} steps, {REPEATS} pairs, {torch.get_num_threads()} threads: {' '.join(sys.argv[1:]) or 'default'}")
-    print(f"bare loop   {statistics.median(a for a, _ in pairs):.2f} s")
-    print(f"this loop   {statistics.median(b for _, b in pairs):.2f} s")
-    print(f"ratio       {statistics.median(ratios):.3f} (from {min(ratios):.3f} to {max(ratios):.3f})")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("overrides", nargs="*")
+    args = parser.parse_args()
+    print(text(measure(args.quick, tuple(args.overrides))))
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ class Spread:
     def of(cls, values: Sequence[float]) -> "Spread":
         return cls(statistics.median(values), min(values), max(values))
 
-    def per(self, number: int) -> "Spread":
-        """Of one of `number` equal parts."""
+    def per(self, number: float) -> "Spread":
+        """Divided by `number`."""
         return Spread(self.median / number, self.low / number, self.high / number)
 
     def __str__(self) -> str:
@@ -69,13 +69,30 @@ def interleaved(works: Mapping[str, Work], repeats: int, clock: Clock = time.per
     return {who: Spread.of(times) for who, times in taken.items()}
 
 
+_HEADERS = ["part", "work", "unit", "median (least to greatest)", "other / Ricercar"]
+
+
 def text(rows: Sequence[Row]) -> str:
     """The table, with the ratios to every peer and whether each target was met."""
-    lines = []
-    for row in rows:
-        figures = ", ".join(f"{who} {spread}" for who, spread in row.figures.items())
-        lines.append([row.group, row.work, row.unit, figures, "; ".join(_verdicts(row))])
-    return tabulate(lines, ["part", "work", "unit", "median (least to greatest)", "peer / ricercar"])
+    return tabulate(_lines(rows), _HEADERS)
+
+
+def markdown(rows: Sequence[Row]) -> str:
+    """The same for a page."""
+    return tabulate(_lines(rows), _HEADERS, tablefmt="github")
+
+
+def _lines(rows: Sequence[Row]) -> list[list[str]]:
+    return [
+        [
+            row.group,
+            row.work,
+            row.unit,
+            ", ".join(f"{who} {spread}" for who, spread in row.figures.items()),
+            "; ".join(_verdicts(row)),
+        ]
+        for row in rows
+    ]
 
 
 def _verdicts(row: Row) -> Iterator[str]:

@@ -12,18 +12,23 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from ricercar.checks import check_between, check_positive, check_whole
+from ricercar.checks import check_between, check_choice, check_positive, check_whole
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.audio_store import AudioStore
 from ricercar.data.augmentation import Augmentation
 from ricercar.data.crops import Crops, to_float
 from ricercar.data.source import Source
 from ricercar.data.track import Track
+from ricercar.data.windows import Windows
 from ricercar.errors import InputError
 from ricercar.harness.budget import Budget
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.evaluate import Evaluation
+from ricercar.harness.origin import source_hash
 from ricercar.harness.predict import Predict
+from ricercar.harness.results import stable_hash
+from ricercar.harness.scorers import Scorers
+from ricercar.harness.seeds import check_seeds
 from ricercar.models.net import Net
 from ricercar.tasks.scoring import Scoring
 from ricercar.tasks.several import Several
@@ -33,10 +38,13 @@ log = logging.getLogger(__name__)
 
 # Whole numbers, and the least that each may be.
 _WHOLE = {
-    "hop_length": 1, "window_frames": 2, "border_frames": 0, "seed": 0, "num_threads": 1, "trainer.batch_size": 1,
-    "trainer.num_validations": 1, "trainer.patience": 1, "trainer.log_every_steps": 1, "trainer.num_workers": 0,
+    "hop_length": 1, "window_frames": 2, "border_frames": 0, "seed": 0, "seeds_per_job": 1, "num_threads": 1,
+    "num_scorers": 0, "trainer.batch_size": 1, "trainer.accumulation": 1, "trainer.num_validations": 1,
+    "trainer.patience": 1, "trainer.log_every_steps": 1, "trainer.num_workers": 0,
 }  # fmt: skip
-_MAY_BE_NULL = ("num_threads", "trainer.patience")
+_MAY_BE_NULL = ("num_threads", "num_scorers", "trainer.patience")
+CONF = Path(__file__).parents[1] / "conf"
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
 _PARTS = ("task", "data", "frontend", "compression", "normalisation", "backbone", "trainer", "hardware")
 NO_TRACKER = "ricercar.harness.trackers.none.NoTracker"
 
@@ -99,6 +107,18 @@ def check(cfg: DictConfig) -> None:
     if cfg.trainer.clip_norm is not None:
         check_positive(**{"trainer.clip_norm": cfg.trainer.clip_norm})
     Budget(str(cfg.trainer.budget), steps_per_epoch=1.0)
+    check_seeds(cfg)
+    if cfg.trainer.batch_size % cfg.trainer.accumulation:
+        raise InputError(
+            f"trainer.accumulation={cfg.trainer.accumulation}: must divide trainer.batch_size={cfg.trainer.batch_size}."
+        )
+    if cfg.trainer.compile is not None:
+        check_choice(COMPILE_MODES, **{"trainer.compile": cfg.trainer.compile})
+    if str(cfg.hardware.precision).startswith("16") and cfg.optimizer.get("fused"):
+        raise InputError(
+            f"optimizer.fused=true does not go with hardware.precision={cfg.hardware.precision}, which has to scale "
+            "gradients back before they are clipped: give optimizer.fused=false, or hardware.precision=bf16-mixed."
+        )
     make(cfg.schedule)
     make(cfg.augmentation)
     make(cfg.tune).trials(cfg)
@@ -139,18 +159,34 @@ def make_net(cfg: DictConfig, tasks: Several) -> Net:
         normalisation=make(cfg.normalisation, num_channels=frontend.num_channels, num_bins=frontend.num_bins),
         backbone=make(cfg.backbone, picture=frontend.picture(cfg.window_frames)),
         outputs=tasks.outputs,
+        analysed=make(cfg.pictures).cached,
     )
 
 
+def make_windows(cfg: DictConfig, store: AudioStore, device: torch.device) -> Windows:
+    """What a network is fed: windows of the audio, or of pictures that are kept."""
+    frontend = make(cfg.frontend).to(device)
+    pictures = make(cfg.pictures)
+    pictures.check(make(cfg.augmentation), frontend.trained)
+    windows: Windows = pictures.windows(
+        folder=store.root / "pictures",
+        store=store,
+        key=stable_hash([plain(cfg.frontend), source_hash("models/frontends")]),
+        analyse=lambda audio: frontend.analyse(audio.to(device)),
+        reach=frontend.reach,
+        hop_length=cfg.hop_length,
+    )
+    return windows
+
+
 def make_crops(
-    cfg: DictConfig, tasks: Several, tracks: list[Track], store: AudioStore, augmentation: Augmentation
+    cfg: DictConfig, tasks: Several, tracks: list[Track], windows: Windows, augmentation: Augmentation
 ) -> Crops:
     return Crops(
         tracks=tracks,
         taught=tasks.taught,
         encode=tasks.encode,
-        store=store,
-        hop_length=cfg.hop_length,
+        windows=windows,
         num_frames=cfg.window_frames,
         seed=cfg.seed,
         pitch_shift_semitones=augmentation.pitch_shift_semitones,
@@ -161,9 +197,9 @@ def make_crops(
 def fit_normalisation(net: Net, crops: Crops, num_crops: int, device: torch.device) -> None:
     """Fits a normalisation that has something to fit on pictures of training crops, without augmentation."""
     if hasattr(net.normalisation, "fit"):
-        audio = (to_float(torch.as_tensor(crops[i]["audio"])[None].to(device)) for i in range(num_crops))
+        windows = (to_float(crops.batch([i])["input"].to(device)) for i in range(num_crops))
         with torch.no_grad():
-            net.normalisation.fit(net.compressed(clip) for clip in audio)  # type: ignore[operator]
+            net.normalisation.fit(net.compressed(window) for window in windows)  # type: ignore[operator]
 
 
 def best_of(tasks: Several, checkpoints: Checkpoints) -> dict[str, Any]:
@@ -197,7 +233,9 @@ def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
     missing = [key for key in _PARTS if not isinstance(trained, DictConfig) or key not in trained]
     if missing:
         raise InputError(f"{path} has no {', '.join(missing)}: it is not the configuration of a training.")
-    merged = OmegaConf.merge(trained, {"cache_dir": cfg.cache_dir, "split": cfg.split, "run": cfg.run})
+    older = {"pictures": OmegaConf.load(CONF / "pictures" / "fresh.yaml")}  # what runs of earlier versions lack
+    here = {key: cfg[key] for key in ("cache_dir", "split", "run", "num_scorers")}
+    merged = OmegaConf.merge(older, trained, here)
     assert isinstance(merged, DictConfig)
     if cfg.accelerator is not None:
         merged.hardware.accelerator = cfg.accelerator
@@ -238,13 +276,13 @@ def _has(needed: Callable[[Mapping[str, Annotation]], Annotation | None], track:
         raise InputError(f"track {track.id}: {error}") from error
 
 
-def make_evaluation(cfg: DictConfig, tasks: Several, store: AudioStore, device: torch.device) -> Evaluation:
+def make_evaluation(cfg: DictConfig, tasks: Several, windows: Windows, device: torch.device) -> Evaluation:
     predict = Predict(
-        store=store,
-        hop_length=cfg.hop_length,
+        windows=windows,
         num_frames=cfg.window_frames,
         border_frames=cfg.border_frames,
         batch_size=cfg.trainer.batch_size,
         device=device,
     )
-    return Evaluation(tasks=tasks, predict=predict, fps=cfg.sample_rate / cfg.hop_length)
+    scorers = Scorers.beside(device, cfg.num_scorers)
+    return Evaluation(tasks=tasks, predict=predict, fps=cfg.sample_rate / cfg.hop_length, scorers=scorers)

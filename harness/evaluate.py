@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.audio_store import AudioStore
 from ricercar.data.track import Track
 from ricercar.errors import InputError
-from ricercar.harness.predict import Predict
+from ricercar.harness.predict import Logits, Predict
 from ricercar.harness.results import TrackScore, metrics_of, stable_hash
+from ricercar.harness.scorers import Scorers
 from ricercar.models.net import Net
 from ricercar.tasks.scoring import Clip, Scoring
 from ricercar.tasks.several import Several
+from ricercar.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -29,29 +31,28 @@ class Validated:
 
 
 class Evaluation:
-    """Predicts, decodes and scores whole tracks."""
+    """Predicts, decodes and scores whole tracks; `scorers` decode and score while the next track is predicted."""
 
-    def __init__(self, *, tasks: Several, predict: Predict, fps: float) -> None:
+    def __init__(self, *, tasks: Several, predict: Predict, fps: float, scorers: Scorers) -> None:
         self.tasks = tasks
         self.predict = predict
         self.fps = fps
+        self.scorers = scorers
 
     def validate(self, net: Net, tracks: Sequence[Track]) -> Validated:
         """Chooses the tasks' decoding on the same tracks."""
-        logits = [self.predict(net, track) for track in tracks]
+        predicted = list(self.predict(net, tracks))
         metrics: dict[str, float] = {}
         primary = []
         for name, task in self.tasks.items():
             labelled = [
-                (track, reference, self.tasks.of(name, each))
-                for track, each in zip(tracks, logits, strict=True)
+                (track, reference, self.tasks.of(name, logits))
+                for track, logits in predicted
                 if (reference := task.reference(track.annotations)) is not None
             ]
-            task.tune([(reference, each) for _, reference, each in labelled], self.fps)
-            scores = [
-                score(task, track, reference, task.decode(each, self.fps), 0.0) for track, reference, each in labelled
-            ]
-            own = metrics_of(scores, task)
+            task.tune([(reference, logits) for _, reference, logits in labelled], self.fps)
+            jobs = (_Decoding(task, track, logits, self.fps, None, 0.0) for track, _, logits in labelled)
+            own = metrics_of([score for score, _ in self.scorers.map(_scored, jobs)], task)
             primary.append(own[task.primary])
             prefix = f"{name}/" if len(self.tasks) > 1 else ""
             metrics |= {f"{prefix}{key}": value for key, value in own.items()}
@@ -62,20 +63,52 @@ class Evaluation:
         self, net: Net, tracks: Sequence[Track], folders: Mapping[str, Path]
     ) -> tuple[dict[str, list[TrackScore]], float]:
         """Writes the estimates of each task in `folders`, scores what was written -> scores, seconds of prediction."""
-        spent_s = 0.0
-        for track in tracks:
+        predict_s = 0.0
+        names = []
+
+        def jobs() -> Iterator[_Decoding]:
+            nonlocal predict_s
             start_s = time.monotonic()
-            logits = self.predict(net, track)
-            spent_s += time.monotonic() - start_s
-            for name, folder in folders.items():
-                task = self.tasks[name]
-                if task.reference(track.annotations) is not None:
-                    start_s = time.monotonic()
-                    estimate = task.decode(self.tasks.of(name, logits), self.fps)
-                    spent_s += time.monotonic() - start_s
-                    write(estimate, folder, track)
-        store = self.predict.store
-        return {name: score_folder(self.tasks[name], tracks, folders[name], store) for name in folders}, spent_s
+            for track, logits in self.predict(net, tracks):
+                predict_s += time.monotonic() - start_s
+                for name, folder in folders.items():
+                    task = self.tasks[name]
+                    if task.reference(track.annotations) is not None:
+                        names.append(name)
+                        seconds = self.predict.windows.num_samples(track) / self.predict.windows.sample_rate
+                        yield _Decoding(task, track, self.tasks.of(name, logits), self.fps, folder, seconds)
+                start_s = time.monotonic()
+
+        done = list(self.scorers.map(_scored, jobs()))
+        scores: dict[str, list[TrackScore]] = {name: [] for name in folders}
+        for name, (own, _) in zip(names, done, strict=True):
+            scores[name].append(own)
+        return scores, predict_s + sum(decode_s for _, decode_s in done)
+
+
+@dataclass(frozen=True)
+class _Decoding:
+    """What becomes a score of one track. folder: where the estimate is written and read again; None: nowhere."""
+
+    task: Task
+    track: Track
+    logits: Logits
+    fps: float
+    folder: Path | None
+    seconds: float
+
+
+def _scored(job: _Decoding) -> tuple[TrackScore, float]:
+    """-> score, seconds of decoding."""
+    start_s = time.monotonic()
+    estimate = job.task.decode(job.logits, job.fps)
+    decode_s = time.monotonic() - start_s
+    if job.folder is not None:
+        write(estimate, job.folder, job.track)
+        estimate = job.task.annotation.read(job.folder / _file_name(estimate, job.track))
+    reference = job.task.reference(job.track.annotations)
+    assert reference is not None
+    return score(job.task, job.track, reference, estimate, job.seconds), decode_s
 
 
 def score_baseline(
@@ -98,9 +131,13 @@ def write(estimate: Annotation, folder: Path, track: Track) -> None:
     """Writes `folder`/<track id>.<suffix>."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        estimate.write(folder / f"{track.id}{estimate.suffixes[0]}")
+        estimate.write(folder / _file_name(estimate, track))
     except OSError as error:
         raise InputError(f"cannot write the prediction for track {track.id} into {folder}: {error}") from error
+
+
+def _file_name(estimate: Annotation, track: Track) -> str:
+    return f"{track.id}{estimate.suffixes[0]}"
 
 
 def score(scoring: Scoring, track: Track, reference: Annotation, estimate: Annotation, seconds: float) -> TrackScore:

@@ -15,8 +15,8 @@ _SEVERAL = ("task", "data")  # groups of which a list may be given: task=[beat,c
 
 # What does not change a result; everything else in the configuration goes into the run_id.
 _NEUTRAL = (
-    "hydra", "resume", "tracker", "cache_dir", "num_threads", "run", "predictions", "baseline", "split", "name",
-    "system", "accelerator", "data_root",
+    "hydra", "resume", "seeds_per_job", "tracker", "cache_dir", "num_threads", "num_scorers", "run", "predictions",
+    "baseline", "split", "name", "system", "accelerator", "data_root",
 )  # fmt: skip
 
 

@@ -2,255 +2,294 @@
 
 import copy
 import logging
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
-from torch.utils.data import DataLoader
+from torch import nn
 from tqdm import tqdm
 
 from ricercar.data.augmentation import Augmentation
-from ricercar.data.crops import Crops, to_float
-from ricercar.errors import InputError
+from ricercar.data.crops import Crops
+from ricercar.data.prefetch import Prefetched, from_workers
 from ricercar.harness.average import Average
 from ricercar.harness.budget import Budget
-from ricercar.harness.checkpoints import Checkpoints
-from ricercar.harness.evaluate import Validated
+from ricercar.harness.divergence import DivergenceError, Watch
+from ricercar.harness.learners.in_turn import InTurn
+from ricercar.harness.learners.learner import Batch, Learner, Losses
+from ricercar.harness.learners.side_by_side import SideBySide
+from ricercar.harness.member import Member
+from ricercar.harness.progress import Best, Progress
+from ricercar.harness.random_seed import mixed
 from ricercar.harness.schedules.schedule import Schedule
-from ricercar.harness.trackers.tracker import Tracker
 from ricercar.models.net import Net
-from ricercar.tasks.several import Several
 
 log = logging.getLogger(__name__)
-
-
-class DivergenceError(InputError):
-    """The loss or a gradient was infinite or not a number."""
+NUM_AHEAD = 2  # batches made while a GPU computes; on a CPU that would take its cores away
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training cost, and the score that chose the best checkpoint."""
+    """What a training cost, and the score that chose the best checkpoint.
+
+    train_s       of several seeds together: each one's share
+    best_score    NaN where the training diverged
+    diverged      what to tell of it
+    """
 
     steps: int
     train_s: float
     audio_s: float
     best_score: float
     best_step: int
+    diverged: str | None
 
 
 class Loop:
-    """Trains a network on crops until the budget is spent, and keeps the checkpoints `last` and `best`.
+    """Trains networks on crops until the budget is spent, and keeps the checkpoints `last` and `best`.
 
-    Step s sees the batch and the random numbers that (seed, s) determine, so that a run that is resumed from
-    `last` ends with the same weights as one that was never interrupted. Validation and checkpoints come at equal
-    shares of the budget: `num_validations` times, and every `checkpoint_minutes` in between.
+    Step s of a member sees the batch and the random numbers that (seed, s) determine, so that a run that is resumed
+    from `last` ends with the same weights as one that was never interrupted. Validation and checkpoints come at equal
+    shares of the budget: `num_validations` times, and every `checkpoint_minutes` in between. Nothing but logging,
+    every `log_every_steps`, waits for a GPU.
+
+    accumulation   parts in which a batch is computed, one after the other, for a smaller memory; each part's losses
+                   are means of their own
+    compile        null, or a mode of torch.compile for what follows the picture
+    Several members (seeds) share each step; one that diverges is left behind. They need a budget in steps or epochs,
+    and nothing that depends on one member's validation: patience=null, schedule other than plateau.
     """
 
     def __init__(
         self,
         *,
         batch_size: int,
+        accumulation: int,
         budget: str,
         num_validations: int,
         patience: int | None,
         clip_norm: float | None,
         average_decay: float,
+        compile: str | None,
         checkpoint_minutes: float,
         log_every_steps: int,
         num_workers: int,
-        seed: int,
     ) -> None:
         self.batch_size = batch_size
+        self.accumulation = accumulation
         self.budget = budget
         self.num_validations = num_validations
         self.patience = patience
-        self.clip_norm = clip_norm
+        self.clip_norm = float("inf") if clip_norm is None else clip_norm
         self.average_decay = average_decay
+        self.compile = compile
         self.checkpoint_s = checkpoint_minutes * 60.0
         self.log_every_steps = log_every_steps
         self.num_workers = num_workers
-        self.seed = seed
 
     def fit(
         self,
         *,
         fabric: Fabric,
-        net: Net,
-        tasks: Several,
-        crops: Crops,
+        members: Sequence[Member],
         augmentation: Augmentation,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer],
         schedule: Schedule,
-        validate: Callable[[Net], Validated],
-        checkpoints: Checkpoints,
-        tracker: Tracker,
         resume: bool,
-    ) -> Trained:
-        """validate: network -> scores on the validation split; it may change the decoding of `tasks`."""
-        window_s = crops.num_samples / crops.store.sample_rate
-        batch_s = self.batch_size * fabric.world_size * window_s
+    ) -> list[Trained]:
+        """optimizer: parameters -> what changes them."""
+        crops = members[0].crops
+        batch_s = self.batch_size * fabric.world_size * crops.num_samples / crops.windows.sample_rate
         budget = Budget(self.budget, steps_per_epoch=max(1.0, crops.total_s / batch_s))
-        base_rates = [group["lr"] for group in optimizer.param_groups]
-        state = _State(schedule=schedule)
-        averaged = None
-        saved = checkpoints.load("last") if resume else None
+        nets = [member.net for member in members]
+        evaluated = copy.deepcopy(nets[0])  # carries averaged weights
+        learner = self._learner(fabric, members, augmentation)
+        optim = optimizer(learner.parameters)
+        rates = [group["lr"] for group in optim.param_groups]
+        state = Progress(schedule, [Best() for _ in members])
+        averaged = [None] * len(members)
+        checkpoints = members[0].checkpoints
+        last = "last" if len(members) == 1 else f"last_of_{len(members)}_seeds"
+        saved = checkpoints.load(last) if resume else None
         if saved is not None:
-            with checkpoints.fitting("last"):
-                net.load_state_dict(saved["net"])
-                optimizer.load_state_dict(saved["optimizer"])
+            with checkpoints.fitting(last):
+                for net, weights in zip(nets, saved["nets"], strict=True):
+                    net.load_state_dict(weights)
+                optim.load_state_dict(saved["optimizer"])
                 state.load_state_dict(saved["state"])
-                averaged = saved["average"]
+                averaged = saved["averages"]
             log.info("resumed from step %d", state.step)
-        model, optimizer = fabric.setup(net, optimizer)
-        average = Average(net, self.average_decay, averaged)
-        evaluated = copy.deepcopy(net)  # carries the averaged weights
-        model.train()
+        optim = cast(torch.optim.Optimizer, fabric.setup_optimizers(optim))
+        averages = [Average(net, self.average_decay, each) for net, each in zip(nets, averaged, strict=True)]
+        for net in nets:
+            net.train()
 
         def save_last() -> None:
-            self._stop_if_diverged(first_bad, checkpoints)
+            _leave_diverged(watch, members, state)
             if fabric.is_global_zero:
-                saved = {"net": net.state_dict(), "average": average.weights, "optimizer": optimizer.state_dict()}
-                checkpoints.save("last", {**saved, "state": state.state_dict()})
+                weights = {
+                    "nets": [net.state_dict() for net in nets],
+                    "averages": [average.weights for average in averages],
+                    "optimizer": optim.state_dict(),
+                }
+                checkpoints.save(last, {**weights, "state": state.state_dict()})
             fabric.barrier()
 
-        batches = self._batches(fabric, crops, state.step)
+        streams = [self._stream(fabric, member.crops, state.step) for member in members]
         bar = tqdm(total=1.0, initial=state.progress, disable=_quiet(fabric), bar_format=_BAR, leave=False)
-        first_bad = torch.full((), -1, device=fabric.device)
-        sums: dict[str, Tensor] = {}
+        watch = Watch(len(members), fabric.device)
+        sums: list[Losses] = [{} for _ in members]
         since = saved_at = time.monotonic()
         while state.progress < 1.0 and not state.stopped:
-            batch = next(batches)
-            labelled = batch.pop("labelled")  # stays on the CPU: choosing items by it must not wait for a GPU
-            batch = fabric.to_device(batch)
-            step = state.step
-            torch.manual_seed(_mix(self.seed, step, fabric.global_rank))
-            for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
-                group["lr"] = rate * schedule.factor(budget.progress(step + 1, state.elapsed_s))
-            values = self._update(fabric, model, optimizer, tasks, augmentation, batch, labelled)
+            for group, rate in zip(optim.param_groups, rates, strict=True):
+                group["lr"] = rate * schedule.factor(budget.progress(state.step + 1, state.elapsed_s))
+            values = self._update(fabric, learner, optim, streams, [member.seed for member in members], state.step)
+            watch.see(state.step, values)
             state.step += 1
-            average.update(state.step)
-
-            bad = ~torch.isfinite(torch.stack(list(values.values()))).all()
-            first_bad = torch.where((first_bad < 0) & bad, step, first_bad)
-            sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
+            for average in averages:
+                average.update(state.step)
+            for own, each in zip(sums, values, strict=True):
+                _add(own, each)
             now = time.monotonic()
             state.elapsed_s, since = state.elapsed_s + now - since, now
             if budget.max_s is not None:
                 state.elapsed_s = fabric.broadcast(state.elapsed_s)  # the clock of one process decides for all
             state.progress = budget.progress(state.step, state.elapsed_s)
             if state.step % self.log_every_steps == 0:
-                self._stop_if_diverged(first_bad, checkpoints)
-                means = {f"train/{name}": float(value) / self.log_every_steps for name, value in sums.items()}
-                means["train/loss"] = sum(value for name, value in means.items() if "gradient" not in name)
-                sums = {}
-                tracker.log(state.step, {**means, "train/learning_rate": optimizer.param_groups[0]["lr"]})
-                bar.set_postfix_str(f"loss {means['train/loss']:.4f}")
+                _leave_diverged(watch, members, state)
+                loss = self._log(members, state, sums, optim.param_groups[0]["lr"])
+                sums = [{} for _ in members]
+                bar.set_postfix_str(f"loss {loss:.4f}")
                 if fabric.broadcast(now - saved_at > self.checkpoint_s):
                     save_last()
                     saved_at = time.monotonic()
             bar.update(state.progress - bar.n)
 
             if state.progress * self.num_validations >= state.num_validations + 1 or state.progress >= 1.0:
-                self._stop_if_diverged(first_bad, checkpoints)
-                evaluated.load_state_dict(average.weights)
-                validated = validate(evaluated)
-                score = fabric.broadcast(validated.score)
-                schedule.validated(score)
-                if state.validated(score, self.num_validations, self.patience) and fabric.is_global_zero:
-                    best = {"net": average.weights, "decoding": tasks.decoding, "vocabulary": tasks.vocabulary}
-                    checkpoints.save("best", {**best, "step": state.step, "score": score})
-                tracker.log(state.step, {f"valid/{name}": value for name, value in validated.metrics.items()})
-                log.info(
-                    "step %d (%.0f %%): %s %.4f, best %.4f at step %d",
-                    state.step, 100 * state.progress, " and ".join(task.primary for task in tasks.values()), score,
-                    state.best_score, state.best_step,
-                )  # fmt: skip
+                _leave_diverged(watch, members, state)
+                state.num_validations = int(state.progress * self.num_validations)
+                for member, average, best in zip(members, averages, state.best, strict=True):
+                    if best.diverged is None:
+                        evaluated.load_state_dict(average.weights)
+                        self._validate(fabric, member, evaluated, average, best, state)
                 save_last()
                 since = saved_at = time.monotonic()
         bar.close()
-        return Trained(state.step, state.elapsed_s, state.step * batch_s, state.best_score, state.best_step)
+        done = Trained(state.step, state.elapsed_s / len(members), state.step * batch_s, math.nan, 0, None)
+        return [
+            replace(done, best_score=best.score, best_step=best.step)
+            if best.diverged is None
+            else replace(done, diverged=best.diverged)
+            for best in state.best
+        ]
+
+    def _learner(self, fabric: Fabric, members: Sequence[Member], augmentation: Augmentation) -> Learner:
+        """Side by side on a GPU, which saves launches, if the networks can be; else in turn."""
+        nets, tasks = [member.net for member in members], [member.tasks for member in members]
+        together = len(nets) > 1 and fabric.device.type == "cuda" and SideBySide.possible(nets[0])
+        learner = (SideBySide if together else InTurn)(fabric, nets, tasks, augmentation)
+        if self.compile is not None:
+            learner.compile(self.compile)
+        return learner
 
     def _update(
         self,
         fabric: Fabric,
-        model: Any,
+        learner: Learner,
         optimizer: torch.optim.Optimizer,
-        tasks: Several,
-        augmentation: Augmentation,
-        batch: dict[str, Any],
-        labelled: dict[str, Tensor],
-    ) -> dict[str, Tensor]:
-        """One step of the optimiser -> {part of the loss: ()} and the norm of the gradient before clipping."""
-        audio = augmentation.audio(to_float(batch["audio"]))
-        logits = model(audio, batch["valid"], augmentation.picture)
-        losses = tasks.loss(logits, batch["targets"], batch["valid"], labelled)
-        fabric.backward(torch.stack(list(losses.values())).sum())
-        limit = self.clip_norm or float("inf")
-        norm = fabric.clip_gradients(model, optimizer, max_norm=limit, error_if_nonfinite=False)
-        assert norm is not None
+        streams: Sequence[Iterator[Batch]],
+        seeds: Sequence[int],
+        step: int,
+    ) -> list[Losses]:
+        """One step of the optimizer -> for each member {part of the loss: ()} and the norm of its gradient."""
+        found: list[Losses] = [{} for _ in seeds]
+        for part in range(self.accumulation):
+            batches = []
+            for stream in streams:
+                batch = next(stream)
+                labelled = batch.pop("labelled")  # stays on the CPU: choosing items by it must not wait for a GPU
+                batches.append({**fabric.to_device(batch), "labelled": labelled})
+            drawn = [mixed(seed, step, fabric.global_rank + fabric.world_size * part) for seed in seeds]
+            losses = learner.add_gradients(batches, drawn, 1 / self.accumulation, part == self.accumulation - 1)
+            for own, each in zip(found, losses, strict=True):
+                _add(own, {name: loss / self.accumulation for name, loss in each.items()})
+        fabric.strategy.precision.unscale_gradients(optimizer)
+        for own, norm in zip(found, learner.clip(self.clip_norm), strict=True):
+            own["gradient_norm"] = norm.detach()
         optimizer.step()
         optimizer.zero_grad()
-        return {**{name: loss.detach() for name, loss in losses.items()}, "gradient_norm": norm.detach()}
+        return found
 
-    def _batches(self, fabric: Fabric, crops: Crops, step: int) -> Any:
-        """The batches of this process from step `step` on: process r of n takes every n-th part of a step's items."""
+    def _stream(self, fabric: Fabric, crops: Crops, step: int) -> Iterator[Batch]:
+        """The parts of this process's batches from step `step` on."""
+        part = partial(
+            _part, crops, self.batch_size, self.accumulation, fabric.global_rank, fabric.world_size
+        )  # no closure: it may go to other processes
+        gpu = fabric.device.type == "cuda"
+        first = step * self.accumulation
+        if self.num_workers > 0:
+            return from_workers(part, first, self.num_workers, pin=gpu)
+        return iter(Prefetched(part, first, depth=NUM_AHEAD if gpu else 0, pin=gpu))
 
-        def items() -> Any:
-            i = (step * fabric.world_size + fabric.global_rank) * self.batch_size
-            while True:
-                yield list(range(i, i + self.batch_size))
-                i += self.batch_size * fabric.world_size
+    def _log(self, members: Sequence[Member], state: Progress, sums: Sequence[Losses], rate: float) -> float:
+        """-> the mean loss of the first member."""
+        losses = []
+        for member, best, own in zip(members, state.best, sums, strict=True):
+            means = {f"train/{name}": float(value) / self.log_every_steps for name, value in own.items()}
+            losses.append(sum(value for name, value in means.items() if "gradient" not in name))
+            if best.diverged is None:
+                member.tracker.log(state.step, {**means, "train/loss": losses[-1], "train/learning_rate": rate})
+        return losses[0]
 
-        pin = fabric.device.type == "cuda"
-        return iter(DataLoader(crops, batch_sampler=items(), num_workers=self.num_workers, pin_memory=pin))
+    def _validate(
+        self, fabric: Fabric, member: Member, evaluated: Net, average: Average, best: Best, state: Progress
+    ) -> None:
+        validated = member.validate(evaluated)
+        score = fabric.broadcast(validated.score)
+        state.schedule.validated(score)
+        if best.validated(score, state.step) and fabric.is_global_zero:
+            content = {"net": average.weights, "decoding": member.tasks.decoding, "vocabulary": member.tasks.vocabulary}
+            member.checkpoints.save("best", {**content, "step": state.step, "score": score})
+        state.stopped = self.patience is not None and best.waited >= self.patience
+        member.tracker.log(state.step, {f"valid/{name}": value for name, value in validated.metrics.items()})
+        log.info(
+            "step %d (%.0f %%)%s: %s %.4f, best %.4f at step %d",
+            state.step, 100 * state.progress, f" of seed {member.seed}" if len(state.best) > 1 else "",
+            " and ".join(task.primary for task in member.tasks.values()), score, best.score, best.step,
+        )  # fmt: skip
 
-    def _stop_if_diverged(self, first_bad: Tensor, checkpoints: Checkpoints) -> None:
-        step = int(first_bad)
-        if step >= 0:
-            raise DivergenceError(
+
+def _part(crops: Crops, batch_size: int, accumulation: int, rank: int, world_size: int, number: int) -> Batch:
+    """Part `number` of the batches of process `rank`: a step's items are shared out among the processes."""
+    step, part = divmod(number, accumulation)
+    size = batch_size // accumulation
+    first = (step * world_size + rank) * batch_size + part * size
+    return crops.batch(range(first, first + size))
+
+
+def _leave_diverged(watch: Watch, members: Sequence[Member], state: Progress) -> None:
+    """Marks the members that diverged; DivergenceError where no other is left."""
+    for step, member, best in zip(watch.first_bad(), members, state.best, strict=True):
+        if step is not None and best.diverged is None:
+            best.diverged = (
                 f"The loss or its gradient is not finite at step {step}. The last good checkpoint is kept in "
-                f"{checkpoints.folder}. Lower optimizer.lr, set trainer.clip_norm, or use hardware.precision=32-true."
+                f"{member.checkpoints.folder}. Lower optimizer.lr, set trainer.clip_norm, or use "
+                "hardware.precision=32-true."
             )
+            if len(members) > 1:
+                log.warning("seed %d: %s", member.seed, best.diverged)
+    if all(best.diverged is not None for best in state.best):
+        raise DivergenceError(state.best[0].diverged)
 
 
-@dataclass
-class _State:
-    """Where a training stands; saved in `last`."""
-
-    schedule: Schedule
-    step: int = 0
-    elapsed_s: float = 0.0
-    progress: float = 0.0
-    num_validations: int = 0
-    best_score: float = -float("inf")
-    best_step: int = 0
-    waited: int = 0
-    stopped: bool = False
-
-    def validated(self, score: float, num_validations: int, patience: int | None) -> bool:
-        """-> whether the score is the best so far."""
-        self.num_validations = int(self.progress * num_validations)
-        if score > self.best_score or self.best_step == 0:
-            self.best_score, self.best_step, self.waited = score, self.step, 0
-            return True
-        self.waited += 1
-        self.stopped = patience is not None and self.waited >= patience
-        return False
-
-    def state_dict(self) -> dict[str, Any]:
-        own = {name: value for name, value in vars(self).items() if name != "schedule"}
-        return {**own, "schedule": self.schedule.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            if name != "schedule":
-                setattr(self, name, value)
-        self.schedule.load_state_dict(state["schedule"])
+def _add(sums: Losses, values: Losses) -> None:
+    for name, value in values.items():
+        sums[name] = sums[name] + value if name in sums else value
 
 
 _BAR = "{percentage:3.0f}% |{bar:40}| {elapsed} {postfix}"
@@ -259,11 +298,3 @@ _BAR = "{percentage:3.0f}% |{bar:40}| {elapsed} {postfix}"
 def _quiet(fabric: Fabric) -> bool | None:
     """None lets tqdm decide: quiet where the output is no terminal."""
     return None if fabric.is_global_zero else True
-
-
-def _mix(seed: int, step: int, rank: int) -> int:
-    """A 63-bit seed for one step of one process, unrelated to those beside it (splitmix64)."""
-    value = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) & (2**64 - 1)
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
-    return (value ^ (value >> 31)) >> 1

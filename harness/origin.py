@@ -1,10 +1,12 @@
 """What a result was made with: versions of packages, and the commit of the code."""
 
+import hashlib
 import importlib.metadata
 import os
 import platform
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import ricercar
@@ -31,6 +33,17 @@ def versions() -> dict[str, str | None]:
         except importlib.metadata.PackageNotFoundError:
             found[name] = None
     return found
+
+
+@cache
+def source_hash(*sources: str) -> str:
+    """-> hash of the code in files and folders of Ricercar: what was made by other code is not used again."""
+    root = Path(ricercar.__file__).parent
+    content = hashlib.sha256()
+    for source in sources:
+        for path in sorted((root / source).rglob("*.py")) or [root / source]:
+            content.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
+    return content.hexdigest()
 
 
 def git_state(root: Path = Path(ricercar.__file__).parent) -> Git | None:

@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from ricercar.errors import InputError
+from ricercar.harness.divergence import DivergenceError
 from ricercar.harness.entry import Trial, Tuning
 from ricercar.harness.loop import Trained
 
@@ -42,9 +43,9 @@ def label(values: dict[str, Any]) -> str:
 
 
 def tuned(values: Sequence[dict[str, Any]], trained: Sequence[Trained]) -> Tuning:
-    """What the search found: the first of the best. A training that diverged has no score; InputError if all did."""
+    """What the search found: the first of the best. DivergenceError where no training has a score: all diverged."""
     scores = [-math.inf if math.isnan(each.best_score) else each.best_score for each in trained]
     if max(scores) == -math.inf:
-        raise InputError("Every training of the search diverged: give smaller tune.values.")
+        raise DivergenceError(trained[0].diverged if len(trained) == 1 else "Every training of the search diverged.")
     trials = [Trial(each, done.best_score, done.train_s) for each, done in zip(values, trained, strict=True)]
     return Tuning(chosen=scores.index(max(scores)), trials=trials)

@@ -15,6 +15,8 @@ class Net(nn.Module):
 
     The frontend, the compression and the normalisation run in float32, outside autocast, and without
     gradients unless one of them has something to train.
+
+    analysed   the network is fed (B, C', F', T), what frontend.analyse has made of the audio before, not audio
     """
 
     def __init__(
@@ -25,8 +27,10 @@ class Net(nn.Module):
         normalisation: nn.Module,
         backbone: Backbone,
         outputs: Mapping[str, Output],
+        analysed: bool = False,
     ) -> None:
         super().__init__()
+        self.analysed = analysed
         self.frontend = frontend
         self.compression = compression
         self.normalisation = normalisation
@@ -44,21 +48,32 @@ class Net(nn.Module):
             for parameter in stage.parameters()
         )
 
-    def compressed(self, audio: Tensor) -> Tensor:
-        """(B, N) audio -> (B, C, F, T) picture before normalisation: what a whitening is fitted on."""
-        with torch.autocast(audio.device.type, enabled=False), torch.set_grad_enabled(self._gradients()):
-            picture: Tensor = self.compression(self.frontend(audio.float()))
+    def magnitudes(self, sound: Tensor) -> Tensor:
+        """What the network is fed -> (B, C, F, T)"""
+        with torch.autocast(sound.device.type, enabled=False), torch.set_grad_enabled(self._gradients()):
+            picture: Tensor = self.frontend.arrange(sound) if self.analysed else self.frontend(sound.float())
+            return picture
+
+    def compressed(self, sound: Tensor) -> Tensor:
+        """What the network is fed -> (B, C, F, T) picture before normalisation: what a whitening is fitted on."""
+        magnitudes = self.magnitudes(sound)
+        with torch.autocast(sound.device.type, enabled=False), torch.set_grad_enabled(self._gradients()):
+            picture: Tensor = self.compression(magnitudes)
             return picture
 
     def forward(
-        self, audio: Tensor, valid: Tensor | None = None, augment: Callable[[Tensor], Tensor] | None = None
+        self, sound: Tensor, valid: Tensor | None = None, augment: Callable[[Tensor], Tensor] | None = None
     ) -> dict[str, Tensor]:
         """valid: (B, T) bool, frames inside the track, for clip-level pooling. augment: picture -> picture."""
-        picture = self.compressed(audio)
-        with torch.autocast(audio.device.type, enabled=False), torch.set_grad_enabled(self._gradients()):
+        picture = self.compressed(sound)
+        with torch.autocast(sound.device.type, enabled=False), torch.set_grad_enabled(self._gradients()):
             picture = self.normalisation(picture)
             if augment is not None:
                 picture = augment(picture)
+        return self.body(picture, valid)
+
+    def body(self, picture: Tensor, valid: Tensor | None) -> dict[str, Tensor]:
+        """(B, C, F, T) normalised picture -> logits."""
         features = self.backbone(picture)
         mean = _mean_over_time(features, valid) if self.clip_level else None
         return {name: head(mean if name in self.clip_level else features).float() for name, head in self.heads.items()}

@@ -216,7 +216,9 @@ def test_checkpoint_of_another_network(name: str, on_tones: list[str], tmp_path:
     checkpoints = Checkpoints(tmp_path, "id")
     state = checkpoints.load(name)
     assert state is not None
-    checkpoints.save(name, {**state, "net": {key: torch.zeros(1) for key in state["net"]}})
+    weights = state["net"] if name == "best" else state["nets"][0]
+    other = {key: torch.zeros(1) for key in weights}
+    checkpoints.save(name, {**state, **({"net": other} if name == "best" else {"nets": [other]})})
     with pytest.raises(InputError, match=rf"{name}\.pt does not fit this configuration"):
         trained(tmp_path, *SMALL, *on_tones, "resume=true")
 

@@ -142,8 +142,8 @@ def test_kill_and_resume_ends_with_the_same_weights(run_command: Command, on_ton
     subprocess.run([*command, "resume=true"], cwd=disturbed, check=True, capture_output=True)
     resumed = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
     assert resumed["state"]["step"] == undisturbed["state"]["step"] == 60
-    for part in ("net", "average"):
-        assert all(torch.equal(resumed[part][name], value) for name, value in undisturbed[part].items())
+    for part in ("nets", "averages"):
+        assert all(torch.equal(resumed[part][0][name], value) for name, value in undisturbed[part][0].items())
 
 
 def _steps(folder: Path) -> int:
@@ -189,4 +189,4 @@ def test_divergence_names_the_step(run_command: Command, on_tones: list[str], tm
     assert done.returncode == 1
     assert "not finite at step" in done.stderr
     saved = torch.load(only_run(tmp_path / "outputs") / "checkpoints" / "last.pt", weights_only=True)
-    assert all(torch.isfinite(value).all() for value in saved["net"].values())
+    assert all(torch.isfinite(value).all() for value in saved["nets"][0].values())

@@ -18,7 +18,7 @@ from ricercar.harness.tune import Tune, label, tuned
 from ricercar.train import Run, train
 
 NET = ["frontend=mel", "backbone=dense", "backbone.width=16"]
-DONE = Trained(steps=3, train_s=1.0, audio_s=2.0, best_score=0.5, best_step=3)
+DONE = Trained(steps=3, train_s=1.0, audio_s=2.0, best_score=0.5, best_step=3, diverged=None)
 NAN = float("nan")
 
 
@@ -69,7 +69,7 @@ def test_search_goes_on_where_it_was_stopped(
 
 
 def test_a_diverged_trial_has_no_score() -> None:
-    diverged = replace(DONE, best_score=NAN)
+    diverged = replace(DONE, best_score=NAN, diverged="it diverged")
     found = tuned([{"optimizer.lr": 1.0}, {"optimizer.lr": 0.1}], [diverged, DONE])
     assert found.chosen == 1
     assert label(found.trials[1].values) == "optimizer.lr=0.1"

@@ -20,7 +20,7 @@ def trained(folder: Path, *overrides: str) -> Result:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = torch.load(folder / "checkpoints" / "last.pt", weights_only=True)["net"]
+    state: dict[str, torch.Tensor] = torch.load(folder / "checkpoints" / "last.pt", weights_only=True)["nets"][0]
     return state
 
 

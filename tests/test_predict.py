@@ -1,6 +1,5 @@
 """Prediction by windows gives what the network would give on the whole track."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,29 +27,37 @@ class _Echo(torch.nn.Module):
         return {"x": value}
 
 
-def predict_all(num_samples: int, num_frames: int, border: int, clip_level: bool) -> Any:
-    samples = (np.arange(num_samples) // HOP).astype(np.int16)
+class _Counting:
+    """Windows of tracks that are known by their length: every sample holds its frame's number."""
 
-    def read(track: object, start: int, count: int) -> np.ndarray:
-        padded = np.concatenate([np.zeros(10_000, np.int16), samples, np.zeros(20_000, np.int16)])
-        return padded[10_000 + start : 10_000 + start + count]
+    sample_rate = hop_length = HOP
+    on_frames = False
 
-    store = SimpleNamespace(num_samples=lambda track: num_samples, read=read)
+    def num_samples(self, track: int) -> int:
+        return track
+
+    def read(self, track: int, start: int, num_frames: int) -> np.ndarray:
+        place = np.arange(start, start + (num_frames - 1) * HOP)
+        return np.where((place >= 0) & (place < track), place // HOP, 0).astype(np.int16)
+
+
+def predict_all(lengths: list[int], num_frames: int, border: int, clip_level: bool, batch_size: int = 3) -> list[Any]:
     predict = Predict(
-        store=store,  # type: ignore[arg-type]
-        hop_length=HOP,
+        windows=_Counting(),  # type: ignore[arg-type]
         num_frames=num_frames,
         border_frames=border,
-        batch_size=3,
+        batch_size=batch_size,
         device=torch.device("cpu"),
     )
-    return predict(_Echo(clip_level), None)["x"]  # type: ignore[arg-type]
+    found = list(predict(_Echo(clip_level), lengths))  # type: ignore[arg-type]
+    assert [track for track, _ in found] == lengths
+    return [logits["x"] for _, logits in found]
 
 
 @pytest.mark.parametrize("num_samples", [1, 99, 100, 2499, 2500, 2501, 9999])
 @pytest.mark.parametrize("border", [0, 4])
 def test_frames_are_those_of_the_whole_track(num_samples: int, border: int) -> None:
-    found = predict_all(num_samples, 25, border, clip_level=False)[:, 0]
+    found = predict_all([num_samples], 25, border, clip_level=False)[0][:, 0]
     expected = np.arange(1 + num_samples // HOP, dtype=np.float32)
     if border == 0:  # the last frame of a window lies on the first sample after it: its value here is a zero
         expected[24::25] = 0
@@ -61,7 +68,16 @@ def test_frames_are_those_of_the_whole_track(num_samples: int, border: int) -> N
 
 @pytest.mark.parametrize("num_samples", [50, 2499, 9950])
 def test_clip_level_averages_over_the_track(num_samples: int) -> None:
-    found = predict_all(num_samples, 26, 0, clip_level=True)
+    found = predict_all([num_samples], 26, 0, clip_level=True)[0]
     frames = np.arange(1 + num_samples // HOP, dtype=np.float64)
     frames[25::26] = 0
     np.testing.assert_allclose(found, [frames.mean()], rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7, 100])
+@pytest.mark.parametrize("clip_level", [False, True])
+def test_batches_of_several_tracks(batch_size: int, clip_level: bool) -> None:
+    lengths = [2600, 50, 9999, 100, 101, 5000]
+    together = predict_all(lengths, 25, 4, clip_level, batch_size)
+    for length, found in zip(lengths, together, strict=True):
+        np.testing.assert_array_equal(found, predict_all([length], 25, 4, clip_level)[0])

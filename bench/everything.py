@@ -1,0 +1,104 @@
+"""All parts of the benchmark, one after the other: a table and a plot.
+
+    make bench                                       docs/speed.md and docs/speed.png
+    python bench/everything.py --quick --output FOLDER [PART ...]
+
+Each part runs in a process of its own. Let nothing else compute meanwhile.
+"""
+
+import argparse
+import importlib
+import multiprocessing
+import os
+import platform
+import time
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import torch
+from rows import Row, markdown
+
+from ricercar.harness.origin import git_state
+
+PARTS = ("frontends", "metrics", "crops", "loop", "together", "evaluation", "sweep")
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; none: all")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes and fewer turns")
+    parser.add_argument("--output", type=Path, default=DOCS, help="folder for speed.md and speed.png")
+    args = parser.parse_args()
+    unknown = sorted(set(args.parts) - set(PARTS))
+    if unknown:
+        parser.error(f"no such part: {', '.join(unknown)}; choose among {', '.join(PARTS)}")
+    rows: list[Row] = []
+    for part in args.parts or PARTS:
+        start = time.monotonic()
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+            rows += process.submit(measured, part, args.quick).result()
+        print(f"{part}: {time.monotonic() - start:.0f} s", flush=True)
+    args.output.mkdir(parents=True, exist_ok=True)
+    (args.output / "speed.md").write_text(
+        f"{HEAD.format(machine=machine(), turns=turns(args.quick))}\n{markdown(rows)}\n"
+    )
+    plot(rows, args.output / "speed.png")
+    print(markdown(rows))
+
+
+HEAD = """# Speed
+
+`make bench` writes this page. {machine}{turns} Medians, and in brackets the least and the greatest;
+what is compared ran in turn. The last column says how many times Ricercar's figure the other's is, and
+whether the target is met.
+
+![How many times Ricercar's time the others take](speed.png)
+"""
+
+
+def measured(part: str, quick: bool) -> list[Row]:
+    rows: list[Row] = importlib.import_module(part).measure(quick)
+    return rows
+
+
+def turns(quick: bool) -> str:
+    return " With `--quick`: smaller sizes, few turns." if quick else ""
+
+
+def machine() -> str:
+    cpu = next(
+        (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), platform.machine()
+    )
+    gpu = f"{torch.cuda.get_device_name()}, " if torch.cuda.is_available() else "no GPU, "
+    git = git_state()
+    commit = f", commit {git.commit[:10]}{' (changed)' if git.dirty else ''}" if git else ""
+    python = platform.python_version()
+    return f"{date.today()}: {cpu}, {os.cpu_count()} cores, {gpu}torch {torch.__version__}, Python {python}{commit}."
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []
+
+
+def plot(rows: list[Row], path: Path) -> None:
+    """One bar for each peer that has a target: how many times longer it takes; a mark at the target."""
+    bars = [(row, peer, target) for row in rows for peer, target in row.targets.items()][::-1]
+    figure, axes = plt.subplots(figsize=(9, 1 + 0.28 * len(bars)), layout="constrained")
+    values = [row.ratio(peer) for row, peer, _ in bars]
+    colours = ["#4477aa" if row.ratio(peer) >= target else "#cc6677" for row, peer, target in bars]
+    axes.barh(range(len(bars)), values, color=colours)
+    axes.plot([target for *_, target in bars], range(len(bars)), "k|", markersize=11, label="target")
+    axes.axvline(1, color="grey", linewidth=0.8)
+    axes.set_yticks(range(len(bars)), [f"{row.work}: {peer}" for row, peer, _ in bars], fontsize=7)
+    axes.set_xscale("log")
+    axes.set_xlabel("time of the other / time of Ricercar (red: below the target)")
+    axes.legend(loc="lower right")
+    axes.margins(y=0.01)
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""What every learner is: the gradients of the networks of one training."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from ricercar.data.augmentation import Augmentation
+from ricercar.models.net import Net
+from ricercar.tasks.several import Several
+
+Batch = dict[str, Any]  # what Crops.batch gives
+Losses = dict[str, Tensor]
+
+
+class Learner(ABC):
+    """K networks of one configuration that learn independently: network k from batch k, with its own random numbers.
+
+    parameters   what an optimizer changes; the networks see the changes
+    """
+
+    parameters: list[nn.Parameter]
+
+    def __init__(
+        self, fabric: Fabric, nets: Sequence[Net], tasks: Sequence[Several], augmentation: Augmentation
+    ) -> None:
+        self.fabric, self.nets, self.tasks, self.augmentation = fabric, nets, tasks, augmentation
+
+    @abstractmethod
+    def add_gradients(self, batches: Sequence[Batch], seeds: Sequence[int], share: float, last: bool) -> list[Losses]:
+        """Adds the gradients of `share` times the losses of K batches -> the parts of each loss, detached.
+
+        seeds   (K,) of augmentation and dropout
+        last    no more batches follow before the optimizer's step
+        """
+
+    @abstractmethod
+    def clip(self, limit: float) -> list[Tensor]:
+        """Scales each network's gradient down to the norm `limit` at most -> K () norms before."""
+
+    @abstractmethod
+    def compile(self, mode: str) -> None:
+        """Compiles what follows the picture by torch.compile."""

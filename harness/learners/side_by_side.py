@@ -1,0 +1,144 @@
+"""Several networks at once, in the same operations."""
+
+import copy
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from ricercar.data.augmentation import Augmentation
+from ricercar.data.crops import to_float
+from ricercar.harness.learners.learner import Batch, Learner, Losses
+from ricercar.models.net import Net
+from ricercar.tasks.several import Several
+
+
+class SideBySide(Learner):
+    """Parameters have an axis K in front, over which torch.func maps: fewer and larger operations, for a GPU to fill.
+
+    The same as in turn up to the rounding of sums, but for dropout, which draws other numbers. The networks' own
+    parameters are views of the joint ones.
+    """
+
+    def __init__(
+        self, fabric: Fabric, nets: Sequence[Net], tasks: Sequence[Several], augmentation: Augmentation
+    ) -> None:
+        super().__init__(fabric, nets, tasks, augmentation)
+        assert self.possible(nets[0])
+        self._stack = _Stack(nets)
+        self.parameters = [tensor for tensor in self._stack.joint.values() if isinstance(tensor, nn.Parameter)]
+        self._model = fabric.setup_module(self._stack)
+
+    @staticmethod
+    def possible(net: Net) -> bool:
+        """Only what follows the picture is stacked, and torch.func cannot map over recurrent layers."""
+        return not net.trains_picture and not any(isinstance(module, nn.RNNBase) for module in net.modules())
+
+    def add_gradients(self, batches: Sequence[Batch], seeds: Sequence[int], share: float, last: bool) -> list[Losses]:
+        valid = torch.stack([batch["valid"] for batch in batches])
+        logits = self._model(self._pictures(batches, seeds), valid)
+        losses = self._losses(logits, batches, valid)
+        self.fabric.backward(share * torch.stack([loss.sum() for loss in losses.values()]).sum())
+        each = [loss.detach().unbind() for loss in losses.values()]
+        return [dict(zip(losses, own, strict=True)) for own in zip(*each, strict=True)]
+
+    def _losses(self, logits: Losses, batches: Sequence[Batch], valid: Tensor) -> Losses:
+        """{part: (K,)}"""
+        labelled = [batch["labelled"] for batch in batches]
+        if all(bool(items.all()) for each in labelled for items in each.values()):
+            targets = {name: torch.stack([batch["targets"][name] for batch in batches]) for name in logits}
+            losses: Losses = vmap(partial(self.tasks[0].loss, labelled=labelled[0]))(logits, targets, valid)
+            return losses
+        found = []  # which windows have labels differs from network to network
+        for k, (tasks, batch) in enumerate(zip(self.tasks, batches, strict=True)):
+            own = {name: values[k] for name, values in logits.items()}
+            found.append(tasks.loss(own, batch["targets"], batch["valid"], labelled[k]))
+        names = dict.fromkeys(name for each in found for name in each)
+        return {name: torch.stack([each.get(name, valid.new_zeros(()).float()) for each in found]) for name in names}
+
+    @torch.no_grad()
+    def _pictures(self, batches: Sequence[Batch], seeds: Sequence[int]) -> Tensor:
+        """(K, B, C, F, T): the sound of all batches through one frontend. Draws what each network alone would draw."""
+        device, augmentation = self.fabric.device, self.augmentation
+        sounds, random = [to_float(batch["input"]) for batch in batches], []
+        for k, seed in enumerate(seeds):
+            torch.manual_seed(seed)
+            sounds[k] = augmentation.audio(sounds[k])
+            random.append(_random_state(device))
+        pictures = []
+        for net, compressed, state in zip(
+            self.nets, self.nets[0].compressed(torch.cat(sounds)).chunk(len(batches)), random, strict=True
+        ):
+            _set_random_state(state, device)
+            with torch.autocast(device.type, enabled=False):
+                pictures.append(augmentation.picture(net.normalisation(compressed)))
+        return torch.stack(pictures)
+
+    def clip(self, limit: float) -> list[Tensor]:
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        norms = torch.stack([gradient.flatten(1).square().sum(dim=1) for gradient in gradients]).sum(dim=0).sqrt()
+        scale = (limit / (norms + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(scale.view(-1, *[1] * (gradient.dim() - 1)))
+        return list(norms.unbind())
+
+    def compile(self, mode: str) -> None:
+        self._stack.compile(mode=mode)
+
+
+class _Stack(nn.Module):
+    """(K, B, C, F, T) pictures, (K, B, T) valid -> {output: (K, B, T, K')}: network k on picture k.
+
+    joint   {name: (K, ...)}: parameters and buffers of backbones and heads, of which the networks' own become views
+    """
+
+    def __init__(self, nets: Sequence[Net]) -> None:
+        super().__init__()
+        every = [_after_picture(net) for net in nets]
+        self.joint: dict[str, Tensor] = {}
+        for name, first in every[0].items():
+            stacked = torch.stack([each[name].detach() for each in every])
+            self.joint[name] = nn.Parameter(stacked) if first.requires_grad else stacked
+            for each, own in zip(every, stacked, strict=True):
+                each[name].data = own
+        # Only its structure is used: a call replaces each of its tensors. In a list: no part of this module.
+        self._body = [_Body(copy.deepcopy(nets[0]).to("meta"))]
+
+    def forward(self, pictures: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        def one(tensors: dict[str, Tensor], picture: Tensor, valid: Tensor) -> dict[str, Tensor]:
+            logits: dict[str, Tensor] = functional_call(self._body[0], tensors, (picture, valid))
+            return logits
+
+        tensors = {f"net.{name}": value for name, value in self.joint.items()}
+        logits: dict[str, Tensor] = vmap(one, randomness="different")(tensors, pictures, valid)
+        return logits
+
+
+class _Body(nn.Module):
+    """What follows the picture in a network."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, picture: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        return self.net.body(picture, valid)
+
+
+def _after_picture(net: Net) -> dict[str, Tensor]:
+    named = [*net.named_parameters(), *net.named_buffers()]
+    return {name: tensor for name, tensor in named if name.startswith(("backbone.", "heads."))}
+
+
+def _random_state(device: torch.device) -> list[Tensor]:
+    """Of the generators of the CPU and of `device`. Both are kept by the host: nothing waits for a GPU."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
+def _set_random_state(state: list[Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state[1], device)

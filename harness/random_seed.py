@@ -1,0 +1,9 @@
+"""Seeds of single steps."""
+
+
+def mixed(seed: int, step: int, rank: int) -> int:
+    """A 63-bit seed for one step of one process, unrelated to those beside it (splitmix64)."""
+    value = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) & (2**64 - 1)
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
+    return (value ^ (value >> 31)) >> 1

@@ -1,0 +1,170 @@
+"""Several seeds in one job give what each would give alone."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from configs import composed
+from ricercar.errors import InputError
+from ricercar.harness import assemble, identity
+from ricercar.harness.learners.in_turn import InTurn
+from ricercar.harness.learners.learner import Learner
+from ricercar.harness.learners.side_by_side import SideBySide
+from ricercar.harness.loop import Loop
+from ricercar.harness.results import Result
+from ricercar.models.net import Net
+from ricercar.train import Run, train
+
+SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000"]
+CHOICES = {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}
+
+
+def trained(folder: Path, *overrides: str) -> list[Result]:
+    folder.mkdir(parents=True, exist_ok=True)
+    cfg = composed(*overrides)
+    return train(cfg, Run(folder, identity.run_id(cfg), CHOICES, ["seed=0"]))
+
+
+def best(folder: Path) -> dict[str, torch.Tensor]:
+    state: dict[str, torch.Tensor] = torch.load(folder / "checkpoints" / "best.pt", weights_only=True)["net"]
+    return state
+
+
+def siblings(folder: Path) -> list[Path]:
+    return sorted(each for each in folder.parent.iterdir() if each != folder)
+
+
+def test_each_seed_is_as_if_alone(on_tones: list[str], tmp_path: Path) -> None:
+    together = trained(tmp_path / "together" / "first", *SMALL, *on_tones, "seeds_per_job=2")
+    alone = [trained(tmp_path / f"{seed}" / "run", *SMALL, *on_tones, f"seed={seed}")[0] for seed in (0, 1)]
+    assert [result.seed for result in together] == [0, 1]
+    assert [result.run_id for result in together] == [result.run_id for result in alone]
+    assert [result.metrics for result in together] == [result.metrics for result in alone]
+    [second] = siblings(tmp_path / "together" / "first")
+    for folder, own in ((tmp_path / "together" / "first", "0"), (second, "1")):
+        joint, single = best(folder), best(tmp_path / own / "run")
+        assert all(torch.equal(joint[name], single[name]) for name in single)
+    assert second.name == f"notes-folder-mel-dense-s1-{together[1].run_id[:8]}"
+    assert "seed: 1" in (second / ".hydra" / "config.yaml").read_text()
+    assert together[1].overrides == ["seed=1"]
+
+
+def test_an_interrupted_job_goes_on(on_tones: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = [*SMALL, *on_tones, "seeds_per_job=2", "trainer.num_validations=3"]
+    trained(tmp_path / "whole" / "run", *options)
+    validate, calls = Loop._validate, []
+
+    def interrupted(*args: Any) -> None:
+        calls.append(args)
+        if len(calls) == 4:  # the second member's second validation
+            raise KeyboardInterrupt
+        validate(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_validate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            trained(tmp_path / "cut" / "run", *options)
+    trained(tmp_path / "cut" / "run", *options, "resume=true")
+    for whole, cut in zip(siblings(tmp_path / "whole" / "x"), siblings(tmp_path / "cut" / "x"), strict=True):
+        a, b = best(whole), best(cut)
+        assert all(torch.equal(a[name], b[name]) for name in a)
+    before = [each.stat().st_mtime_ns for each in (tmp_path / "cut").glob("*/result.json")]
+    assert len(trained(tmp_path / "cut" / "run", *options, "resume=true")) == 2
+    assert [each.stat().st_mtime_ns for each in (tmp_path / "cut").glob("*/result.json")] == before
+
+
+def test_a_seed_that_diverges_is_left_behind(
+    on_tones: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_net, made = assemble.make_net, []
+
+    def broken(*args: Any) -> Net:
+        net = make_net(*args)
+        made.append(net)
+        if len(made) == 1:
+            with torch.no_grad():
+                next(net.backbone.parameters()).fill_(float("nan"))
+        return net
+
+    monkeypatch.setattr(assemble, "make_net", broken)
+    with pytest.raises(InputError, match="not finite at step 0"):
+        trained(tmp_path / "run", *SMALL, *on_tones, "seeds_per_job=2")
+    [second] = siblings(tmp_path / "run")
+    assert json.loads((second / "result.json").read_text())["seed"] == 1
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "word"),
+    [
+        ("trainer.budget=1minutes", "trainer.budget"),
+        ("trainer.patience=3", "trainer.patience"),
+        ("schedule=plateau", "schedule=plateau"),
+        ("seeds_per_job=0", "seeds_per_job"),
+        ("seeds_per_job=two", "seeds_per_job"),
+    ],
+)
+def test_what_seeds_cannot_share(on_tones: list[str], tmp_path: Path, override: str, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        trained(tmp_path / "run", *SMALL, *on_tones, "seeds_per_job=2", override)
+
+
+STACKED = {
+    "dense": ["frontend=mel", "backbone.num_params=20000", "backbone.dropout=0"],
+    "cnn": ["frontend=mel", "backbone.width=8", "backbone.dropout=0"],
+    "harmonic_cnn": ["frontend=hcqt", "backbone.width=8"],
+    "transformer": ["frontend=mel", "backbone.width=32", "backbone.dropout=0", "backbone.drop_path=0"],
+    "mlp_mixer": ["frontend=mel", "backbone.width=32", "backbone.dropout=0", "backbone.drop_path=0"],
+}
+
+
+def learnt(kind: type[Learner], backbone: str, on_tones: list[str], num_steps: int) -> tuple[list[Any], list[Net]]:
+    """Losses of each step, and the networks."""
+    whitening = ["normalisation=whitening", "augmentation=masking"]
+    cfg = composed(f"backbone={backbone}", *STACKED[backbone], *on_tones, *whitening)
+    tasks, store, augmentation = assemble.make_tasks(cfg), assemble.make_store(cfg), assemble.make(cfg.augmentation)
+    tracks = assemble.tracks_of(assemble.make(cfg.data), tasks, "train")
+    windows = assemble.make_windows(cfg, store, torch.device("cpu"))
+    nets, crops = [], []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        own = composed(f"backbone={backbone}", *STACKED[backbone], *on_tones, *whitening, f"seed={seed}")
+        nets.append(assemble.make_net(own, tasks).train())
+        crops.append(assemble.make_crops(own, tasks, tracks, windows, augmentation))
+        assemble.fit_normalisation(nets[-1], crops[-1], 4, torch.device("cpu"))
+    learner = kind(Fabric(accelerator="cpu", devices=1), nets, [tasks] * 3, augmentation)
+    optimizer = torch.optim.SGD(learner.parameters, lr=0.05, momentum=0.9)
+    losses = []
+    for step in range(num_steps):
+        batches = [each.batch(range(4 * step, 4 * step + 4)) for each in crops]
+        values = learner.add_gradients(batches, [10 * step + seed for seed in range(3)], 1.0, True)
+        losses.append([float(sum(own.values())) for own in values])
+        losses[-1] += [float(norm) for norm in learner.clip(0.5)]
+        optimizer.step()
+        optimizer.zero_grad()
+    return losses, nets
+
+
+@pytest.mark.parametrize("backbone", STACKED)
+def test_side_by_side_is_in_turn(backbone: str, on_tones: list[str]) -> None:
+    """Losses and gradients' norms of each step, then weights and running statistics, but for rounding."""
+    losses, nets = learnt(InTurn, backbone, on_tones, 4)
+    stacked_losses, stacked = learnt(SideBySide, backbone, on_tones, 4)
+    torch.testing.assert_close(torch.tensor(stacked_losses), torch.tensor(losses), rtol=1e-3, atol=1e-4)
+    for a, b in zip(stacked, nets, strict=True):
+        for name, value in a.state_dict().items():
+            torch.testing.assert_close(value, b.state_dict()[name], rtol=2e-2, atol=2e-4, msg=name)
+    start = copy.deepcopy(nets[0])
+    assert any(not torch.equal(a, b) for a, b in zip(nets[1].parameters(), start.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(("backbone", "possible"), [("lstm", False), ("crnn", False), ("dense", True), ("cnn", True)])
+def test_recurrent_networks_go_in_turn(backbone: str, possible: bool) -> None:
+    cfg = composed("frontend=mel", f"backbone={backbone}", "backbone.num_params=200000")
+    net = assemble.make_net(cfg, assemble.make_tasks(cfg))
+    assert SideBySide.possible(net) == possible
