@@ -11,7 +11,7 @@ from ricercar.harness.results import Result
 from ricercar.train import Run, train
 
 FRONTENDS, BACKBONES = choices("frontend"), choices("backbone")
-LOG_FREQUENCY = {"cqt", "hcqt"}
+LOG_FREQUENCY = {"cqt", "hcqt", "vqt"}
 
 
 def trained(folder: Path, task: str, data: str, overrides: list[str]) -> list[Result]:

@@ -40,7 +40,7 @@ class HarmonicCNN(Backbone):
         bins = picture.bins_per_semitone
         if bins is None or picture.lowest_pitch is None:
             raise InputError(
-                "harmonic_cnn needs a log-frequency picture (frontend=cqt or frontend=hcqt); "
+                "harmonic_cnn needs a log-frequency picture (frontend=cqt, hcqt or vqt); "
                 f"this one has {picture.num_bins} bins that are not equally spaced in log frequency"
             )
         self.num_pitches = picture.num_bins // bins

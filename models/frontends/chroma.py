@@ -63,6 +63,7 @@ class Chroma(Frontend):
             trainable=trainable,
         )
         self.num_bins = num_chroma
+        self.reach = self.cqt.reach
         self.fold, self.norm, self.epsilon = fold, norm, epsilon
         # Bins of the CQT, first those of class 0 in each octave, and so on: whole octaves fill every class equally.
         above_c = round(bins_per_octave * math.log2(freq_min_hz / C0_HZ))
@@ -72,8 +73,8 @@ class Chroma(Frontend):
         self.register_buffer("members", classes.argsort(stable=True), persistent=False)
 
     @in_float32
-    def forward(self, audio: Tensor) -> Tensor:
-        bins: Tensor = self.cqt(audio)[:, 0, self.members]
+    def analyse(self, audio: Tensor) -> Tensor:
+        bins = self.cqt.analyse(audio)[:, 0, self.members]
         members = bins.reshape(len(bins), 1, self.num_bins, -1, bins.shape[2])
         chroma = members.sum(dim=3) if self.fold == "sum" else members.amax(dim=3)
         if self.norm == "none":

@@ -1,4 +1,4 @@
-"""The constant-Q transform by one Fourier transform of the whole signal."""
+"""The constant-Q and the variable-Q transform by one Fourier transform of the whole signal."""
 
 import math
 from collections import OrderedDict
@@ -13,10 +13,11 @@ from ricercar.models.frontends.magnitude import magnitude
 
 # Share of a kernel (as the root of its energy) that is cut off outside its band: the relative error, about.
 TOLERANCE = 5e-5
-# Plans kept: training windows, prediction windows, and two to spare. A plan of 4 s at 288 bins is some 20 MB.
+# Plans kept: training windows, prediction windows, and two to spare. A plan of 4 s at 288 bins is some 8 MB.
 NUM_PLANS = 4
 # Longer signals are cut into overlapping blocks of this length, so that a whole track needs no plan of its own.
 BLOCK_S = 20.0
+BLOCKS_AT_ONCE = 8  # few enough for the cache, enough to use the plan while it is there
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class FFTCQT(nn.Module):
         self.kernels = kernels
         self.hop_length = hop_length
         self.margin = math.ceil(float(kernels.length.max()) / 2 / hop_length) + 1  # frames that a kernel reaches over
-        self.block_frames = max(1, round(BLOCK_S * kernels.sample_rate / hop_length))
+        # The 1: signals last whole multiples of BLOCK_S more often than a frame less.
+        self.block_frames = 1 + round(BLOCK_S * kernels.sample_rate / hop_length)
         self.plans: OrderedDict[tuple[int, torch.dtype, torch.device], list[_Band]] = OrderedDict()
 
     def forward(self, audio: Tensor) -> Tensor:
@@ -56,7 +58,9 @@ class FFTCQT(nn.Module):
         num_blocks = math.ceil(num_frames / self.block_frames)
         padded = pad(audio, (around, num_blocks * step + around - audio.shape[-1]))
         blocks = padded.unfold(1, step + 2 * around, step).flatten(0, 1)
-        frames = self._transform(blocks, self.margin + self.block_frames)[..., self.margin :]
+        num_transformed = self.margin + self.block_frames
+        frames = torch.cat([self._transform(some, num_transformed) for some in torch.split(blocks, BLOCKS_AT_ONCE)])
+        frames = frames[..., self.margin :]
         by_track = frames.reshape(-1, num_blocks, *frames.shape[1:])
         return by_track.transpose(1, 2).flatten(2)[..., :num_frames].contiguous()
 
@@ -64,22 +68,21 @@ class FFTCQT(nn.Module):
         # A circle on which the zeros after the end are also those before the start.
         num_points = _quick_even(math.ceil(audio.shape[-1] / self.hop_length) + self.margin)
         size = num_points * self.hop_length
-        spectrum = torch.fft.rfft(audio, n=size)
-        bands = self._plan(num_points, spectrum)
-        below = max(0, *(-band.first for band in bands))
-        above = max(0, *(band.first + band.weights.shape[1] * num_points - size // 2 - 1 for band in bands))
-        spectrum = _two_sided(spectrum, below, above)
+        bands = self._plan(num_points, audio)
+        lowest = min(band.first for band in bands)
+        highest = max(band.first + band.weights.shape[1] * num_points for band in bands)
+        # Tracks last: then no product has to copy its part.
+        columns = _stretch(torch.fft.rfft(audio, n=size), lowest, highest).T.contiguous()
         folded = []
         for band in bands:
             J = band.weights.shape[1]
-            stretch = spectrum[:, below + band.first :][:, : J * num_points].reshape(-1, J, num_points)
-            # Contiguous: else each of the small products is copied and multiplied alone.
-            folded.append(torch.bmm(stretch.permute(2, 0, 1).contiguous(), band.weights))
+            part = columns[band.first - lowest :][: J * num_points].reshape(J, num_points, -1)
+            folded.append(torch.bmm(part.permute(1, 2, 0), band.weights))
         frames = torch.fft.ifft(torch.cat(folded, dim=2), dim=0)[:num_frames]
-        return magnitude(frames.real, frames.imag).permute(1, 2, 0).contiguous()
+        return magnitude(frames.transpose(0, 1)).contiguous()
 
-    def _plan(self, num_points: int, spectrum: Tensor) -> list[_Band]:
-        key = (num_points, spectrum.dtype, spectrum.device)
+    def _plan(self, num_points: int, audio: Tensor) -> list[_Band]:
+        key = (num_points, audio.dtype, audio.device)
         if key not in self.plans:
             size = num_points * self.hop_length
             width = self.kernels.bandwidth(TOLERANCE)
@@ -87,20 +90,20 @@ class FFTCQT(nn.Module):
             high = torch.ceil((self.kernels.frequency + width).clamp(max=1.0) * size).long().tolist()
             folds = _Folds(low, high, num_points, self.hop_length)
             with torch.inference_mode(False):
-                self.plans[key] = [self._band(bins, folds, spectrum) for bins in folds.groups()]
+                self.plans[key] = [self._band(bins, folds, audio) for bins in folds.groups()]
             if len(self.plans) > NUM_PLANS:
                 self.plans.popitem(last=False)
         self.plans.move_to_end(key)
         return self.plans[key]
 
-    def _band(self, bins: slice, folds: "_Folds", spectrum: Tensor) -> _Band:
+    def _band(self, bins: slice, folds: "_Folds", audio: Tensor) -> _Band:
         J, M = folds.number(bins), folds.num_points
         size = M * self.hop_length
         first = min(*folds.low[bins], size - J * M)
         points = torch.arange(first, first + J * M, dtype=torch.float64)
         weights = self.kernels.spectrum(bins, points / size).conj() / self.hop_length
-        weights = weights.to(spectrum.dtype).reshape(-1, J, M).permute(2, 1, 0)
-        return _Band(first, weights.to(spectrum.device).contiguous())
+        weights = weights.to(audio.dtype.to_complex()).reshape(-1, J, M).permute(2, 1, 0)
+        return _Band(first, weights.to(audio.device).contiguous())
 
 
 @dataclass(frozen=True)
@@ -133,11 +136,15 @@ class _Folds:
         return groups
 
 
-def _two_sided(spectrum: Tensor, below: int, above: int) -> Tensor:
-    """The spectrum of a real signal (B, size / 2 + 1), and what lies `below` 0 and `above` size / 2."""
-    mirrored = spectrum.conj().flip(1)
+def _stretch(spectrum: Tensor, lowest: int, highest: int) -> Tensor:
+    """Fourier bins lowest ... highest - 1 of a real signal, out of its bins 0 ... last = half its length."""
     last = spectrum.shape[1] - 1
-    return torch.cat([mirrored[:, last - below : last], spectrum, mirrored[:, 1 : above + 1]], dim=1)
+    parts = [spectrum[:, max(lowest, 0) : highest]]
+    if lowest < 0:
+        parts.insert(0, spectrum[:, 1 : 1 - lowest].conj().flip(1))
+    if highest > last + 1:
+        parts.append(spectrum[:, 2 * last + 1 - highest : last].conj().flip(1))
+    return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
 
 def _quick_even(least: int) -> int:

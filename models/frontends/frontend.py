@@ -15,15 +15,31 @@ class Frontend(nn.Module, ABC):
     compression and normalisation are stages of their own, after this one.
     Fixed filters are non-persistent buffers (never in a checkpoint); trained ones are parameters.
     Runs in float32, outside autocast.
+
+    reach   samples to either side of a frame's centre that its values depend on
     """
 
     num_channels: int
     num_bins: int
+    reach: int
     bins_per_semitone: int | None = None
     lowest_pitch: int | None = None
 
+    def forward(self, audio: Tensor) -> Tensor:
+        return self.arrange(self.analyse(audio))
+
     @abstractmethod
-    def forward(self, audio: Tensor) -> Tensor: ...
+    def analyse(self, audio: Tensor) -> Tensor:
+        """(B, N) audio -> (B, C', F', T): all that costs time, and what is worth keeping. To be marked @in_float32."""
+
+    def arrange(self, analysis: Tensor) -> Tensor:
+        """(B, C', F', T) -> (B, C, F, T): cheap, and each frame by itself, so that it may follow a cut in time."""
+        return analysis
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is anything to train."""
+        return any(True for _ in self.parameters())
 
     def picture(self, num_frames: int) -> Picture:
         """The axes of the picture of a window of `num_frames` frames."""

@@ -1,5 +1,7 @@
 """Mel spectrogram."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -8,7 +10,7 @@ from ricercar.models.frontends.checks import check_band, check_frames
 from ricercar.models.frontends.fft_stft import FFTSTFT
 from ricercar.models.frontends.float32 import in_float32
 from ricercar.models.frontends.frontend import Frontend
-from ricercar.models.frontends.magnitude import FLOOR, magnitude
+from ricercar.models.frontends.magnitude import FLOOR, energy, magnitude
 from ricercar.models.frontends.mel_filters import FORMULAS, NORMS, MelFilters
 from ricercar.models.frontends.windows import cosine_window
 
@@ -62,6 +64,7 @@ class Mel(Frontend):
             norm=norm,
         )
         self.num_bins = num_bins
+        self.reach = n_fft // 2
         self.power = power
         self.gain = 1 / (filters.highest_peak * _lobe(cosine_window(window, win_length), n_fft, power))
         self.transform: nn.Module
@@ -90,21 +93,29 @@ class Mel(Frontend):
             )
             self.transform = TrainedSTFT(layer.stft)
             self.filters = layer.mel_basis
+            self.bands = [(slice(None), slice(None))]
         else:
-            self.transform = FFTSTFT(n_fft=n_fft, win_length=win_length, hop_length=hop_length, window=window)
-            self.register_buffer("filters", filters.weights.float(), persistent=False)
+            num_freqs = filters.bands[-1][1].stop
+            self.transform = FFTSTFT(
+                n_fft=n_fft, win_length=win_length, hop_length=hop_length, window=window, num_freqs=num_freqs
+            )
+            self.register_buffer("filters", filters.weights[:, :num_freqs].float(), persistent=False)
+            self.bands = filters.bands
 
     @in_float32
-    def forward(self, audio: Tensor) -> Tensor:
-        real, imaginary = self.transform(audio)
-        spectrum = magnitude(real, imaginary) if self.power == 1 else real.square() + imaginary.square()
+    def analyse(self, audio: Tensor) -> Tensor:
         # Training may take a weight below 0; a magnitude may not go there.
         weights = self.gain * self.filters.clamp(min=0)
-        # Frames first, as the transform left them in memory: one product, nothing copied.
-        frames = spectrum.transpose(1, 2) @ weights.T
-        if self.power == 2:
-            frames = torch.sqrt(frames + FLOOR**2)
-        return frames.transpose(1, 2).unsqueeze(1).contiguous()
+        picture: Tensor = self.transform(audio, partial(self._sums, weights), self.num_bins)
+        return picture.unsqueeze(1)
+
+    def _sums(self, weights: Tensor, spectrum: Tensor, out: Tensor | None) -> Tensor:
+        """(..., T, F) complex -> (..., num_bins, T)"""
+        rows = magnitude(spectrum) if self.power == 1 else energy(spectrum)
+        # Launching many products takes a GPU longer than the zeros.
+        bands = self.bands if rows.device.type == "cpu" else [(slice(None), slice(None))]
+        sums = torch.cat([weights[filters, freqs] @ rows[..., freqs, :] for filters, freqs in bands], dim=-2, out=out)
+        return sums if self.power == 1 else sums.add_(FLOOR**2).sqrt_()
 
 
 def _lobe(window: Tensor, n_fft: int, power: int) -> float:

@@ -9,6 +9,7 @@ from ricercar.errors import InputError
 
 FORMULAS = ("htk", "slaney")
 NORMS = ("none", "slaney")
+BAND_FILTERS = 32  # few zeros, and few and not too small products: the quickest of 8 to 60
 
 
 class MelFilters:
@@ -17,6 +18,7 @@ class MelFilters:
     formula   htk: 2595 log10(1 + f / 700).   slaney: linear up to 1 kHz, logarithmic above (Auditory Toolbox, 1998)
     norm      none: every peak is 1.   slaney: every area is 1 / Hz, so the peaks are 2 / width
     highest_peak   of all filters
+    bands     [(neighbouring filters, the Fourier bins they cover)]: all of `weights` but for most of its zeros
     Raises InputError where a filter is so narrow that no Fourier bin falls into it.
     """
 
@@ -42,6 +44,13 @@ class MelFilters:
         peaks = 2 / (edges_hz[2:] - edges_hz[:-2]) if norm == "slaney" else torch.ones(num_bins, dtype=torch.float64)
         self.weights = triangles * peaks[:, None]
         self.highest_peak = float(peaks.max())
+        self.bands = [_band(self.weights, first) for first in range(0, num_bins, BAND_FILTERS)]
+
+
+def _band(weights: Tensor, first: int) -> tuple[slice, slice]:
+    filters = slice(first, min(first + BAND_FILTERS, len(weights)))
+    freqs = weights[filters].any(dim=0).nonzero()
+    return filters, slice(int(freqs.min()), int(freqs.max()) + 1)
 
 
 # Auditory Toolbox: 200/3 Hz per mel up to 1 kHz, then 27 mels for a factor of 6.4.

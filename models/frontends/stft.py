@@ -48,6 +48,8 @@ class STFT(Frontend):
                 f"freq_min_hz={freq_min_hz}, freq_max_hz={highest_hz}: no Fourier bin lies between them; "
                 f"they are {sample_rate / n_fft:.2f} Hz apart at n_fft={n_fft}"
             )
+        num_freqs = self.first_bin + self.num_bins
+        self.reach = n_fft // 2
         self.transform: nn.Module
         if trainable:
             # Costs a second or two to import, and only this needs it.
@@ -59,7 +61,7 @@ class STFT(Frontend):
                 Layer(
                     n_fft=n_fft,
                     win_length=win_length,
-                    freq_bins=self.first_bin + self.num_bins,
+                    freq_bins=num_freqs,
                     hop_length=hop_length,
                     window=window,
                     pad_mode="constant",
@@ -69,10 +71,14 @@ class STFT(Frontend):
                 )
             )
         else:
-            self.transform = FFTSTFT(n_fft=n_fft, win_length=win_length, hop_length=hop_length, window=window)
+            self.transform = FFTSTFT(
+                n_fft=n_fft, win_length=win_length, hop_length=hop_length, window=window, num_freqs=num_freqs
+            )
 
     @in_float32
-    def forward(self, audio: Tensor) -> Tensor:
-        real, imaginary = self.transform(audio)
-        band = slice(self.first_bin, self.first_bin + self.num_bins)
-        return magnitude(real[:, None, band], imaginary[:, None, band]).contiguous()
+    def analyse(self, audio: Tensor) -> Tensor:
+        picture: Tensor = self.transform(audio, self._magnitudes, self.num_bins)
+        return picture.unsqueeze(1)
+
+    def _magnitudes(self, spectrum: Tensor, out: Tensor | None) -> Tensor:
+        return magnitude(spectrum[..., self.first_bin :], out)

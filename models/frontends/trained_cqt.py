@@ -1,14 +1,16 @@
 """The constant-Q transform with kernels to be trained."""
 
+import torch
 from nnAudio.features.cqt import CQT1992v2
 from torch import Tensor, nn
 
 from ricercar.models.frontends.cosine_kernels import CosineKernels
+from ricercar.models.frontends.float32 import CONVOLUTIONS, full_precision
 from ricercar.models.frontends.magnitude import magnitude
 
 
 class TrainedCQT(nn.Module):
-    """(B, N) audio -> (B, F, T) constant-Q magnitudes. Starts as FFTCQT, but slower: one long convolution per bin."""
+    """(B, N) audio -> (B, F, T) constant-Q magnitudes. Starts as FixedCQT, but slower: one long convolution per bin."""
 
     def __init__(self, *, kernels: CosineKernels, hop_length: int) -> None:
         super().__init__()
@@ -30,5 +32,6 @@ class TrainedCQT(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         # "wrap": a sinusoid of amplitude 1 gives 1. nnAudio's own magnitude would have a floor of 1e-4.
-        real, imaginary = self.layer(audio, output_format="Complex", normalization_type="wrap").unbind(-1)
-        return magnitude(real, imaginary)
+        with full_precision(*CONVOLUTIONS):
+            parts = self.layer(audio, output_format="Complex", normalization_type="wrap")
+        return magnitude(torch.view_as_complex(parts).transpose(1, 2))

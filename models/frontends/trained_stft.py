@@ -1,14 +1,16 @@
 """The short-time Fourier transform with windowed sinusoids to be trained."""
 
+from collections.abc import Callable
+
+import torch
 from nnAudio.features.stft import STFT as Layer  # noqa: N811
 from torch import Tensor, nn
 
+from ricercar.models.frontends.float32 import CONVOLUTIONS, full_precision
+
 
 class TrainedSTFT(nn.Module):
-    """(B, N) audio -> (B, n_fft // 2 + 1, T) real and imaginary parts. Starts as FFTSTFT, but slower.
-
-    layer   nnAudio's, trainable, with constant padding
-    """
+    """As FFTSTFT, and starts equal, but slower. layer: nnAudio's, trainable, with constant padding."""
 
     def __init__(self, layer: Layer) -> None:
         super().__init__()
@@ -17,6 +19,9 @@ class TrainedSTFT(nn.Module):
         # Follows from the options, and is only needed for the inverse: not for a checkpoint.
         layer.register_buffer("window_mask", layer.window_mask, persistent=False)
 
-    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        real, imaginary = (self.gain * self.layer(audio, output_format="Complex")).unbind(-1)
-        return real, imaginary
+    def forward(self, audio: Tensor, rows: Callable[[Tensor, Tensor | None], Tensor], num_bins: int) -> Tensor:
+        with full_precision(*CONVOLUTIONS):
+            parts = self.gain * self.layer(audio, output_format="Complex")
+        picture = rows(torch.view_as_complex(parts).transpose(1, 2), None).contiguous()
+        assert picture.shape[1] == num_bins
+        return picture
