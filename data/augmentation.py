@@ -57,6 +57,12 @@ class Augmentation:
         self.detune_cents = detune_cents
         self.sample_rate = sample_rate
 
+    @property
+    def changes_audio(self) -> bool:
+        """Whether it does anything to the sound, and not to the picture alone."""
+        shares = (self.gain_db, self.equaliser_db, self.reverb_share, self.pitch_shift_semitones, self.detune_cents)
+        return self.noise_db is not None or any(share > 0 for share in shares)
+
     def audio(self, audio: Tensor) -> Tensor:
         """(B, N) -> (B, N), float32"""
         if self.reverb_share > 0 or self.equaliser_db > 0:

@@ -20,11 +20,6 @@ def instants(start_s: float, num_frames: int, fps: float) -> Floats:
     return np.maximum(np.round(start_s + (frames + offsets) / fps, 9), 0.0).ravel()
 
 
-def usual_step_s(time_s: Floats) -> float:
-    """The median step between rows; infinite for a single row."""
-    return float(np.median(np.diff(time_s))) if len(time_s) > 1 else np.inf
-
-
 def rows_near(time_s: Floats, at_s: Floats, margin_s: float) -> slice:
     """The rows that matter to the sorted times `at_s`: those up to margin_s away, and one more on each side."""
     if len(at_s) == 0:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ricercar.data.annotations.frequencies import hz_to_midi
 from ricercar.data.annotations.melody import Melody
-from ricercar.tasks.frame_instants import INSTANTS, instants, nearest_rows, rows_near, usual_step_s
+from ricercar.tasks.frame_instants import INSTANTS, instants, nearest_rows, rows_near
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ def pitch_at(melody: Melody, at_s: Floats) -> Floats:
 
     Between two rows a glide is a straight line; a new note, and silence, begin halfway.
     """
-    usual_s = usual_step_s(melody.time_s)
+    usual_s = melody.usual_step_s
     near = rows_near(melody.time_s, at_s, usual_s)
     time_s, frequency_hz = melody.time_s[near], melody.frequency_hz[near]
     if len(time_s) == 0:

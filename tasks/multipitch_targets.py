@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from ricercar.data.annotations.frequencies import hz_to_midi, midi_to_hz
 from ricercar.data.annotations.multipitch import Multipitch
 from ricercar.data.annotations.notes import DRUMS, Notes
-from ricercar.tasks.frame_instants import INSTANTS, instants, nearest_rows, rows_near, usual_step_s
+from ricercar.tasks.frame_instants import INSTANTS, instants, nearest_rows, rows_near
+from ricercar.tasks.spans import span_cells
 
 Floats = NDArray[np.float64]
 
@@ -16,7 +17,7 @@ def row_targets(
 ) -> NDArray[np.float32]:
     """-> (T, P): the share of the frame in which each semitone is the nearest one to some frequency."""
     at_s = instants(start_s, num_frames, fps)
-    usual_s = usual_step_s(annotation.time_s)
+    usual_s = annotation.usual_step_s
     near = rows_near(annotation.time_s, at_s, usual_s)
     row = nearest_rows(annotation.time_s[near], at_s, usual_s)
     index = np.flatnonzero((annotation.row >= near.start) & (annotation.row < near.stop))
@@ -57,13 +58,14 @@ def sounding(
     onset_s: Floats, offset_s: Floats, pitch: NDArray[np.int64], at_s: Floats, num_pitches: int
 ) -> NDArray[np.bool_]:
     """-> (len(at_s), num_pitches): whether onset <= t < offset for a note of the pitch. at_s is sorted."""
-    steps = np.zeros((len(at_s) + 1, num_pitches), dtype=np.int16)
-    np.add.at(steps, (np.searchsorted(at_s, onset_s, side="left"), pitch), 1)
-    np.add.at(steps, (np.searchsorted(at_s, offset_s, side="left"), pitch), -1)
-    return np.cumsum(steps[:-1], axis=0, dtype=np.int16) > 0
+    first, end = np.searchsorted(at_s, onset_s, side="left"), np.searchsorted(at_s, offset_s, side="left")
+    sounds = np.zeros((len(at_s), num_pitches), dtype=bool)
+    sounds.reshape(-1)[span_cells(first, end, pitch, num_pitches)] = True
+    return sounds
 
 
 def _shares(sounds: NDArray[np.bool_], num_frames: int) -> NDArray[np.float32]:
     """(T * INSTANTS, P) -> (T, P)"""
-    shares: NDArray[np.float32] = sounds.reshape(num_frames, INSTANTS, -1).mean(axis=1, dtype=np.float32)
+    counts = sounds.reshape(num_frames, INSTANTS, -1).view(np.uint8).sum(axis=1, dtype=np.uint8)
+    shares: NDArray[np.float32] = counts * np.float32(1 / INSTANTS)
     return shares

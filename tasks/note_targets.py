@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from ricercar.checks import check_whole
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.errors import InputError
+from ricercar.tasks.spans import span_cells
 
 KINDS = ("regression", "binary")
 
@@ -38,8 +39,13 @@ class NoteTargets:
         self.label_frames = label_frames
         self.lowest_pitch = lowest_pitch
         self.num_pitches = num_pitches
-        # How far, in frames, a label reaches to either side of its event.
-        self.reach = int(np.ceil(half_width_frames)) if kind == "regression" else label_frames
+        # Frames of a label, from the one its event is in or nearest to: (1, 1, L), or of onset and offset (2, 1, L).
+        if kind == "regression":
+            self.reach = int(np.ceil(half_width_frames))
+            self._around = np.arange(1 - self.reach, self.reach + 1.0)[None, None]
+        else:
+            self.reach = label_frames
+            self._around = np.stack([np.arange(label_frames + 0.0), np.arange(1.0 - label_frames, 1.0)])[:, None]
 
     def __call__(
         self, notes: Notes, offset_s: NDArray[np.float64], start_s: float, num_frames: int, fps: float
@@ -49,56 +55,34 @@ class NoteTargets:
         kept = (pitch >= 0) & (pitch < self.num_pitches) & (notes.program != DRUMS)
         pitch = pitch[kept]
         # To 1e-6 frames, so that a time on the frame grid falls on the same side in every window.
-        onset = np.round((notes.onset_s[kept] - start_s) * fps, 6)
-        offset = np.round((offset_s[kept] - start_s) * fps, 6)
-        shape = (num_frames, self.num_pitches)
-        onset_target, velocity = self._peaks(onset, pitch, notes.velocity[kept] / 127.0, shape, ahead=0)
-        offset_target, _ = self._peaks(offset, pitch, np.ones(len(pitch)), shape, ahead=self.label_frames - 1)
-        return {
-            "onset": onset_target,
-            "frame": _sounding(onset, offset, pitch, shape),
-            "offset": offset_target,
-            "velocity": velocity,
-        }
+        time = ((np.array([notes.onset_s[kept], offset_s[kept]]) - start_s) * fps).round(6)
+        cells, height, note = self._labels(time, pitch, num_frames)
+        labels = np.zeros((2, num_frames, self.num_pitches), dtype=np.float32)
+        np.maximum.at(labels.reshape(-1), cells, height)
+        frame, velocity = (np.zeros((num_frames, self.num_pitches), dtype=np.float32) for _ in range(2))
+        frame.reshape(-1)[self._sounding(time, pitch, num_frames)] = 1.0
+        nearest = (cells < velocity.size) & (labels.reshape(-1)[cells] == height)
+        velocity.reshape(-1)[cells[nearest]] = notes.velocity[kept][note[nearest]] / 127.0
+        return {"onset": labels[0], "frame": frame, "offset": labels[1], "velocity": velocity}
 
-    def _peaks(
-        self,
-        time: NDArray[np.float64],
-        pitch: NDArray[np.int64],
-        amount: NDArray[np.float64],
-        shape: tuple[int, int],
-        ahead: int,
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Events at `time` (frames) -> (T, P) labels, and (T, P) `amount` of the nearest event under each label."""
+    def _labels(
+        self, time: NDArray[np.float64], pitch: NDArray[np.int64], num_frames: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+        """(2, n) onsets and offsets in frames -> of each labelled cell: place in (2, T, P), height, and its note."""
         if self.kind == "regression":
-            frame = np.floor(time).astype(np.int64)[:, None] + np.arange(1 - self.reach, self.reach + 1)
-            height = 1.0 - np.abs(frame - time[:, None]) / self.half_width
+            frame = np.floor(time)[..., None] + self._around
+            height = 1.0 - np.abs(frame - time[..., None]) / self.half_width
         else:
-            frame = _nearest(time)[:, None] + np.arange(-ahead, self.label_frames - ahead)
+            frame = np.floor(time + 0.5)[..., None] + self._around
             height = np.ones(frame.shape)
-        inside = (height > 0) & (frame >= 0) & (frame < shape[0])
-        event, _ = np.nonzero(inside)
-        frame, height = frame[inside], height[inside]
-        # numpy keeps the last of several values for one cell: lowest first, so that the highest stays.
-        order = np.argsort(height, kind="stable")
-        cells = frame[order], pitch[event[order]]
-        label, amounts = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-        label[cells] = height[order]
-        amounts[cells] = amount[event[order]]
-        return label, amounts
+        inside = np.flatnonzero((height > 0) & (frame >= 0) & (frame < num_frames))
+        column = pitch + np.array([[0], [num_frames * self.num_pitches]])
+        cells = (frame * self.num_pitches + column[..., None]).ravel()[inside].astype(np.int64)
+        return cells, height.ravel()[inside].astype(np.float32), inside // frame.shape[2] % len(pitch)
 
-
-def _nearest(time: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.floor(time + 0.5).astype(np.int64)
-
-
-def _sounding(
-    onset: NDArray[np.float64], offset: NDArray[np.float64], pitch: NDArray[np.int64], shape: tuple[int, int]
-) -> NDArray[np.float32]:
-    """-> (T, P): 1 between the frames of onset and offset, by the running sum of +1 and -1."""
-    first = _nearest(onset)
-    end = np.maximum(np.ceil(offset).astype(np.int64), first + 1)
-    steps = np.zeros((shape[0] + 1, shape[1]), dtype=np.int32)
-    np.add.at(steps, (np.clip(first, 0, shape[0]), pitch), 1)
-    np.add.at(steps, (np.clip(end, 0, shape[0]), pitch), -1)
-    return (np.cumsum(steps[:-1], axis=0) > 0).astype(np.float32)
+    def _sounding(self, time: NDArray[np.float64], pitch: NDArray[np.int64], num_frames: int) -> NDArray[np.int64]:
+        """-> the places in (T, P) between the frames of onset and offset."""
+        first = np.floor(time[0] + 0.5)
+        end = np.maximum(np.ceil(time[1]), first + 1)
+        first, end = (np.minimum(np.maximum(each, 0), num_frames).astype(np.int64) for each in (first, end))
+        return span_cells(first, end, pitch, self.num_pitches)

@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from ricercar.data import audio_store
+from ricercar.data import kept
 from ricercar.data.audio_file import AudioFile
 from ricercar.data.audio_store import AudioStore
 from ricercar.data.track import AudioSource, Track
@@ -121,7 +121,7 @@ def test_audio_is_decoded_once(tmp_path: Path) -> None:
 
 
 def test_more_tracks_than_files_may_be_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio_store, "_MAX_MAPS", 3)
+    monkeypatch.setattr(kept, "MAX_MAPS", 3)
     tracks = [track(Counted(tmp_path, f"x{number}")) for number in range(10)]
     store = AudioStore(tmp_path / "store", SAMPLE_RATE)
     store.prepare(tracks)

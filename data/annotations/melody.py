@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -52,6 +53,11 @@ class Melody(Annotation):
 
     def __len__(self) -> int:
         return len(self.time_s)
+
+    @cached_property
+    def usual_step_s(self) -> float:
+        """The median step between times; infinite for a single one."""
+        return float(np.median(np.diff(self.time_s))) if len(self.time_s) > 1 else np.inf
 
     def transposed(self, semitones: float) -> Self:
         """Frequencies that leave the range of a Melody become 0."""

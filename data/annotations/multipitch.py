@@ -87,6 +87,11 @@ class Multipitch(Annotation):
         return len(self.time_s)
 
     @cached_property
+    def usual_step_s(self) -> float:
+        """The median step between times; infinite for a single one."""
+        return float(np.median(np.diff(self.time_s))) if len(self.time_s) > 1 else np.inf
+
+    @cached_property
     def row(self) -> NDArray[np.int64]:
         """(count.sum(),) the index of each frequency's time."""
         return np.repeat(np.arange(len(self.count)), self.count)
