@@ -9,6 +9,7 @@ checkpoints are left out of both.
 
 import argparse
 import copy
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from rows import Row, Spread, interleaved, text
 from ricercar.data.crops import to_float
 from ricercar.harness import assemble
 from ricercar.harness.checkpoints import Checkpoints
+from ricercar.harness.cost import cost_of
 from ricercar.harness.evaluate import Validated
 from ricercar.harness.member import Member
 from ricercar.harness.trackers.none import NoTracker
@@ -30,8 +32,10 @@ from ricercar.harness.trackers.tracker import Job, Tracker
 from ricercar.harness.trackers.wandb import Wandb
 
 CONF = Path(__file__).parents[1] / "conf"
-# The cheapest step there is, where a loop's own work weighs most, and the default.
+# The cheapest step there is, where a loop's own work weighs most, without and with crops that have to be resampled,
+# and the default.
 WORKS = {
+    "mel, dense, augmentation=none": ["frontend=mel", "backbone=dense", "augmentation=none"],
     "mel, dense": ["frontend=mel", "backbone=dense"],
     "hcqt, harmonic_cnn": ["frontend=hcqt", "backbone=harmonic_cnn"],
 }
@@ -64,9 +68,11 @@ class Setup:
 
         return {key: copy.deepcopy(value) if key == "labelled" else moved(value) for key, value in batch.items()}
 
-    def bare(self) -> None:
+    def bare(self) -> float:
+        """-> milliseconds of a step."""
         net = copy.deepcopy(self.net).train()
         optimizer = assemble.make(self.cfg.optimizer, params=list(net.parameters()))
+        start = time.perf_counter()
         for batch in self.batches:
             audio = self.augmentation.audio(to_float(batch["input"]))
             logits = net(audio, batch["valid"], self.augmentation.picture)
@@ -77,8 +83,10 @@ class Setup:
             optimizer.zero_grad()
         if self.device.type == "cuda":
             torch.cuda.synchronize()
+        return 1000 * (time.perf_counter() - start) / self.steps
 
-    def ours(self, make_tracker: Callable[[], Tracker]) -> None:
+    def ours(self, make_tracker: Callable[[], Tracker]) -> float:
+        """-> milliseconds of a step, as the training itself counts its time."""
         with TemporaryDirectory() as folder, make_tracker() as tracker:
             tracker.start(Path(folder), Job("bench", "bench", "bench", "train", ()), {}, False)
             member = Member(
@@ -90,7 +98,7 @@ class Setup:
                 checkpoints=_Nowhere(Path(folder), "bench"),
                 tracker=tracker,
             )
-            self.trained = assemble.make(self.cfg.trainer).fit(
+            [trained] = assemble.make(self.cfg.trainer).fit(
                 fabric=Fabric(accelerator=self.device.type, devices=1),
                 members=[member],
                 augmentation=self.augmentation,
@@ -98,6 +106,7 @@ class Setup:
                 schedule=assemble.make(self.cfg.schedule),
                 resume=False,
             )
+        return 1000 * float(trained.train_s) / trained.steps
 
     def frontend_share(self) -> tuple[Spread, Spread]:
         """Milliseconds of a training step on one batch, and of the frontend alone."""
@@ -131,19 +140,44 @@ def measure(quick: bool, overrides: tuple[str, ...] = ()) -> list[Row]:
     offline = partial(Wandb, project="bench", entity=None, group=None, tags=[], mode="offline")
     for name, chosen in WORKS.items():
         setup = Setup([*chosen, *overrides], steps, device)
-        works = {
-            "ricercar": partial(setup.ours, NoTracker),
-            "bare loop": setup.bare,
-            "W&B offline": partial(setup.ours, offline),
-        }
-        taken = {who: spread.per(steps) for who, spread in interleaved(works, repeats).items()}
-        bare = taken["bare loop"]
-        plain, tracked = ({"ricercar": taken[who], "bare loop": bare} for who in ("ricercar", "W&B offline"))
+        turns = [(setup.ours(NoTracker), setup.bare(), setup.ours(offline)) for _ in range(repeats + 1)][1:]
+        ours, bare, beside_wandb = (Spread.of(times) for times in zip(*turns, strict=True))
+        plain, tracked = ({"ricercar": each, "bare loop": bare} for each in (ours, beside_wandb))
         rows.append(Row("loop", f"step, {name}", "ms", plain, {"bare loop": 1 / 1.03}))
         rows.append(Row("loop", f"step with W&B offline, {name}", "ms", tracked, {"bare loop": 1 / 1.05}))
+        if device.type == "cuda":
+            rows += on_gpu(setup, name, ours)
     step, frontend = Setup([*CRNN, *overrides], 1, device).frontend_share()
     rows.append(Row("loop", "frontend of a step, mel, crnn", "ms", {"ricercar": frontend, "step": step}, {"step": 20}))
     return rows
+
+
+def on_gpu(setup: Setup, name: str, step_ms: Spread) -> list[Row]:
+    """How much of the time the GPU computes, and how much of its speed in matrix products a step reaches."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        setup.ours(NoTracker)
+    busy_ms = sum(event.self_device_time_total for event in profile.key_averages()) / 1000 / setup.steps
+    figures = {"ricercar": Spread.of([busy_ms]), "step": step_ms}
+    rows = [Row("loop", f"time that the GPU computes in a step, {name}", "ms", figures)]
+    cfg, num_samples = setup.cfg, setup.crops.num_samples
+    cost = cost_of(copy.deepcopy(setup.net).cpu(), num_samples, cfg.window_frames, cfg.sample_rate)
+    # Multiplications and additions, forward and twice as many backward.
+    seconds = cfg.trainer.batch_size * num_samples / cfg.sample_rate
+    flops = 6 * cost.macs * seconds / (step_ms.median / 1000)
+    figures = {"ricercar": Spread.of([flops / 1e12]), "matrix product": Spread.of([matrix_tflops(setup.device)])}
+    return [*rows, Row("loop", f"backbone's arithmetic, {name}", "TFLOP/s", figures)]
+
+
+def matrix_tflops(device: torch.device, size: int = 8192, repeats: int = 20) -> float:
+    """Of float32 products of square matrices, as PyTorch computes them by default."""
+    a, b = torch.randn(2, size, size, device=device)
+    a @ b
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(repeats):
+        a @ b
+    torch.cuda.synchronize()
+    return 2 * size**3 * repeats / (time.perf_counter() - start) / 1e12
 
 
 def main() -> None:

@@ -12,13 +12,15 @@ from ricercar.comparison.collect import Found, collect
 from ricercar.errors import InputError
 from ricercar.harness import assemble, identity
 from ricercar.harness.command import CONF
+from ricercar.harness.earlier import up_to_date
 from ricercar.harness.evaluate import annotated
 from ricercar.harness.origin import git_state, versions
 from ricercar.harness.results import Result, fingerprint
 from ricercar.harness.scored import scores_of
+from ricercar.harness.seeds import Run
 from ricercar.harness.targets import check_targets
 from ricercar.significance.bootstrap import resample
-from ricercar.train import Run, train
+from ricercar.train import train
 
 log = logging.getLogger(__name__)
 _PACKAGES = ("ricercar", "torch.optim", "torch.nn", "lightning_fabric")
@@ -86,9 +88,11 @@ def configuration(result: Result, data_root: str | None, cache_dir: str | None, 
         "tracker": {"_target_": assemble.NO_TRACKER},
         "cache_dir": cache_dir or OmegaConf.to_container(default)["cache_dir"],  # type: ignore[index,call-overload]
         "num_threads": num_threads,
+        "num_scorers": None,
+        "seeds_per_job": 1,
     }
     check_targets(result.config, _PACKAGES)
-    cfg = OmegaConf.create({**(result.config or {}), **machine})
+    cfg = OmegaConf.create({**up_to_date(result.config or {}), **machine})
     if data_root is not None:
         cfg.data.root = data_root
     return cfg

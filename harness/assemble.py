@@ -23,6 +23,7 @@ from ricercar.data.windows import Windows
 from ricercar.errors import InputError
 from ricercar.harness.budget import Budget
 from ricercar.harness.checkpoints import Checkpoints
+from ricercar.harness.earlier import up_to_date
 from ricercar.harness.evaluate import Evaluation
 from ricercar.harness.origin import source_hash
 from ricercar.harness.predict import Predict
@@ -43,7 +44,6 @@ _WHOLE = {
     "trainer.patience": 1, "trainer.log_every_steps": 1, "trainer.num_workers": 0,
 }  # fmt: skip
 _MAY_BE_NULL = ("num_threads", "num_scorers", "trainer.patience")
-CONF = Path(__file__).parents[1] / "conf"
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
 _PARTS = ("task", "data", "frontend", "compression", "normalisation", "backbone", "trainer", "hardware")
 NO_TRACKER = "ricercar.harness.trackers.none.NoTracker"
@@ -233,9 +233,10 @@ def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
     missing = [key for key in _PARTS if not isinstance(trained, DictConfig) or key not in trained]
     if missing:
         raise InputError(f"{path} has no {', '.join(missing)}: it is not the configuration of a training.")
-    older = {"pictures": OmegaConf.load(CONF / "pictures" / "fresh.yaml")}  # what runs of earlier versions lack
+    assert isinstance(trained, DictConfig)
     here = {key: cfg[key] for key in ("cache_dir", "split", "run", "num_scorers")}
-    merged = OmegaConf.merge(older, trained, here)
+    content = OmegaConf.to_container(trained)
+    merged = OmegaConf.merge(up_to_date(content), here)  # type: ignore[arg-type]
     assert isinstance(merged, DictConfig)
     if cfg.accelerator is not None:
         merged.hardware.accelerator = cfg.accelerator

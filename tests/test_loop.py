@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from configs import composed
+from ricercar.errors import InputError
+from ricercar.harness import assemble
 from ricercar.harness.results import Result
 from ricercar.train import Run, train
 
@@ -59,6 +61,63 @@ def test_early_stopping(on_tones: list[str], tmp_path: Path) -> None:
 def test_bfloat16(on_tones: list[str], tmp_path: Path) -> None:
     trained(tmp_path / "run", *SMALL, *on_tones, "hardware.precision=bf16-mixed")
     assert all(value.dtype != torch.bfloat16 for value in weights(tmp_path / "run").values())
+
+
+def test_accumulation_computes_the_same_batch_in_parts(on_tones: list[str], tmp_path: Path) -> None:
+    """But for what depends on the part: each part's loss is a mean of its own, and nothing is normalised over it."""
+    options = [*SMALL, *on_tones, "backbone.dropout=0", "backbone.input_norm=none", "augmentation=none"]
+    options += ["trainer.batch_size=4", "trainer.budget=1steps", "optimizer=sgd", "trainer.clip_norm=null"]
+    options += ["task.outputs.velocity=null"]
+    for parts in (1, 2, 4):
+        trained(tmp_path / f"{parts}", *options, f"trainer.accumulation={parts}")
+    whole, *others = (weights(tmp_path / f"{parts}") for parts in (1, 2, 4))
+    start = trained_start(options)
+    for name, value in whole.items():
+        for other in others:
+            torch.testing.assert_close(other[name] - start[name], value - start[name], rtol=0.2, atol=1e-6)
+    assert any(not torch.equal(whole[name], start[name]) for name in whole)
+
+
+def trained_start(options: list[str]) -> dict[str, torch.Tensor]:
+    """The weights that a training starts from."""
+    cfg = composed(*options)
+    torch.manual_seed(cfg.seed)
+    state: dict[str, torch.Tensor] = assemble.make_net(cfg, assemble.make_tasks(cfg)).state_dict()
+    return state
+
+
+@pytest.mark.parametrize(
+    ("override", "word"),
+    [
+        ("trainer.accumulation=3", "trainer.accumulation"),
+        ("trainer.accumulation=0", "trainer.accumulation"),
+        ("trainer.compile=fast", "trainer.compile"),
+        ("hardware.precision=16-mixed", "optimizer.fused"),
+        ("num_scorers=-1", "num_scorers"),
+    ],
+)
+def test_values_that_do_not_work(on_tones: list[str], tmp_path: Path, override: str, word: str) -> None:
+    with pytest.raises(InputError, match=word):
+        trained(tmp_path / "run", *SMALL, *on_tones, override)
+
+
+def test_compiled_backbones_learn_the_same(
+    on_tones: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compile, asked = torch.nn.Module.compile, []
+
+    def eager(module: torch.nn.Module, mode: str) -> None:
+        asked.append((type(module).__name__, mode))
+        compile(module, backend="aot_eager")  # traced and differentiated as ever, but run by PyTorch: no compiler
+
+    monkeypatch.setattr(torch.nn.Module, "compile", eager)
+    trained(tmp_path / "a", *SMALL, *on_tones, "trainer.compile=default", "backbone.dropout=0")
+    trained(tmp_path / "b", *SMALL, *on_tones, "backbone.dropout=0")
+    assert asked == [("Dense", "default")]
+    a, b = weights(tmp_path / "a"), weights(tmp_path / "b")
+    assert list(a) == list(b)
+    for name, value in b.items():
+        torch.testing.assert_close(a[name], value, rtol=1e-3, atol=1e-5)
 
 
 def test_it_learns_tones(on_tones: list[str], tmp_path: Path) -> None:

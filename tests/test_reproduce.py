@@ -5,9 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
-from configs import composed
+from configs import ROOT, composed
 from results_factory import make_result, make_scores
 from ricercar.comparison import reproduce
 from ricercar.comparison.collect import Found
@@ -59,7 +60,7 @@ def test_the_same_scores_on_the_same_machine(
         reproduce.run(arguments(entry, tmp_path, on_tones))
 
 
-EVAL = {"cache_dir": "", "split": "test", "run": "", "accelerator": None, "data_root": None}
+EVAL = {"cache_dir": "", "split": "test", "run": "", "accelerator": None, "data_root": None, "num_scorers": None}
 
 
 def test_other_data_is_refused_before_training(entry: Result, tmp_path: Path, on_tones: list[str]) -> None:
@@ -113,3 +114,16 @@ def test_changes_are_named() -> None:
     assert any(line.startswith("python was 2.7, is 3.") for line in lines)
     assert "nonsense was 1, is not installed" in lines
     assert "the commit of the code is not known" in lines
+
+
+def test_a_result_of_an_earlier_version() -> None:
+    """The options that came since are such that the run is what it was."""
+    [path] = sorted((ROOT / "docs" / "results" / "maps_table").glob("mel-cnn-s0*/result.json"))[:1]
+    result = Result.read(path)
+    assert result.config is not None
+    cfg = reproduce.configuration(result, None, None, None)
+    assert "seed" in result.config["trainer"]
+    assert cfg.pictures._target_.endswith(".FreshPictures")
+    assemble.make(cfg.trainer)
+    assemble.make(cfg.optimizer, params=[torch.nn.Parameter(torch.zeros(1))])
+    assemble.make_net(cfg, assemble.make_tasks(cfg))
