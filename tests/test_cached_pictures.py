@@ -14,13 +14,6 @@ from ricercar.train import Run, train
 
 CACHED = ["pictures=cached", "augmentation=none", "augmentation.time_mask=[2,5]"]
 CACHED += ["frontend=cqt", "backbone=dense", "backbone.num_params=200000"]
-    "pictures=cached",
-    "augmentation=none",
-    "augmentation.time_mask=[2,5]",
-    "frontend=cqt",
-    "backbone=dense",
-    "backbone.num_params=200000",
-]
 CHOICES = {"task": "notes", "data": "folder", "frontend": "cqt", "backbone": "dense"}
 
 
