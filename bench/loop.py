@@ -34,10 +34,10 @@ from ricercar.harness.trackers.wandb import Wandb
 CONF = Path(__file__).parents[1] / "conf"
 # The cheapest step there is, where a loop's own work weighs most, without and with crops that have to be resampled,
 # and the default.
-WORKS = {
-    "mel, dense, augmentation=none": ["frontend=mel", "backbone=dense", "augmentation=none"],
-    "mel, dense": ["frontend=mel", "backbone=dense"],
-    "hcqt, harmonic_cnn": ["frontend=hcqt", "backbone=harmonic_cnn"],
+WORKS = {  # name: overrides, steps
+    "mel, dense, augmentation=none": (["frontend=mel", "backbone=dense", "augmentation=none"], 40),
+    "mel, dense": (["frontend=mel", "backbone=dense"], 40),
+    "hcqt, harmonic_cnn": (["frontend=hcqt", "backbone=harmonic_cnn"], 6),
 }
 CRNN = ["frontend=mel", "backbone=crnn"]
 
@@ -135,10 +135,10 @@ class _Nowhere(Checkpoints):
 
 def measure(quick: bool, overrides: tuple[str, ...] = ()) -> list[Row]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    steps, repeats = (10, 2) if quick else (50, 5)
+    repeats = 1 if quick else 5
     rows = []
     offline = partial(Wandb, project="bench", entity=None, group=None, tags=[], mode="offline")
-    for name, chosen in WORKS.items():
+    for name, (chosen, steps) in WORKS.items():
         setup = Setup([*chosen, *overrides], steps, device)
         turns = [(setup.ours(NoTracker), setup.bare(), setup.ours(offline)) for _ in range(repeats + 1)][1:]
         ours, bare, beside_wandb = (Spread.of(times) for times in zip(*turns, strict=True))

@@ -1,4 +1,13 @@
-"""Seeds of single steps."""
+"""Random numbers of single steps."""
+
+import torch
+
+
+def draw_from(seed: int, device: torch.device) -> None:
+    """Seeds PyTorch's generators of the CPU and of `device`; torch.manual_seed takes 0.4 ms where there is no GPU."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def mixed(seed: int, step: int, rank: int) -> int:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ricercar.data.augmentation import Augmentation
 from ricercar.data.crops import to_float
 from ricercar.harness.learners.learner import Batch, Learner, Losses
+from ricercar.harness.random_seed import draw_from
 from ricercar.models.net import Net
 from ricercar.tasks.several import Several
 
@@ -27,7 +28,7 @@ class InTurn(Learner):
     def add_gradients(self, batches: Sequence[Batch], seeds: Sequence[int], share: float, last: bool) -> list[Losses]:
         found = []
         for model, tasks, batch, seed in zip(self._models, self.tasks, batches, seeds, strict=True):
-            torch.manual_seed(seed)
+            draw_from(seed, self.fabric.device)
             audio = self.augmentation.audio(to_float(batch["input"]))
             with self.fabric.no_backward_sync(model, enabled=not last):
                 logits = model(audio, batch["valid"], self.augmentation.picture)

@@ -12,6 +12,7 @@ from torch.func import functional_call, vmap
 from ricercar.data.augmentation import Augmentation
 from ricercar.data.crops import to_float
 from ricercar.harness.learners.learner import Batch, Learner, Losses
+from ricercar.harness.random_seed import draw_from
 from ricercar.models.net import Net
 from ricercar.tasks.several import Several
 
@@ -65,7 +66,7 @@ class SideBySide(Learner):
         device, augmentation = self.fabric.device, self.augmentation
         sounds, random = [to_float(batch["input"]) for batch in batches], []
         for k, seed in enumerate(seeds):
-            torch.manual_seed(seed)
+            draw_from(seed, self.fabric.device)
             sounds[k] = augmentation.audio(sounds[k])
             random.append(_random_state(device))
         pictures = []
