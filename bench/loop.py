@@ -37,7 +37,7 @@ CONF = Path(__file__).parents[1] / "conf"
 WORKS = {  # name: overrides, steps
     "mel, dense, augmentation=none": (["frontend=mel", "backbone=dense", "augmentation=none"], 40),
     "mel, dense": (["frontend=mel", "backbone=dense"], 40),
-    "hcqt, harmonic_cnn": (["frontend=hcqt", "backbone=harmonic_cnn"], 6),
+    "hcqt, harmonic_cnn": (["frontend=hcqt", "backbone=harmonic_cnn"], 4),
 }
 CRNN = ["frontend=mel", "backbone=crnn"]
 

@@ -64,7 +64,6 @@ class PictureStore:
 
     def prepare(self, tracks: Sequence[Track]) -> None:
         """Makes what is missing. InputError where they take more than limit_bytes, or the disk is full."""
-        self.store.prepare(tracks)
         missing: dict[str, Track] = {}
         for track in tracks:
             name = self.store.key(track.audio)
@@ -77,6 +76,7 @@ class PictureStore:
                     self._touch(name)
         if not missing:
             return
+        self.store.prepare(list(missing.values()))
         frame = self._frame_shape(next(iter(missing.values())))
         shapes = {name: (self._num_frames(track), *frame) for name, track in missing.items()}
         self._make_room(shapes)

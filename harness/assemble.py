@@ -194,10 +194,10 @@ def make_crops(
     )
 
 
-def fit_normalisation(net: Net, crops: Crops, num_crops: int, device: torch.device) -> None:
-    """Fits a normalisation that has something to fit on pictures of training crops, without augmentation."""
+def fit_normalisation(net: Net, crops: Crops, num_batches: int, device: torch.device) -> None:
+    """Fits a normalisation that has something to fit on pictures of training crops, 8 at a time, not augmented."""
     if hasattr(net.normalisation, "fit"):
-        windows = (to_float(crops.batch([i])["input"].to(device)) for i in range(num_crops))
+        windows = (to_float(crops.batch(range(8 * i, 8 * i + 8))["input"].to(device)) for i in range(num_batches))
         with torch.no_grad():
             net.normalisation.fit(net.compressed(window) for window in windows)  # type: ignore[operator]
 
