@@ -11,6 +11,7 @@ import importlib
 import multiprocessing
 import os
 import platform
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
@@ -36,17 +37,22 @@ def main() -> None:
     if unknown:
         parser.error(f"no such part: {', '.join(unknown)}; choose among {', '.join(PARTS)}")
     rows: list[Row] = []
+    args.output.mkdir(parents=True, exist_ok=True)
+    failed = []
     for part in args.parts or PARTS:
         start = time.monotonic()
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
-            rows += process.submit(measured, part, args.quick).result()
+            try:
+                rows += process.submit(measured, part, args.quick).result()
+            except (Exception, SystemExit) as error:  # the figures of the other parts took minutes
+                failed.append(f"{part}: {error}")
         print(f"{part}: {time.monotonic() - start:.0f} s", flush=True)
-    args.output.mkdir(parents=True, exist_ok=True)
-    (args.output / "speed.md").write_text(
-        f"{HEAD.format(machine=machine(), turns=turns(args.quick))}\n{markdown(rows)}\n"
-    )
-    plot(rows, args.output / "speed.png")
+        head = HEAD.format(machine=machine(), turns=turns(args.quick))
+        (args.output / "speed.md").write_text(f"{head}\n{markdown(rows)}\n")
+        plot(rows, args.output / "speed.png")
     print(markdown(rows))
+    if failed:
+        sys.exit("\n".join(["failed:", *failed]))
 
 
 HEAD = """# Speed

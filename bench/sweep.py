@@ -24,7 +24,7 @@ from ricercar.train import train
 
 CONF = Path(__file__).parents[1] / "conf"
 FIVE = (["cqt"], ["dense", "cnn", "lstm", "transformer", "mlp_mixer"])
-TWELVE = (["mel", "cqt", "chroma"], ["dense", "lstm", "transformer", "mlp_mixer"])
+TWELVE = (["mel", "cqt", "vqt"], ["dense", "lstm", "transformer", "mlp_mixer"])
 SMALL = ["backbone.num_params=200000", "augmentation=none", "normalisation=whitening", "tracker=none", "hardware=cpu"]
 DATA = ["data.num_train=24", "data.num_valid=6", "data.num_test=8"]
 
