@@ -135,7 +135,7 @@ class _Nowhere(Checkpoints):
 
 def measure(quick: bool, overrides: tuple[str, ...] = ()) -> list[Row]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    repeats = 1 if quick else 5
+    repeats = 1 if quick else 3
     rows = []
     offline = partial(Wandb, project="bench", entity=None, group=None, tags=[], mode="offline")
     for name, (chosen, steps) in WORKS.items():
