@@ -1,25 +1,29 @@
 """All parts of the benchmark, one after the other: a table and a plot.
 
-    make bench                                       docs/speed.md and docs/speed.png
+    make bench                                       docs/speed.md, speed.png and speed.json
     python bench/everything.py --quick --output FOLDER [PART ...]
 
-Each part runs in a process of its own. Let nothing else compute meanwhile.
+Each part runs in a process of its own. Let nothing else compute meanwhile. Parts that are not named keep the figures
+that they have in speed.json.
 """
 
 import argparse
 import importlib
+import json
 import multiprocessing
 import os
 import platform
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
-from rows import Row, markdown
+from rows import Row, Spread, markdown, text
 
 from ricercar.harness.origin import git_state
 
@@ -31,38 +35,56 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; none: all")
     parser.add_argument("--quick", action="store_true", help="smaller sizes and fewer turns")
-    parser.add_argument("--output", type=Path, default=DOCS, help="folder for speed.md and speed.png")
+    parser.add_argument("--output", type=Path, default=DOCS, help="folder for speed.md, speed.png and speed.json")
     args = parser.parse_args()
     unknown = sorted(set(args.parts) - set(PARTS))
     if unknown:
         parser.error(f"no such part: {', '.join(unknown)}; choose among {', '.join(PARTS)}")
-    rows: list[Row] = []
     args.output.mkdir(parents=True, exist_ok=True)
+    kept = args.output / "speed.json"
+    done: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
     failed = []
     for part in args.parts or PARTS:
         start = time.monotonic()
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
             try:
-                rows += process.submit(measured, part, args.quick).result()
+                rows = process.submit(measured, part, args.quick).result()
             except (Exception, SystemExit) as error:  # the figures of the other parts took minutes
                 failed.append(f"{part}: {error}")
+                continue
         print(f"{part}: {time.monotonic() - start:.0f} s", flush=True)
-        head = HEAD.format(machine=machine(), turns=turns(args.quick))
-        (args.output / "speed.md").write_text(f"{head}\n{markdown(rows)}\n")
-        plot(rows, args.output / "speed.png")
-    print(markdown(rows))
+        done[part] = {"where": machine(args.quick), "rows": [asdict(row) for row in rows]}
+        kept.write_text(json.dumps(done, indent=1))
+        write(done, args.output)
+    print(text([row for part in done for row in rows_of(done[part])]))
     if failed:
         sys.exit("\n".join(["failed:", *failed]))
 
 
 HEAD = """# Speed
 
-`make bench` writes this page. {machine}{turns} Medians, and in brackets the least and the greatest;
-what is compared ran in turn. The last column says how many times Ricercar's figure the other's is, and
-whether the target is met.
+`make bench` writes this page. Medians, and in brackets the least and the greatest; what is compared ran in turn. The
+last column says how many times Ricercar's figure the other's is, and whether the target is met.
 
 ![How many times Ricercar's time the others take](speed.png)
 """
+
+
+def write(done: dict[str, Any], folder: Path) -> None:
+    """The page, with where each part was measured, and the plot."""
+    sections = [HEAD]
+    for part in PARTS:
+        if part in done:
+            sections += [f"## {part.capitalize()}", done[part]["where"], markdown(rows_of(done[part]))]
+    (folder / "speed.md").write_text("\n\n".join(sections) + "\n")
+    plot([row for part in PARTS if part in done for row in rows_of(done[part])], folder / "speed.png")
+
+
+def rows_of(part: dict[str, Any]) -> list[Row]:
+    def row(figures: dict[str, Any], **others: Any) -> Row:
+        return Row(figures={who: Spread(**spread) for who, spread in figures.items()}, **others)
+
+    return [row(**each) for each in part["rows"]]
 
 
 def measured(part: str, quick: bool) -> list[Row]:
@@ -70,11 +92,7 @@ def measured(part: str, quick: bool) -> list[Row]:
     return rows
 
 
-def turns(quick: bool) -> str:
-    return " With `--quick`: smaller sizes, few turns." if quick else ""
-
-
-def machine() -> str:
+def machine(quick: bool) -> str:
     cpu = next(
         (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), platform.machine()
     )
@@ -82,7 +100,9 @@ def machine() -> str:
     git = git_state()
     commit = f", commit {git.commit[:10]}{' (changed)' if git.dirty else ''}" if git else ""
     python = platform.python_version()
-    return f"{date.today()}: {cpu}, {os.cpu_count()} cores, {gpu}torch {torch.__version__}, Python {python}{commit}."
+    small = "; --quick: smaller sizes, few turns" if quick else ""
+    where = f"{cpu}, {os.cpu_count()} cores, {gpu}torch {torch.__version__}, Python {python}"
+    return f"{date.today()}: {where}{commit}{small}."
 
 
 def _lines(path: str) -> list[str]:

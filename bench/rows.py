@@ -69,7 +69,7 @@ def interleaved(works: Mapping[str, Work], repeats: int, clock: Clock = time.per
     return {who: Spread.of(times) for who, times in taken.items()}
 
 
-_HEADERS = ["part", "work", "unit", "median (least to greatest)", "other / Ricercar"]
+_HEADERS = ["work", "unit", "median (least to greatest)", "other / Ricercar"]
 
 
 def text(rows: Sequence[Row]) -> str:
@@ -85,7 +85,6 @@ def markdown(rows: Sequence[Row]) -> str:
 def _lines(rows: Sequence[Row]) -> list[list[str]]:
     return [
         [
-            row.group,
             row.work,
             row.unit,
             ", ".join(f"{who} {spread}" for who, spread in row.figures.items()),
