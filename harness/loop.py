@@ -189,9 +189,10 @@ class Loop:
         ]
 
     def _learner(self, fabric: Fabric, members: Sequence[Member], augmentation: Augmentation) -> Learner:
-        """Side by side on a GPU, which saves launches, if the networks can be; else in turn."""
+        """Side by side on one GPU, which saves launches, if the networks can be; else in turn."""
         nets, tasks = [member.net for member in members], [member.tasks for member in members]
-        together = len(nets) > 1 and fabric.device.type == "cuda" and SideBySide.possible(nets[0])
+        alone_on_gpu = fabric.device.type == "cuda" and fabric.world_size == 1  # stacked weights know no other process
+        together = len(nets) > 1 and alone_on_gpu and SideBySide.possible(nets[0])
         learner = (SideBySide if together else InTurn)(fabric, nets, tasks, augmentation)
         if self.compile is not None:
             learner.compile(self.compile)
@@ -227,9 +228,8 @@ class Loop:
 
     def _stream(self, fabric: Fabric, crops: Crops, step: int) -> Iterator[Batch]:
         """The parts of this process's batches from step `step` on."""
-        part = partial(
-            _part, crops, self.batch_size, self.accumulation, fabric.global_rank, fabric.world_size
-        )  # no closure: it may go to other processes
+        rank, world_size = fabric.global_rank, fabric.world_size
+        part = partial(_part, crops, self.batch_size, self.accumulation, rank, world_size)  # goes to other processes
         gpu = fabric.device.type == "cuda"
         first = step * self.accumulation
         if self.num_workers > 0:

@@ -27,7 +27,7 @@ class Net(nn.Module):
         normalisation: nn.Module,
         backbone: Backbone,
         outputs: Mapping[str, Output],
-        analysed: bool = False,
+        analysed: bool,
     ) -> None:
         super().__init__()
         self.analysed = analysed
