@@ -15,6 +15,9 @@ _DISTRIBUTIONS = (
     "torch", "numpy", "scipy", "mir_eval", "nnAudio", "timm", "hydra-core", "wandb", "lightning-fabric",
 )  # fmt: skip
 
+# What scores come from; commands, tables and pages are not part of it.
+CODE = ("data", "harness", "metrics", "models", "tasks")
+
 
 @dataclass(frozen=True)
 class Git:

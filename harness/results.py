@@ -13,14 +13,14 @@ from ricercar.data.files import write_text
 from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
 from ricercar.harness.entry import Outside, Training, Tuning
-from ricercar.harness.origin import Git, git_state, versions
+from ricercar.harness.origin import CODE, Git, git_state, source_hash, versions
 from ricercar.harness.typed_json import parse, to_json, typed
 
 if TYPE_CHECKING:  # reading results needs no torch
     from ricercar.data.audio_store import AudioStore
     from ricercar.tasks.scoring import Scoring
 
-SCHEMA = 3
+SCHEMA = 4
 AVERAGING = ("tracks", "groups")
 
 _ROUNDING = 1e-6  # how far metrics may be from the mean of the tracks they come with
@@ -83,6 +83,7 @@ class Result:
     training: Training | None
     tuning: Tuning | None
     looks: int | None
+    reproducible: bool | None
     protocol: dict[str, Any]
     protocol_id: str
     dataset: DatasetId
@@ -93,6 +94,7 @@ class Result:
     cost: Cost
     versions: dict[str, str | None]
     git: Git | None
+    code: str | None
 
     @property
     def comparable(self) -> tuple[str, str, str, str]:
@@ -178,6 +180,7 @@ def make_result(
     training: Training | None,
     tuning: Tuning | None,
     looks: int | None,
+    reproducible: bool | None = None,
     scoring: "Scoring",
     source: str,
     split: str,
@@ -199,6 +202,7 @@ def make_result(
         training=training,
         tuning=tuning,
         looks=looks,
+        reproducible=reproducible,
         protocol=dict(scoring.protocol),
         protocol_id=stable_hash(scoring.protocol),
         dataset=DatasetId(source, split, fingerprint(tracks, scoring, store.key), len(tracks)),
@@ -209,6 +213,7 @@ def make_result(
         cost=cost,
         versions=versions(),
         git=git_state(),
+        code=source_hash(*CODE),
     )
 
 

@@ -83,6 +83,7 @@ def make_result(
         "training": None if system else Training([data], "known", []),
         "tuning": None,
         "looks": None if system else 1,
+        "reproducible": None if system else True,
         "protocol": protocol,
         "protocol_id": stable_hash(protocol),
         "dataset": DatasetId(
@@ -95,6 +96,7 @@ def make_result(
         "cost": Cost() if system else COST,
         "versions": {"python": "3.11.7", "torch": "2.13.0"},
         "git": Git("0" * 40, False),
+        "code": "c0de" * 4,
     }
     return Result(**{**values, **changes})
 

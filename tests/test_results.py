@@ -63,6 +63,7 @@ def make_result(tracks: list[TrackScore] = TRACKS, cost: Cost = Cost(), **change
         "training": Training(["maestro"], "known", ["bach"]),
         "tuning": Tuning(1, [Trial({"optimizer.lr": 0.1}, NAN, NAN), Trial({"optimizer.lr": 0.01}, 0.5, 60.0)]),
         "looks": 1,
+        "reproducible": True,
         "protocol": PROTOCOL,
         "protocol_id": stable_hash(PROTOCOL),
         "dataset": DatasetId("folder", "test", "fedcba9876543210", len(tracks)),
@@ -73,6 +74,7 @@ def make_result(tracks: list[TrackScore] = TRACKS, cost: Cost = Cost(), **change
         "cost": cost,
         "versions": {"python": "3.11.7", "timm": None},
         "git": Git("0" * 40, False),
+        "code": "c0de" * 4,
     }
     return Result(**{**values, **changes})
 
@@ -98,7 +100,8 @@ def test_the_file_is_the_contract(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "result.json").read_text(), parse_constant=refuse)
     assert list(content) == [
         "schema", "run_id", "choices", "seed", "overrides", "config", "system", "training", "tuning", "looks",
-        "protocol", "protocol_id", "dataset", "metrics", "primary", "shown", "tracks", "cost", "versions", "git",
+        "reproducible", "protocol", "protocol_id", "dataset", "metrics", "primary", "shown", "tracks", "cost",
+        "versions", "git", "code",
     ]  # fmt: skip
     assert content["metrics"] == {"f1": pytest.approx(0.7), "overlap": 0.5}
     assert content["tracks"][0] == {
@@ -148,7 +151,7 @@ def change_at(*path: Any, to: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (change_at("schema", to=2), "schema is 2, this version of Ricercar reads 3"),
+        (change_at("schema", to=3), "schema is 3, this version of Ricercar reads 4"),
         (change_at("schema", to="1"), 'schema is "1"'),
         (change_at("shown", to=["f2"]), "shown has 'f2'"),
         (change_at("tuning", "chosen", to=2), "tuning.chosen is 2, but tuning.trials has 2"),
