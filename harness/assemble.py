@@ -44,6 +44,7 @@ _WHOLE = {
     "trainer.patience": 1, "trainer.log_every_steps": 1, "trainer.num_workers": 0,
 }  # fmt: skip
 _MAY_BE_NULL = ("num_threads", "num_scorers", "trainer.patience")
+PRECISIONS = ("32-true", "bf16-mixed")
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
 _PARTS = ("task", "data", "frontend", "compression", "normalisation", "backbone", "trainer", "hardware")
 NO_TRACKER = "ricercar.harness.trackers.none.NoTracker"
@@ -114,10 +115,10 @@ def check(cfg: DictConfig) -> None:
         )
     if cfg.trainer.compile is not None:
         check_choice(COMPILE_MODES, **{"trainer.compile": cfg.trainer.compile})
-    if str(cfg.hardware.precision).startswith("16") and cfg.optimizer.get("fused"):
+    if cfg.hardware.precision not in PRECISIONS:
         raise InputError(
-            f"optimizer.fused=true does not go with hardware.precision={cfg.hardware.precision}, which has to scale "
-            "gradients back before they are clipped: give optimizer.fused=false, or hardware.precision=bf16-mixed."
+            f"hardware.precision={cfg.hardware.precision}: choose 32-true or, on hardware that is faster with it, "
+            "bf16-mixed, which has the range of 32-true: nothing overflows, and gradients need no scaling."
         )
     make(cfg.schedule)
     make(cfg.augmentation)

@@ -219,7 +219,6 @@ class Loop:
             losses = learner.add_gradients(batches, drawn, 1 / self.accumulation, part == self.accumulation - 1)
             for own, each in zip(found, losses, strict=True):
                 _add(own, {name: loss / self.accumulation for name, loss in each.items()})
-        fabric.strategy.precision.unscale_gradients(optimizer)
         for own, norm in zip(found, learner.clip(self.clip_norm), strict=True):
             own["gradient_norm"] = norm.detach()
         optimizer.step()

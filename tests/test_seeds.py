@@ -123,7 +123,9 @@ STACKED = {
 }
 
 
-def learnt(kind: type[Learner], backbone: str, on_tones: list[str], num_steps: int) -> tuple[list[Any], list[Net]]:
+def learnt(
+    kind: type[Learner], backbone: str, on_tones: list[str], num_steps: int, precision: Any = "32-true"
+) -> tuple[list[Any], list[Net]]:
     """Losses of each step, and the networks."""
     whitening = ["normalisation=whitening", "augmentation=masking"]
     cfg = composed(f"backbone={backbone}", *STACKED[backbone], *on_tones, *whitening)
@@ -137,7 +139,7 @@ def learnt(kind: type[Learner], backbone: str, on_tones: list[str], num_steps: i
         nets.append(assemble.make_net(own, tasks).train())
         crops.append(assemble.make_crops(own, tasks, tracks, windows, augmentation))
         assemble.fit_normalisation(nets[-1], crops[-1], 4, torch.device("cpu"))
-    learner = kind(Fabric(accelerator="cpu", devices=1), nets, [tasks] * 3, augmentation)
+    learner = kind(Fabric(accelerator="cpu", devices=1, precision=precision), nets, [tasks] * 3, augmentation)
     optimizer = torch.optim.SGD(learner.parameters, lr=0.05, momentum=0.9)
     losses = []
     for step in range(num_steps):
@@ -148,6 +150,22 @@ def learnt(kind: type[Learner], backbone: str, on_tones: list[str], num_steps: i
         optimizer.step()
         optimizer.zero_grad()
     return losses, nets
+
+
+@pytest.mark.parametrize("kind", [InTurn, SideBySide])
+def test_no_learner_rounds_the_picture(
+    kind: type[Learner], on_tones: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mixed precision begins behind it."""
+    body, seen = Net.body, []
+
+    def looked_at(net: Net, picture: torch.Tensor, valid: torch.Tensor) -> dict[str, torch.Tensor]:
+        seen.append((picture.dtype, torch.is_autocast_enabled("cpu")))
+        return body(net, picture, valid)
+
+    monkeypatch.setattr(Net, "body", looked_at)
+    learnt(kind, "dense", on_tones, 1, precision="bf16-mixed")
+    assert set(seen) == {(torch.float32, True)}
 
 
 @pytest.mark.parametrize("backbone", STACKED)

@@ -27,6 +27,9 @@ class Learner(ABC):
         self, fabric: Fabric, nets: Sequence[Net], tasks: Sequence[Several], augmentation: Augmentation
     ) -> None:
         self.fabric, self.nets, self.tasks, self.augmentation = fabric, nets, tasks, augmentation
+        # Fabric's mixed precision would round every floating tensor that a module is called with: audio, pictures.
+        # Autocast, inside, lowers what may be lowered.
+        fabric.strategy.precision.convert_input = _as_it_is  # type: ignore[method-assign]
 
     @abstractmethod
     def add_gradients(self, batches: Sequence[Batch], seeds: Sequence[int], share: float, last: bool) -> list[Losses]:
@@ -43,3 +46,7 @@ class Learner(ABC):
     @abstractmethod
     def compile(self, mode: str) -> None:
         """Compiles what follows the picture by torch.compile."""
+
+
+def _as_it_is(data: Any) -> Any:
+    return data
