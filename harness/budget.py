@@ -4,6 +4,8 @@ import re
 
 from ricercar.errors import InputError
 
+_LEAST_SHARE = 1e-3  # of a budget in minutes, for the first step: nobody knows yet how long one takes
+
 
 class Budget:
     """The share of a training budget that is spent.
@@ -20,6 +22,16 @@ class Budget:
         unit = found[2]
         self.max_s = amount * 60.0 if unit == "minute" else None
         self.max_steps = {"step": amount, "epoch": amount * steps_per_epoch}.get(unit)
+
+    @property
+    def reproducible(self) -> bool:
+        """Whether the same training ends after the same steps, with the same learning rates, whatever the clock says."""
+        return self.max_s is None
+
+    def ahead(self, step: int, elapsed_s: float) -> float:
+        """-> the share in (0, 1] that will be spent once the next step is done, by the pace so far."""
+        least_s = _LEAST_SHARE * (self.max_s or 0.0)
+        return self.progress(step + 1, max(least_s, elapsed_s * (step + 1) / max(step, 1)))
 
     def progress(self, step: int, elapsed_s: float) -> float:
         """-> share in [0, 1] of the budget that `step` steps in `elapsed_s` seconds have spent."""

@@ -145,9 +145,10 @@ class Loop:
         watch = Watch(len(members), fabric.device)
         sums: list[Losses] = [{} for _ in members]
         since = saved_at = time.monotonic()
+        compiling = self.compile is not None  # in the first step, which is not charged
         while state.progress < 1.0 and not state.stopped:
             for group, rate in zip(optim.param_groups, rates, strict=True):
-                group["lr"] = rate * schedule.factor(budget.progress(state.step + 1, state.elapsed_s))
+                group["lr"] = rate * schedule.factor(budget.ahead(state.step, state.elapsed_s))
             values = self._update(fabric, learner, optim, streams, [member.seed for member in members], state.step)
             watch.see(state.step, values)
             state.step += 1
@@ -156,7 +157,9 @@ class Loop:
             for own, each in zip(sums, values, strict=True):
                 _add(own, each)
             now = time.monotonic()
-            state.elapsed_s, since = state.elapsed_s + now - since, now
+            if not compiling:
+                state.elapsed_s += now - since
+            since, compiling = now, False
             if budget.max_s is not None:
                 state.elapsed_s = fabric.broadcast(state.elapsed_s)  # the clock of one process decides for all
             state.progress = budget.progress(state.step, state.elapsed_s)

@@ -26,6 +26,21 @@ def test_budget(text: str, step: int, elapsed_s: float, progress: float) -> None
     assert Budget(text, steps_per_epoch=10).progress(step, elapsed_s) == pytest.approx(progress)
 
 
+@pytest.mark.parametrize(
+    ("text", "step", "elapsed_s", "ahead"),
+    [
+        ("100 steps", 0, 0.0, 0.01),
+        ("100 steps", 99, 1e9, 1.0),
+        ("2 minutes", 0, 0.0, 0.001),  # a first step with a rate of 0 would learn nothing
+        ("2 minutes", 1, 0.0, 0.001),  # compiling is not charged
+        ("2 minutes", 10, 30.0, 0.275),
+        ("2 minutes", 10, 119.0, 1.0),
+    ],
+)
+def test_share_that_the_next_step_ends_at(text: str, step: int, elapsed_s: float, ahead: float) -> None:
+    assert Budget(text, steps_per_epoch=10).ahead(step, elapsed_s) == pytest.approx(ahead)
+
+
 @pytest.mark.parametrize("text", ["", "100", "0 steps", "-1 steps", "3 hours", "nan minutes"])
 def test_budget_refuses(text: str) -> None:
     with pytest.raises(InputError, match=r"trainer\.budget"):
