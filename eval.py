@@ -129,6 +129,7 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
             training=_training(before[name], taught, annotated(tracks, task)),
             tuning=before[name].tuning,
             looks=looks[name],
+            reproducible=before[name].reproducible,
             scoring=task,
             source=data[name],
             split=cfg.split,

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import hydra
 import torch
@@ -19,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ricercar.data.track import Track
 from ricercar.harness import assemble, identity
+from ricercar.harness.budget import Budget
 from ricercar.harness.command import command, logged
 from ricercar.harness.cost import NetCost, cost_of
 from ricercar.harness.divergence import DivergenceError
@@ -88,36 +88,50 @@ def _train(fabric: Fabric, entries: list[tuple[DictConfig, Run]], tracks: dict[s
             seeds.append(Seed(own, run, tracker))
             if first:
                 log.info("%s", run.folder)
-        trials = [values for values, _ in assemble.make(cfg.tune).trials(cfg)]
-        fitted = [_fit(fabric, [_trial(seed, k, trials) for seed in seeds], tracks) for k in range(len(trials))]
+        values = [each for each, _ in assemble.make(cfg.tune).trials(cfg)]
+        trials = [_trials(seed) for seed in seeds]
+        fitted = [_fit(fabric, of_seeds, tracks) for of_seeds in zip(*trials, strict=True)]
         diverged = []
-        for seed, trained_costs in zip(seeds, zip(*fitted, strict=True), strict=True):
+        for seed, own_trials, trained_costs in zip(seeds, trials, zip(*fitted, strict=True), strict=True):
             try:
-                tuning = tuned(trials, [trained for _, trained in trained_costs])
+                tuning = tuned(values, [trained for _, trained in trained_costs])
             except DivergenceError as error:
                 diverged.append(error)
                 continue
             if first:
                 cost, trained = trained_costs[tuning.chosen]
-                if len(trials) > 1:
-                    seed.run.checkpoints.take(_trial(seed, tuning.chosen, trials).run.checkpoints, "best")
-                    log.info("chosen on valid: %s", label(trials[tuning.chosen]))
+                if values[tuning.chosen]:
+                    seed = _chosen(seed, own_trials[tuning.chosen])
+                    log.info("chosen on valid: %s", label(values[tuning.chosen]))
                 _test(fabric, seed, tracks, cost, trained, tuning)
                 shutil.rmtree(seed.run.folder / "trials", ignore_errors=True)
         if diverged:
             raise diverged[0]
 
 
-def _trial(seed: Seed, number: int, trials: Sequence[dict[str, Any]]) -> Seed:
-    """One training of a search, in a folder of its own; without a search, the only one."""
-    if len(trials) == 1:
-        return seed
-    name = label(trials[number])
-    run = replace(seed.run, folder=seed.run.folder / "trials" / name)
-    return Seed(assemble.make(seed.cfg.tune).trials(seed.cfg)[number][1], run, Prefixed(seed.tracker, f"{name}/"))
+def _trials(seed: Seed) -> list[Seed]:
+    """The trainings of a search, each in a folder of its own; without a search, the only one."""
+    return [
+        Seed(
+            cfg,
+            replace(seed.run, folder=seed.run.folder / "trials" / label(values)),
+            Prefixed(seed.tracker, f"{label(values)}/"),
+        )
+        if values
+        else seed
+        for values, cfg in assemble.make(seed.cfg.tune).trials(seed.cfg)
+    ]
 
 
-def _fit(fabric: Fabric, seeds: list[Seed], tracks: dict[str, list[Track]]) -> list[tuple[NetCost, Trained]]:
+def _chosen(seed: Seed, trial: Seed) -> Seed:
+    """From here on the run is its best trial, which is tested, evaluated later and reproduced."""
+    seed.run.checkpoints.take(trial.run.checkpoints, "best")
+    describe([(trial.cfg, seed.run)], like=seed.run)
+    seed.tracker.configure(assemble.plain(trial.cfg))
+    return Seed(trial.cfg, seed.run, seed.tracker)
+
+
+def _fit(fabric: Fabric, seeds: Sequence[Seed], tracks: dict[str, list[Track]]) -> list[tuple[NetCost, Trained]]:
     """Trains each seed once, into the checkpoints of its run. The score of one that diverged is NaN."""
     cfg = seeds[0].cfg
     augmentation = assemble.make(cfg.augmentation)
@@ -149,7 +163,7 @@ def _fit(fabric: Fabric, seeds: list[Seed], tracks: dict[str, list[Track]]) -> l
             resume=cfg.resume,
         )
     except DivergenceError as error:  # of all seeds
-        if cfg.tune.key is not None:
+        if cfg.tune.space:
             log.warning("%s: %s", seeds[0].run.folder.name, error)
         trained = [Trained(0, math.nan, 0.0, math.nan, 0, str(error)) for _ in seeds]
     return list(zip(costs, trained, strict=True))
@@ -185,6 +199,7 @@ def _test(
             training=Training.of(data, tracks["train"], scored),
             tuning=tuning,
             looks=looks[name],
+            reproducible=Budget(str(cfg.trainer.budget), 1.0).reproducible and fabric.device.type == "cpu",
             scoring=task,
             source=data,
             split="test",

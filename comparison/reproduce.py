@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from ricercar.comparison.collect import Found, collect
+from ricercar.comparison.systems import key_of
 from ricercar.errors import InputError
 from ricercar.harness import assemble, identity
 from ricercar.harness.command import CONF
@@ -138,7 +139,7 @@ def verdict(before: Result, after: Result, everything: Sequence[Result]) -> tupl
     name = before.primary_of_tracks
     seeds = {before.seed: before}
     for each in everything:
-        if each.comparable == before.comparable and _system(each) == _system(before):
+        if each.comparable == before.comparable and key_of(each) == key_of(before):
             seeds.setdefault(each.seed, each)
     draws = resample(scores_of([list(seeds.values())], name))
     low, high = float(draws.low[0]), float(draws.high[0])
@@ -166,7 +167,3 @@ def _again(before: Result, cfg: DictConfig, folder: Path) -> Result:
     choices.pop("tasks", None)
     after = train(cfg, Run(folder, identity.run_id(cfg), choices, before.overrides))
     return next(each for each in after if each.choices["task"] == before.choices["task"])
-
-
-def _system(result: Result) -> dict[str, Any]:
-    return {key: value for key, value in (result.config or {}).items() if key != "seed"}

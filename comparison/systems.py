@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from ricercar.comparison.collect import Found
 from ricercar.comparison.names import names
 from ricercar.comparison.options import listed
+from ricercar.harness.identity import without_searched
 from ricercar.harness.results import Result, stable_hash
 
 _BASELINE = "baseline "
@@ -53,7 +54,7 @@ def key_of(result: Result) -> str:
     if "system" in result.choices:
         return stable_hash([result.choices["system"], result.system and vars(result.system)])
     assert result.config is not None
-    return stable_hash({name: value for name, value in result.config.items() if name != "seed"})
+    return stable_hash({name: value for name, value in without_searched(result.config).items() if name != "seed"})
 
 
 def design_of(result: Result) -> str:
@@ -62,7 +63,8 @@ def design_of(result: Result) -> str:
         return result.choices["system"]
     if result.config is None:
         return result.run_id
-    return stable_hash({name: each for name, each in result.config.items() if name not in ("seed", "task", "data")})
+    design = without_searched(result.config)
+    return stable_hash({name: each for name, each in design.items() if name not in ("seed", "task", "data")})
 
 
 def systems_of(found: Iterable[Found]) -> tuple[list[System], list[str]]:

@@ -96,8 +96,16 @@ def check_data(cfg: DictConfig) -> None:
 
 
 def check(cfg: DictConfig) -> None:
-    """The values of a training, as far as they can be told before any audio is decoded."""
+    """The values of a training, as far as they can be told before any audio is decoded; of each trial of a search."""
     check_data(cfg)
+    trials = make(cfg.tune).trials(cfg)
+    for _, trial in trials:
+        _check_training(trial)
+        if len(trials) > 1:  # hours may lie between the first trial and one that cannot be made
+            make(trial.backbone, picture=make(trial.frontend).picture(trial.window_frames))
+
+
+def _check_training(cfg: DictConfig) -> None:
     for key, least in _WHOLE.items():
         value = OmegaConf.select(cfg, key)
         if value is not None or key not in _MAY_BE_NULL:
@@ -122,7 +130,6 @@ def check(cfg: DictConfig) -> None:
         )
     make(cfg.schedule)
     make(cfg.augmentation)
-    make(cfg.tune).trials(cfg)
     if 2 * cfg.border_frames >= cfg.window_frames:
         raise InputError(
             f"border_frames={cfg.border_frames} leaves nothing of a window of {cfg.window_frames} frames: "

@@ -25,7 +25,7 @@ class Budget:
 
     @property
     def reproducible(self) -> bool:
-        """Whether the same training ends after the same steps, with the same learning rates, whatever the clock says."""
+        """Whether steps and learning rates are the same whatever the clock says."""
         return self.max_s is None
 
     def ahead(self, step: int, elapsed_s: float) -> float:

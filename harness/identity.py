@@ -1,5 +1,6 @@
 """What a run is: the part of its configuration that determines the result, and the names that follow from it."""
 
+import copy
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,15 +28,36 @@ def determining(cfg: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in plain.items() if key not in _NEUTRAL}
 
 
+def does_not_count(key: str) -> bool:
+    """Whether an option, by its whole name, changes no result."""
+    return key.split(".")[0] in _NEUTRAL
+
+
+def without_searched(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A plain configuration without the options that its search tries: two that differ in these alone are one run.
+
+    What a search chose differs from seed to seed; what it could choose from is in `tune`.
+    """
+    kept = copy.deepcopy(dict(config))
+    for key in (kept.get("tune") or {}).get("space") or {}:
+        node: Any = kept
+        *path, name = key.split(".")
+        for part in path:
+            node = node.get(part) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node.pop(name, None)
+    return kept
+
+
 def run_id(cfg: DictConfig) -> str:
     """Hash of what determines the result."""
-    return stable_hash(determining(cfg))
+    return stable_hash(without_searched(determining(cfg)))
 
 
 def job(cfg: DictConfig, id: str, name: str, choices: Mapping[str, str]) -> Job:
     """What trackers know a run by. The seeds of one system are a group."""
     parts = [choices[key] for key in _NAMED if key in choices]
-    system = stable_hash({key: value for key, value in determining(cfg).items() if key != "seed"})
+    system = stable_hash({key: value for key, value in without_searched(determining(cfg)).items() if key != "seed"})
     return Job(id, name, "-".join([*parts, system[:8]]), "train", tuple(dict.fromkeys(parts)))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from ricercar.data.files import write_text
 from ricercar.errors import InputError
 from ricercar.harness import identity
 from ricercar.harness.checkpoints import Checkpoints
@@ -67,9 +68,9 @@ def describe(entries: Iterable[tuple[DictConfig, Run]], like: Run) -> None:
         folder = run.folder / ".hydra"
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            OmegaConf.save(cfg, folder / "config.yaml")
-            OmegaConf.save(OmegaConf.create(run.overrides), folder / "overrides.yaml")
-            if (like.folder / ".hydra" / "hydra.yaml").exists():
+            write_text(folder / "config.yaml", OmegaConf.to_yaml(cfg))
+            write_text(folder / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(run.overrides)))
+            if like.folder != run.folder and (like.folder / ".hydra" / "hydra.yaml").exists():
                 shutil.copyfile(like.folder / ".hydra" / "hydra.yaml", folder / "hydra.yaml")
         except OSError as error:
             raise InputError(f"cannot write into the run's folder {run.folder}: {error}") from error

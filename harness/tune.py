@@ -1,7 +1,8 @@
-"""Equal effort: a small search over one option, on the validation split only."""
+"""Equal effort: a small search over some options, on the validation split only."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -9,37 +10,65 @@ from omegaconf import DictConfig, OmegaConf
 from ricercar.errors import InputError
 from ricercar.harness.divergence import DivergenceError
 from ricercar.harness.entry import Trial, Tuning
+from ricercar.harness.identity import does_not_count
 from ricercar.harness.loop import Trained
+from ricercar.harness.results import stable_hash
+
+_LONGEST = 120  # characters of a trial's name
+# Trials differ in these in vain, or not in a way that the validation split can judge.
+_FIXED = {"data": "all trials share the tracks", "hardware": "all trials share the device", "seed": "a run has one",
+          "tune": "it is the search itself"}  # fmt: skip
 
 
 class Tune:
-    """The trainings of one entry: as the configuration says, or one for each of `values` of the option `key`."""
+    """The trainings of one entry: one for each combination of values of `space`, or the configuration itself.
 
-    def __init__(self, *, key: str | None, values: Sequence[Any]) -> None:
-        if (key is None) != (len(values) == 0):
-            raise InputError(f"tune.key={key} with tune.values={list(values)}: give both, or choose tune=none.")
-        if len({str(value) for value in values}) < len(values):
-            raise InputError(f"tune.values={list(values)} has a value twice: each would be trained on its own.")
-        self.key = key
-        self.values = list(values)
+    space   {option by its whole name: values to try}
+    """
+
+    def __init__(self, *, space: Mapping[str, Sequence[Any]]) -> None:
+        for key, values in space.items():
+            if not isinstance(values, list) or not values:
+                raise InputError(
+                    f"space has {key}: {values!r}. Give a list of values, such as optimizer.lr: [0.001, 0.01]."
+                )
+            if len({stable_hash(value) for value in values}) < len(values):
+                raise InputError(f"space has a value of {key} twice: {values}. Each would be trained on its own.")
+        self.space = dict(space)
 
     def trials(self, cfg: DictConfig) -> list[tuple[dict[str, Any], DictConfig]]:
-        """-> what each training changes, and its configuration."""
-        if self.key is None:
-            return [({}, cfg)]
-        if OmegaConf.select(cfg, self.key) is None or OmegaConf.is_config(OmegaConf.select(cfg, self.key)):
-            raise InputError(f"tune.key={self.key} is no option with a value: give its whole name, as optimizer.lr.")
+        """-> what each training changes, and its configuration. InputError for an option that cannot be searched."""
+        for key in self.space:
+            _check(cfg, key)
         changed = []
-        for value in self.values:
+        for values in itertools.product(*self.space.values()):
             trial = cfg.copy()
-            OmegaConf.update(trial, self.key, value)
-            changed.append(({self.key: value}, trial))
+            for key, value in zip(self.space, values, strict=True):
+                OmegaConf.update(trial, key, value, merge=False)
+            changed.append((dict(zip(self.space, values, strict=True)), trial))
         return changed
 
 
+def _check(cfg: DictConfig, key: str) -> None:
+    group, *rest = key.split(".")
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(cfg, parent) if parent else cfg
+    if not isinstance(node, DictConfig) or name not in node:
+        raise InputError(f"tune.space has {key}, which is no option: give its whole name, as optimizer.lr.")
+    if isinstance(node[name], DictConfig) or name == "_target_":
+        raise InputError(f"tune.space has {key}, a group of options: sweep over its choices, as in -m {key}=A,B.")
+    if group in _FIXED or does_not_count(key):
+        raise InputError(
+            f"tune.space has {key}, which is not for a search: {_FIXED.get(group, 'it changes no result')}."
+        )
+    if "protocol" in rest:
+        raise InputError(f"tune.space has {key}: scores under different protocols cannot be compared.")
+
+
 def label(values: dict[str, Any]) -> str:
-    """The name of a trial, and of its folder: optimizer.lr=0.003."""
-    return ",".join(f"{key}={str(value).replace('/', '_')}" for key, value in values.items())
+    """The name of a trial, and of its folder: optimizer.lr=0.003,backbone.dropout=0.1."""
+    text = ",".join(f"{key}={str(value).replace('/', '_')}" for key, value in values.items())
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 9]},{stable_hash(values)[:8]}"
 
 
 def tuned(values: Sequence[dict[str, Any]], trained: Sequence[Trained]) -> Tuning:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from configs import composed
+from configs import SYNTH, composed
 from ricercar.errors import InputError
 from ricercar.harness.entry import SystemFile, Training
 from ricercar.harness.looks import look
@@ -33,7 +33,7 @@ def trained(folder: Path, on_tones: list[str], *overrides: str) -> Result:
 
 
 def test_search_ends_with_the_weights_of_its_best_trial(tmp_path: Path, on_tones: list[str]) -> None:
-    search = ["tune=lr", "tune.values=[0.02,0.000001]"]
+    search = ["tune=lr", "tune.space={optimizer.lr:[0.02,0.000001]}"]
     found = trained(tmp_path / "search", on_tones, *search)
     assert found.tuning is not None
     assert [trial.values for trial in found.tuning.trials] == [{"optimizer.lr": 0.02}, {"optimizer.lr": 1e-06}]
@@ -55,7 +55,7 @@ def test_search_goes_on_where_it_was_stopped(
     tmp_path: Path, on_tones: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed before the test split was scored: finished trials are not trained again."""
-    search = ["tune=lr", "tune.values=[0.02,0.01]"]
+    search = ["tune=lr", "tune.space={optimizer.lr:[0.02,0.01]}"]
     monkeypatch.setattr("ricercar.train._test", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path, on_tones, *search)
@@ -78,18 +78,33 @@ def test_a_diverged_trial_has_no_score() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "values", "message"),
+    ("space", "message"),
     [
-        (None, [0.1], "give both"),
-        ("optimizer.lr", [], "give both"),
-        ("optimizer.lr", [0.1, 0.1], "twice"),
-        ("optimizer.rate", [0.1], "no option with a value"),
-        ("optimizer", [0.1], "no option with a value"),
+        ({"optimizer.lr": []}, "Give a list of values"),
+        ({"optimizer.lr": 0.1}, "Give a list of values"),
+        ({"optimizer": {"lr": [0.1]}}, "Give a list of values"),
+        ({"optimizer.lr": [1, 1.0]}, "twice"),
+        ({"optimizer.rate": [0.1]}, "which is no option"),
+        ({"optimizer": [0.1]}, "a group of options"),
+        ({"optimizer._target_": ["torch.optim.SGD"]}, "a group of options"),
+        ({"seed": [0, 1]}, "a run has one"),
+        ({"data.num_train": [1, 2]}, "all trials share the tracks"),
+        ({"cache_dir": ["a", "b"]}, "changes no result"),
+        ({"task.protocol.onset_tolerance_s": [0.05, 1.0]}, "under different protocols"),
     ],
 )
-def test_searches_that_make_no_sense(key: str | None, values: list[float], message: str) -> None:
+def test_searches_that_make_no_sense(space: dict[str, Any], message: str) -> None:
+    cfg = composed(*SYNTH)
     with pytest.raises(InputError, match=message):
-        Tune(key=key, values=values).trials(OmegaConf.create({"optimizer": {"lr": 0.3}}))
+        Tune(space=space).trials(cfg)
+
+
+def test_a_trial_that_cannot_be_made_is_refused_before_the_first_is_trained(
+    tmp_path: Path, on_tones: list[str]
+) -> None:
+    with pytest.raises(InputError, match=r"frontend\.num_bins"):
+        trained(tmp_path / "run", on_tones, "++tune.space={frontend.num_bins:[229,0]}")
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_looks_are_counted_for_each_split_and_data(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

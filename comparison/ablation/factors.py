@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ricercar.comparison.options import options
+from ricercar.harness.identity import without_searched
 
 Cell = tuple[str, ...]
 
@@ -26,7 +27,9 @@ class Setting:
 
     @classmethod
     def of(cls, choices: Mapping[str, str], config: Mapping[str, Any]) -> "Setting":
-        return cls(choices, {name: value for name, value in options(config).items() if name != "seed"})
+        return cls(
+            choices, {name: value for name, value in options(without_searched(config)).items() if name != "seed"}
+        )
 
     def level(self, factor: str) -> str | None:
         """None where the configuration has no such group or option."""

@@ -37,7 +37,10 @@ class Tensorboard(Tracker):
             self._writer = self._make_writer(log_dir=str(run_dir / "tensorboard"))
         except OSError as error:
             raise InputError(f"cannot write into the run's folder {run_dir}: {error.strerror}.") from error
-        written = json.dumps({"run_id": job.id, "name": job.name, **config}, indent=2, default=str)
+        self.configure({"run_id": job.id, "name": job.name, **config})
+
+    def configure(self, config: dict[str, Any]) -> None:
+        written = json.dumps(config, indent=2, default=str)
         self._call("add_text", "config", "\n".join(f"    {line}" for line in written.splitlines()))
 
     def log(self, step: int, values: Mapping[str, float]) -> None:

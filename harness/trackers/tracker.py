@@ -52,6 +52,9 @@ class Tracker(ABC):
         resumed   the run goes on in a `run_dir` that an earlier process left unfinished
         """
 
+    def configure(self, config: dict[str, Any]) -> None:
+        """The configuration that a search has chosen, in place of the one that the run was started with."""
+
     @abstractmethod
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """One point of each curve, such as train/loss. NaN is allowed."""

@@ -91,6 +91,9 @@ class Wandb(Tracker):
         )
         return wandb.init(settings=settings, project=self.project, entity=self.entity, **options)
 
+    def configure(self, config: dict[str, Any]) -> None:
+        self._started().config.update(config, allow_val_change=True)  # type: ignore[no-untyped-call]
+
     def log(self, step: int, values: Mapping[str, float]) -> None:
         # An axis of our own: W&B's counter only grows, a resumed run goes back to its last checkpoint.
         run = self._started()
