@@ -119,7 +119,7 @@ def _estimates(board: Board, metric: str, draws: Draws | None) -> list[Estimate]
 
 def _rows(board: Board, estimates: dict[str, list[Estimate]], comparisons: Comparisons | None) -> list[Row]:
     scored = _num_tracks(board)
-    means = np.array([estimate.mean for estimate in estimates[board.primary]])
+    means = board.scale(board.primary).sign * np.array([estimate.mean for estimate in estimates[board.primary]])
     ranks = stats.rankdata(np.where(np.isnan(means), np.inf, -means), method="min")
     found = []
     for i, system in enumerate(board.systems):

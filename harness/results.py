@@ -14,7 +14,9 @@ from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
 from ricercar.harness.entry import Outside, Training, Tuning
 from ricercar.harness.origin import CODE, Git, git_state, source_hash, versions
+from ricercar.harness.scales import check_bounds, check_scales
 from ricercar.harness.typed_json import parse, to_json, typed
+from ricercar.tasks.scale import Scale
 
 if TYPE_CHECKING:  # reading results needs no torch
     from ricercar.data.audio_store import AudioStore
@@ -88,6 +90,7 @@ class Result:
     protocol_id: str
     dataset: DatasetId
     metrics: dict[str, float]
+    scales: dict[str, Scale]
     primary: str
     shown: list[str]
     tracks: list[TrackScore]
@@ -146,6 +149,7 @@ class Result:
             raise InputError(f"primary is {self.primary!r}, which is not among metrics: {', '.join(self.metrics)}.")
         if unknown := sorted(set(self.shown) - set(self.metrics)):
             raise InputError(f"shown has {unknown[0]!r}, which is not among metrics: {', '.join(self.metrics)}.")
+        check_scales(self.scales, self.metrics, self.primary)
         if self.tuning is not None and not 0 <= self.tuning.chosen < len(self.tuning.trials):
             raise InputError(f"tuning.chosen is {self.tuning.chosen}, but tuning.trials has {len(self.tuning.trials)}.")
         if not self.tracks or self.dataset.num_tracks != len(self.tracks):
@@ -167,6 +171,7 @@ class Result:
                 value, means[name], rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True
             ):
                 raise InputError(f"metrics.{name} is {value:g}, but the mean of tracks is {means[name]:g}.")
+        check_bounds(self.scales, self.metrics, [(track.id, track.metrics) for track in self.tracks])
 
 
 def make_result(
@@ -207,6 +212,7 @@ def make_result(
         protocol_id=stable_hash(scoring.protocol),
         dataset=DatasetId(source, split, fingerprint(tracks, scoring, store.key), len(tracks)),
         metrics=metrics,
+        scales={name: scoring.scale(name) for name in metrics},
         primary=scoring.primary,
         shown=[name for name in scoring.shown if name in metrics and name != scoring.primary],
         tracks=list(scores),

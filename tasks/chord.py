@@ -20,6 +20,7 @@ from ricercar.tasks.chord_vocabulary import ChordVocabulary, MajMin, Structured
 from ricercar.tasks.frame_classes import class_shares, share_cross_entropy
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
 
@@ -41,6 +42,7 @@ class Chord(Task):
     annotation = Chords
     primary = "chord/majmin"
     shown = ("chord/root", "chord/majmin_inv", "chord/sevenths", "chord/tetrads", "chord/mirex", "chord/seg")
+    scales: ClassVar[Mapping[Scale, str]] = {SHARE: "chord/WCSR_*"}
     baselines: ClassVar[Mapping[str, Baseline]] = {"majority": majority, "template": template}
 
     def __init__(

@@ -14,6 +14,7 @@ from ricercar.tasks.drum_labels import DrumLabels, drums_of
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.onset_classes import Floats, OnsetClasses
 from ricercar.tasks.onset_scoring import EMPTY, Counts, count, marks
+from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 
 _PARTS = ("matched", "reference", "estimate")
@@ -41,6 +42,9 @@ class Drums(OnsetClasses):
     """
 
     primary = "drums/F-measure"
+    scales: ClassVar[Mapping[Scale, str]] = {
+        SHARE: "drums/*F-measure* drums/Precision drums/Recall onset/*F-measure_* onset/Precision_* onset/Recall_*"
+    }
     baselines: ClassVar[Mapping[str, Baseline]] = {"majority": drum_baselines.majority, "bands": drum_baselines.bands}
 
     def __init__(
