@@ -79,8 +79,11 @@ class Board:
 
     @property
     def track_metric(self) -> str:
-        """The primary metric, or where that is one of all tracks together, the first that tracks have."""
-        return next(name for name in self.metrics if name not in self.pooled)
+        """The primary metric, or where that is one of all tracks together, the first that tracks have and that has a
+        best.
+        """
+        of_tracks = [name for name in self.metrics if name not in self.pooled]
+        return next((name for name in of_tracks if self.scale(name).better is not None), of_tracks[0])
 
     def scale(self, metric: str) -> Scale:
         """Which way it is better, and its bounds; None in what results do not agree about."""

@@ -57,12 +57,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """rows: best first. comparisons: of the primary metric, systems in the order of the board; None for one system."""
+    """rows: best first, or by the metric `sort`. comparisons: of the primary metric, systems in the order of the board;
+    None for one system.
+    """
 
     board: Board
     metrics: list[str]
     rows: list[Row]
     comparisons: Comparisons | None
+    sort: str | None = None
 
 
 def num_resamples(num_systems: int) -> int:
@@ -91,13 +94,14 @@ def table(board: Board, metrics: Sequence[str] | None = None) -> Table:
 
 
 def sorted_by(content: Table, metric: str) -> Table:
-    """Rows by another metric than the primary one; ranks stay."""
+    """Rows by another metric than the primary one, the best first; the largest, where none is. Ranks stay."""
+    sign = content.board.scale(metric).sign
 
     def order(row: Row) -> tuple[bool, float, int]:
-        mean = row.metrics[metric].mean
+        mean = sign * row.metrics[metric].mean
         return bool(np.isnan(mean)), 0.0 if np.isnan(mean) else -mean, row.rank
 
-    return replace(content, rows=sorted(content.rows, key=order))
+    return replace(content, rows=sorted(content.rows, key=order), sort=metric)
 
 
 def chosen_metrics(board: Board, metrics: Sequence[str] | None) -> list[str]:

@@ -50,7 +50,9 @@ class Training:
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of a search. values: options and what was tried for them. score: on the validation split."""
+    """One training of a search. values: options and what was tried for them. score: on the validation split, larger is
+    better; NaN where the training diverged.
+    """
 
     values: dict[str, Any]
     score: float

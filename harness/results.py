@@ -112,8 +112,20 @@ class Result:
 
     @property
     def primary_of_tracks(self) -> str:
-        """The primary metric, or where it is one of all tracks together, the first that each track has."""
-        return self.primary if self.primary not in self.pooled else next(iter(self.tracks[0].metrics))
+        """The primary metric, or where it is one of all tracks together, the first that tracks have and that has a
+        best.
+        """
+        of_tracks = list(self.tracks[0].metrics)
+        if self.primary in of_tracks:
+            return self.primary
+        return next((name for name in of_tracks if self.scales[name].better is not None), of_tracks[0])
+
+    @property
+    def worst_first(self) -> list[TrackScore]:
+        """The tracks by `primary_of_tracks`; those without a score come last."""
+        name = self.primary_of_tracks
+        sign = self.scales[name].sign
+        return sorted(self.tracks, key=lambda each: (np.isnan(each.metrics[name]), sign * each.metrics[name], each.id))
 
     def write(self, path: Path) -> None:
         """Writes the whole file or nothing. InputError names the folder."""

@@ -1,5 +1,6 @@
 """How a metric is read: which way is better, and between which numbers it lies. Needs no torch and no mir_eval."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -26,6 +27,15 @@ class Scale:
     def sign(self) -> float:
         """-1 where lower is better, else 1: of a score times its sign, larger is better."""
         return -1.0 if self.better == LOWER else 1.0
+
+    def gain(self, value: float) -> float:
+        """Larger is better: the value, or minus it. An undefined one (NaN) is as bad as can be: a bound, or without one
+        a million.
+        """
+        if math.isnan(value):
+            worst = self.high if self.better == LOWER else self.low
+            value = worst if worst is not None else -1e6 * self.sign
+        return self.sign * value
 
     def holds(self, value: float, slack: float = 0.0) -> bool:
         """Whether the value is within the bounds; NaN is no value, and so within."""
