@@ -34,7 +34,8 @@ class Row:
     num_tracks      with a primary score
     cost            mean over the runs
     num_trials      of a run's search on the validation split, at most
-    expected_best   of 1, 2 ... trials, on the validation split: of the first run with a search
+    expected_best   of 1, 2 ... trials, on the validation split: of the first run with a search. What diverged
+                    counts as the worst score that there can be
     looks           how often a run was scored on this split, at most
     training        works of this split that were trained on: "no", "3 works", "unknown", "-"
     difference      to the best system, paired; None for the best
@@ -125,7 +126,8 @@ def _rows(board: Board, estimates: dict[str, list[Estimate]], comparisons: Compa
     scored = _num_tracks(board)
     means = board.scale(board.primary).sign * np.array([estimate.mean for estimate in estimates[board.primary]])
     ranks = stats.rankdata(np.where(np.isnan(means), np.inf, -means), method="min")
-    found = []
+    scale, found = board.scale(board.primary), []
+    worst = None if scale.worst is None else scale.sign * scale.worst
     for i, system in enumerate(board.systems):
         search = next((run.result.tuning for run in system.runs if run.result.tuning), None)
         difference, p_holm = _to_the_best(comparisons, i)
@@ -137,7 +139,7 @@ def _rows(board: Board, estimates: dict[str, list[Estimate]], comparisons: Compa
             num_tracks=scored[i],
             cost=_cost(system),
             num_trials=num_trials(system),
-            expected_best=expected_best([trial.score for trial in search.trials]) if search else [],
+            expected_best=expected_best([trial.score for trial in search.trials], worst) if search else [],
             looks=looks(system),
             training=_training(system),
             difference=difference,

@@ -28,13 +28,17 @@ class Scale:
         """-1 where lower is better, else 1: of a score times its sign, larger is better."""
         return -1.0 if self.better == LOWER else 1.0
 
+    @property
+    def worst(self) -> float | None:
+        """The worst value that there can be; None without such a bound."""
+        return self.high if self.better == LOWER else self.low
+
     def gain(self, value: float) -> float:
         """Larger is better: the value, or minus it. An undefined one (NaN) is as bad as can be: a bound, or without one
         a million.
         """
         if math.isnan(value):
-            worst = self.high if self.better == LOWER else self.low
-            value = worst if worst is not None else -1e6 * self.sign
+            value = -1e6 * self.sign if self.worst is None else self.worst
         return self.sign * value
 
     def holds(self, value: float, slack: float = 0.0) -> bool:
