@@ -156,7 +156,7 @@ def score(scoring: Scoring, track: Track, reference: Annotation, estimate: Annot
         metrics, evidence = scoring.score(reference, estimate), scoring.evidence(reference, estimate)
     except InputError as error:
         raise InputError(f"track {track.id}: {error}") from error
-    return TrackScore(track.id, track.group, metrics, seconds, evidence)
+    return TrackScore(track.id, track.work, metrics, seconds, evidence)
 
 
 def score_folder(scoring: Scoring, tracks: Iterable[Track], folder: Path, store: AudioStore) -> list[TrackScore]:

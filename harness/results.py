@@ -32,6 +32,7 @@ _ROUNDING = 1e-6  # how far metrics may be from the mean of the tracks they come
 class TrackScore:
     """One test track.
 
+    group      its work: what statistics draw
     metrics    {name: score}, NaN where the protocol leaves the track out
     seconds    of audio
     evidence   {name: number} that the metrics of all tracks together are made of (see Scoring.pooled)
@@ -46,7 +47,7 @@ class TrackScore:
 
 @dataclass(frozen=True)
 class DatasetId:
-    """What was scored on. fingerprint: hash of ids, groups, audio and annotations of the split."""
+    """What was scored on. fingerprint: hash of ids, works, audio and annotations of the split."""
 
     name: str
     split: str
@@ -265,10 +266,10 @@ def stable_hash(value: Any) -> str:
 
 
 def fingerprint(tracks: Sequence[Track], scoring: "Scoring", audio_key: Callable[[AudioSource], str]) -> str:
-    """-> hash of ids, groups, audio and references of the tracks, in any order."""
+    """-> hash of ids, works, audio and references of the tracks, in any order."""
     references = {track.id: scoring.reference(track.annotations) for track in tracks}
     rows = [
-        (track.id, track.group, audio_key(track.audio), reference.text())
+        (track.id, track.work, audio_key(track.audio), reference.text())
         for track in tracks
         if (reference := references[track.id]) is not None
     ]
