@@ -15,6 +15,7 @@ from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.predict import Logits, Predict
 from ricercar.harness.results import TrackScore, metrics_of, stable_hash
+from ricercar.harness.scales import check_scales
 from ricercar.harness.scorers import Scorers
 from ricercar.models.net import Net
 from ricercar.tasks.scale import LOWER
@@ -60,6 +61,7 @@ class Evaluation:
             task.tune([(reference, logits) for _, reference, logits in labelled], self.fps)
             jobs = (_Decoding(task, track, logits, self.fps, None, 0.0) for track, _, logits in labelled)
             own = metrics_of([score for score, _ in self.scorers.map(_scored, jobs)], task)
+            check_scales({key: task.scale(key) for key in own}, own, task.primary)  # not only when all is trained
             primary.append(task.scale(task.primary).gain(own[task.primary]))
             prefix = f"{name}/" if len(self.tasks) > 1 else ""
             metrics |= {f"{prefix}{key}": value for key, value in own.items()}

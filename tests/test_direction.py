@@ -18,6 +18,7 @@ from ricercar.comparison.collect import collect
 from ricercar.comparison.overall import overall
 from ricercar.comparison.page.payload import page_payload
 from ricercar.comparison.rows import table
+from ricercar.errors import InputError
 from ricercar.harness import evaluate, identity
 from ricercar.harness.seeds import Run
 from ricercar.harness.table import format_tracks
@@ -226,6 +227,24 @@ def test_the_best_checkpoint(
     assert (best["step"], best["score"]) == (step, pytest.approx(score))
     assert result.tuning is not None
     assert result.tuning.trials[0].score == pytest.approx(score)
+
+
+@pytest.mark.parametrize(
+    ("metric", "message"),
+    [
+        ("multipitch/new", "the metric multipitch/new has no scale: say in the task's `scales` which way is better"),
+        ("tag/num_ranked_tags", "primary is 'tag/num_ranked_tags', but scales.tag/num_ranked_tags.better is null"),
+    ],
+)
+def test_a_task_that_does_not_say_it_is_stopped_at_its_first_validation(
+    on_tones: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metric: str, message: str
+) -> None:
+    monkeypatch.setattr(Multipitch, "primary", metric)
+    monkeypatch.setattr(Multipitch, "scales", {COUNT: "tag/num_ranked_tags"})
+    monkeypatch.setattr(evaluate, "metrics_of", lambda scores, task: {metric: 0.5})
+    cfg = composed(*on_tones, "task=multipitch", "frontend=mel", "backbone=dense", "trainer.num_validations=3")
+    with pytest.raises(InputError, match=re.escape(message)):
+        train(cfg, Run(tmp_path, identity.run_id(cfg), {"task": "multipitch", "data": "folder"}, []))
 
 
 @pytest.mark.parametrize(
