@@ -160,9 +160,11 @@ def _training_tracks(data: DictConfig) -> list[Track]:
 
 
 def _job(cfg: DictConfig) -> float:
+    """-> the mean of the primary metrics; larger is better, as a sweeper needs it."""
     hydra_cfg = HydraConfig.get()
     results = evaluate(cfg, Path(hydra_cfg.runtime.output_dir), identity.choices_of(hydra_cfg.runtime.choices))
-    return sum(result.metrics[result.primary] for result in results) / len(results)
+    gains = [result.scales[result.primary].gain(result.metrics[result.primary]) for result in results]
+    return sum(gains) / len(gains)
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="eval")

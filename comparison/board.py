@@ -15,6 +15,7 @@ from ricercar.comparison.options import clean, listed
 from ricercar.comparison.systems import System, systems_of
 from ricercar.harness.results import Result, stable_hash
 from ricercar.significance.scores import Floats, Scores
+from ricercar.tasks.scale import Scale
 
 __all__ = ["Board", "System", "TrackInfo", "boards"]
 
@@ -78,8 +79,18 @@ class Board:
 
     @property
     def track_metric(self) -> str:
-        """The primary metric, or where that is one of all tracks together, the first that tracks have."""
-        return next(name for name in self.metrics if name not in self.pooled)
+        """The primary metric, or where that is one of all tracks together, the first that tracks have and that has a
+        best.
+        """
+        of_tracks = [name for name in self.metrics if name not in self.pooled]
+        return next((name for name in of_tracks if self.scale(name).better is not None), of_tracks[0])
+
+    def scale(self, metric: str) -> Scale:
+        """Which way it is better, and its bounds; None in what results do not agree about."""
+        every = [run.result.scales for system in self.systems for run in system.runs]
+        found = {scales[metric] for scales in every if metric in scales}
+        better, low, high = ({getattr(scale, part) for scale in found} for part in ("better", "low", "high"))
+        return Scale(*(each.pop() if len(each) == 1 else None for each in (better, low, high)))
 
     def scores(self, metric: str) -> Scores:
         """In the order of `systems` and `tracks`; a seed that was repeated is the mean of its repeats."""
@@ -119,12 +130,13 @@ def boards(collection: Collection) -> list[Board]:
 def _board(found: Sequence[Found]) -> Board:
     primary = _commonest(each.result.primary for each in found)
     scored = [each for each in found if primary in each.result.metrics]
+    scale = _commonest(each.result.scales[primary] for each in scored)
     ids = _commonest(frozenset(track.id for track in each.result.tracks) for each in scored)
-    reasons = {each.path: _reason_to_leave_out(each.result, primary, ids) for each in found}
+    reasons = {each.path: _reason_to_leave_out(each.result, primary, scale, ids) for each in found}
     kept = [each for each in found if not reasons[each.path]]
     notes = [f"Left out: {clean(str(path), 200)} {reason}." for path, reason in reasons.items() if reason]
     systems, repeats = systems_of(kept)
-    systems.sort(key=lambda system: (*_ranked(_mean(system, primary)), system.name))
+    systems.sort(key=lambda system: (*_ranked(scale.sign * _mean(system, primary)), system.name))
     first = systems[0].first
     names = Counter(each.result.dataset.name for each in kept)
     data = max(names, key=lambda name: (names[name], name))
@@ -146,10 +158,12 @@ def _board(found: Sequence[Found]) -> Board:
     )
 
 
-def _reason_to_leave_out(result: Result, primary: str, ids: frozenset[str]) -> str:
+def _reason_to_leave_out(result: Result, primary: str, scale: Scale, ids: frozenset[str]) -> str:
     """A table never mixes scores of other tracks."""
     if primary not in result.metrics:
         return f"has no {primary}"
+    if result.scales[primary].better != scale.better:
+        return f"says that {result.scales[primary].better} {primary} is better, others say {scale.better}"
     own = {track.id for track in result.tracks}
     lacks, adds = sorted(ids - own), sorted(own - ids)
     return " and ".join(
@@ -173,7 +187,7 @@ def _track_scores(result: Result, metric: str, place: Mapping[str, int]) -> Floa
 
 
 def _ranked(value: float) -> tuple[bool, float]:
-    """For sorting: the highest first, what is not known last."""
+    """For sorting: the largest first, what is not known last."""
     return bool(np.isnan(value)), -value if not np.isnan(value) else 0.0
 
 

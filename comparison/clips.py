@@ -69,8 +69,8 @@ def clips(
 
 def pick_tracks(board: Board, number: int) -> list[str]:
     """-> ids of tracks worth looking at: in turn the worst on average, where systems differ most, and the best."""
-    metric = board.systems[0].runs[0].result.primary_of_tracks
-    values = board.scores(metric).values.transpose(2, 0, 1)  # (T, S, K)
+    metric = board.track_metric
+    values = board.scale(metric).sign * board.scores(metric).values.transpose(2, 0, 1)  # (T, S, K)
     means = [[np.nanmean(seeds) for seeds in systems if not np.isnan(seeds).all()] for systems in values]
     scored = [row for row, each in enumerate(means) if each]
     average = {row: float(np.mean(means[row])) for row in scored}

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only these results: task=notes, frontend=mel,cqt, optimizer.lr=0.001, system=NAME ... (repeatable)",
     )  # fmt: skip
     add("--group-by", default="", metavar="KEY,...", help="splits each table into sections, such as by frontend")
-    add("--sort", metavar="METRIC", help="the order of rows, in place of the rank")
+    add("--sort", metavar="METRIC", help="the order of rows, in place of the rank; the best first")
     add("--baselines", action=argparse.BooleanOptionalAction, default=True, help="show trivial baselines")
     add(
         "--tasks-ranking", action=argparse.BooleanOptionalAction, default=None,

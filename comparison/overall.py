@@ -61,7 +61,9 @@ def _designs(board: Board) -> dict[str, list[System]]:
 
 
 def _means(board: Board, designs: dict[str, list[System]]) -> dict[str, float]:
+    """Larger is better."""
+    sign = board.scale(board.primary).sign
     return {
-        key: float(np.mean([board.mean(system, board.primary) for system in systems]))
+        key: sign * float(np.mean([board.mean(system, board.primary) for system in systems]))
         for key, systems in designs.items()
     }

@@ -1,22 +1,40 @@
 """Intervals of metrics of all tracks together, such as ROC-AUC, which have no scores of tracks."""
 
+from functools import partial
+
 from ricercar.comparison.board import Board
 from ricercar.errors import InputError
-from ricercar.significance.bootstrap import Draws, resample_pooled
+from ricercar.significance.bootstrap import Draws, Pooled, resample_pooled
 from ricercar.significance.scores import Ints
+from ricercar.tasks.pooling import EMPTY, pooled_chords, pooled_drums
+from ricercar.tasks.tag_scoring import TagScoring
 
 
 def pooled_draws(board: Board, group: Ints) -> dict[str, Draws]:
-    """{metric: draws} for tasks whose pooled metrics rank systems; {} for the others, which show them without interval.
+    """{metric: draws}; {} where it is not known how the metrics are made of the evidence.
 
     group   (T,) the work of each track
     """
-    if board.task != "tag":
+    pooled = _pooled(board)
+    if pooled is None:
         return {}
-    from ricercar.tasks.tag_scoring import TagScoring
-
     try:
-        scoring = TagScoring(board.protocol, exclusive=board.primary == "tag/accuracy")
-    except InputError:  # a protocol of another version
+        return resample_pooled(board.evidence(), pooled, group)
+    except KeyError:  # the evidence of another version
         return {}
-    return resample_pooled(board.evidence(), scoring.pooled, group)
+
+
+def _pooled(board: Board) -> Pooled | None:
+    """As Scoring.pooled of the task; without torch, which tables do without. None for a protocol of another version."""
+    protocol = board.protocol
+    if board.task == "chord":
+        return pooled_chords
+    classes, empty = protocol.get("classes"), protocol.get("empty")
+    if board.task == "drums" and isinstance(classes, dict) and empty in EMPTY:
+        return partial(pooled_drums, classes=list(classes), empty=empty)
+    if board.task == "tag":
+        try:
+            return TagScoring(protocol, exclusive=board.primary == "tag/accuracy").pooled
+        except InputError:
+            return None
+    return None

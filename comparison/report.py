@@ -1,6 +1,6 @@
 """A board as tables of texts, with what is said under them: what all readable formats are made from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from ricercar.comparison.fields import fields
 from ricercar.comparison.numerals import amount, difference, duration, interval, memory, p_value, score
 from ricercar.comparison.options import clean, listed
 from ricercar.comparison.rows import Row, Table
+from ricercar.tasks.scale import LOWER
 
 LEVEL = 0.05
 _MANY = 10  # names in a sentence
@@ -79,7 +80,7 @@ def _scores(table: Table, sections: dict[str, list[Row]]) -> Sheet:
     headers = ["rank", "system", primary, "95 % interval"]
     headers += ["difference to best", "95 % interval", "p"] * compared
     headers += ["seeds", *(["tracks"] * varying), *others]
-    best = {name: max(_known(row, name) for row in table.rows) for name in others}
+    best = {name: _best(table, name) for name in others}
 
     def cells(row: Row) -> list[str]:
         mean = row.metrics[primary]
@@ -156,7 +157,7 @@ def _under(table: Table) -> list[str]:
     seeds = {row.num_seeds for row in table.rows}
     mean = "Mean of the groups' means" if board.averaging == "groups" else "Mean over tracks"
     sources = "groups of tracks" if seeds == {1} else "groups of tracks, and by seeds where there are several"
-    lines = [f"{mean} and seeds; 95 % intervals by bootstrap over {sources}."]
+    lines = [f"{mean} and seeds; 95 % intervals by bootstrap over {sources}.", *_directions(table)]
     if table.comparisons is not None:
         num_pairs = len(table.rows) * (len(table.rows) - 1) // 2
         many = f", p corrected for all {num_pairs} pairs (Holm)" if num_pairs > 1 else ""
@@ -181,6 +182,21 @@ def _under(table: Table) -> list[str]:
     return lines
 
 
-def _known(row: Row, metric: str) -> float:
-    mean = row.metrics[metric].mean
-    return float("-inf") if np.isnan(mean) else mean
+def _directions(table: Table) -> Iterator[str]:
+    """Which way to read metrics, where higher is not better, and the order of the rows."""
+    scales = {name: table.board.scale(name) for name in table.metrics}
+    if lower := [name for name, scale in scales.items() if scale.better == LOWER]:
+        yield f"Lower is better: {listed(lower, _MANY)}."
+    if neither := [name for name, scale in scales.items() if scale.better is None]:
+        yield f"Neither lower nor higher is better, so that none is the best: {listed(neither, _MANY)}."
+    if table.sort is not None:
+        yield f"Sorted by {table.sort}, the {'lowest' if scales[table.sort].better == LOWER else 'highest'} first."
+
+
+def _best(table: Table, metric: str) -> float:
+    """The best mean; NaN, which equals nothing, where no system has one, or none is better than another."""
+    scale = table.board.scale(metric)
+    known = [mean for row in table.rows if not np.isnan(mean := row.metrics[metric].mean)]
+    if scale.better is None or not known:
+        return float("nan")
+    return min(known) if scale.better == LOWER else max(known)

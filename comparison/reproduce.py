@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,10 @@ def check_data(before: Result, cfg: DictConfig) -> None:
 
 
 def verdict(before: Result, after: Result, everything: Sequence[Result]) -> tuple[bool, str]:
-    """-> whether the new score lies inside the 95 % interval over tracks and seeds of the system, and that in words."""
+    """-> whether the new score lies inside the 95 % interval over tracks and seeds of the system, and that in words.
+
+    Without an interval it has to be the same.
+    """
     name = before.primary_of_tracks
     seeds = {before.seed: before}
     for each in everything:
@@ -144,17 +148,36 @@ def verdict(before: Result, after: Result, everything: Sequence[Result]) -> tupl
     draws = resample(scores_of([list(seeds.values())], name))
     low, high = float(draws.low[0]), float(draws.high[0])
     old, new = before.metrics[name], after.metrics[name]
+    inside = new == old or low <= new <= high or (math.isnan(old) and math.isnan(new))
+    num_tracks = _count(len(before.tracks), "track")
+    of = f"{len(seeds)} seeds and {num_tracks}" if len(seeds) > 1 else num_tracks
+    if math.isnan(old) or math.isnan(low):
+        lies = f"There is no 95 % interval of {of}: the new score {'is' if inside else 'IS NOT'} the same."
+    else:
+        words = "inside" if inside else "OUTSIDE"
+        lies = f"The new score lies {words} the 95 % interval of the system, {low:.4f} to {high:.4f} ({of})."
+    what = f"{name} of {before.run_id}, seed {before.seed}: was {_number(old)}, is {_number(new)}"
+    return inside, f"{what}; {_moved(before, after, name)}.\n{lies}"
+
+
+def _moved(before: Result, after: Result, name: str) -> str:
+    """How far single tracks moved, in words."""
     theirs = {track.id: track.metrics[name] for track in after.tracks}
-    moved = [abs(track.metrics[name] - theirs[track.id]) for track in before.tracks if track.id in theirs]
-    inside = new == old or low <= new <= high
-    same = max(moved, default=0.0) == 0.0
-    tracks = "every track scores the same" if same else f"the track that moved most by {max(moved):.4f}"
-    words = "inside" if inside else "OUTSIDE"
-    of = f"{len(seeds)} seeds and {len(before.tracks)} tracks" if len(seeds) > 1 else f"{len(before.tracks)} tracks"
-    return inside, (
-        f"{name} of {before.run_id}, seed {before.seed}: was {old:.4f}, is {new:.4f}; {tracks}.\n"
-        f"The new score lies {words} the 95 % interval of the system, {low:.4f} to {high:.4f} ({of})."
-    )
+    pairs = [(track.metrics[name], theirs.get(track.id, math.nan)) for track in before.tracks]
+    apart = [abs(old - new) for old, new in pairs if not math.isnan(old - new)]
+    gone = sum(math.isnan(old) != math.isnan(new) for old, new in pairs)
+    if not gone and not any(apart):
+        return "every track scores the same"
+    most = [f"the track that moved most by {max(apart):.4f}"] if any(apart) else []
+    return ", ".join(most + [f"{_count(gone, 'track')} with a score only before or only now"] * bool(gone))
+
+
+def _number(value: float) -> str:
+    return "not defined" if math.isnan(value) else f"{value:.4f}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _again(before: Result, cfg: DictConfig, folder: Path) -> Result:

@@ -34,7 +34,8 @@ class Row:
     num_tracks      with a primary score
     cost            mean over the runs
     num_trials      of a run's search on the validation split, at most
-    expected_best   of 1, 2 ... trials, on the validation split: of the first run with a search
+    expected_best   of 1, 2 ... trials, on the validation split: of the first run with a search. What diverged
+                    counts as the worst score that there can be
     looks           how often a run was scored on this split, at most
     training        works of this split that were trained on: "no", "3 works", "unknown", "-"
     difference      to the best system, paired; None for the best
@@ -57,12 +58,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """rows: best first. comparisons: of the primary metric, systems in the order of the board; None for one system."""
+    """rows: best first, or by the metric `sort`. comparisons: of the primary metric, systems in the order of the board;
+    None for one system.
+    """
 
     board: Board
     metrics: list[str]
     rows: list[Row]
     comparisons: Comparisons | None
+    sort: str | None = None
 
 
 def num_resamples(num_systems: int) -> int:
@@ -91,13 +95,14 @@ def table(board: Board, metrics: Sequence[str] | None = None) -> Table:
 
 
 def sorted_by(content: Table, metric: str) -> Table:
-    """Rows by another metric than the primary one; ranks stay."""
+    """Rows by another metric than the primary one, the best first; the largest, where none is. Ranks stay."""
+    sign = content.board.scale(metric).sign
 
     def order(row: Row) -> tuple[bool, float, int]:
-        mean = row.metrics[metric].mean
+        mean = sign * row.metrics[metric].mean
         return bool(np.isnan(mean)), 0.0 if np.isnan(mean) else -mean, row.rank
 
-    return replace(content, rows=sorted(content.rows, key=order))
+    return replace(content, rows=sorted(content.rows, key=order), sort=metric)
 
 
 def chosen_metrics(board: Board, metrics: Sequence[str] | None) -> list[str]:
@@ -119,9 +124,10 @@ def _estimates(board: Board, metric: str, draws: Draws | None) -> list[Estimate]
 
 def _rows(board: Board, estimates: dict[str, list[Estimate]], comparisons: Comparisons | None) -> list[Row]:
     scored = _num_tracks(board)
-    means = np.array([estimate.mean for estimate in estimates[board.primary]])
+    means = board.scale(board.primary).sign * np.array([estimate.mean for estimate in estimates[board.primary]])
     ranks = stats.rankdata(np.where(np.isnan(means), np.inf, -means), method="min")
-    found = []
+    scale, found = board.scale(board.primary), []
+    worst = None if scale.worst is None else scale.sign * scale.worst
     for i, system in enumerate(board.systems):
         search = next((run.result.tuning for run in system.runs if run.result.tuning), None)
         difference, p_holm = _to_the_best(comparisons, i)
@@ -133,7 +139,7 @@ def _rows(board: Board, estimates: dict[str, list[Estimate]], comparisons: Compa
             num_tracks=scored[i],
             cost=_cost(system),
             num_trials=num_trials(system),
-            expected_best=expected_best([trial.score for trial in search.trials]) if search else [],
+            expected_best=expected_best([trial.score for trial in search.trials], worst) if search else [],
             looks=looks(system),
             training=_training(system),
             difference=difference,

@@ -13,8 +13,9 @@ from ricercar.data.track import Track
 class Folder(Indexed):
     """The tracks that <root>/index.csv lists, in its order.
 
-    Columns: id, split, group, audio, and any annotation (`name` of a class in data/annotations); an empty cell means
-    that the track does not have it. Other columns (the piano that was played ...) are ignored.
+    Columns: id, split, group, audio, perhaps work (see Track), and any annotation (`name` of a class in
+    data/annotations); an empty cell means that the track does not have it. Other columns (the piano that was played
+    ...) are ignored.
     """
 
     def __init__(self, *, root: str | Path) -> None:
@@ -23,4 +24,4 @@ class Folder(Indexed):
     def _track(self, row: Row, annotations: Mapping[str, Annotation]) -> Track:
         if "audio" not in row.cells:
             raise row.error(f"track {row.id!r} has MIDI and no audio. Use data=midi, which renders it.")
-        return Track(row.id, row.split, row.group, AudioFile(row.resolve("audio")), annotations)
+        return Track(row.id, row.split, row.group, AudioFile(row.resolve("audio")), annotations, row.work)

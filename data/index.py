@@ -20,7 +20,8 @@ SPLITS = ("train", "valid", "test")
 SOUNDS = ("audio", "midi")  # a row names a recording, or notes to be rendered
 _LAYOUT = (
     "The folder needs a file index.csv with the columns id, split (train, valid or test), group (the work or artist: "
-    "it is never in two splits), audio (a file in the folder) and any of the annotations {kinds}."
+    "it is never in two splits), audio (a file in the folder) and any of the annotations {kinds}; where a group is no "
+    "work, such as a player, a column work."
 )
 
 _REQUIRED = ("id", "split", "group")
@@ -38,6 +39,11 @@ class Row:
     split: str
     group: str
     cells: Mapping[str, str]
+
+    @property
+    def work(self) -> str:
+        """The cell of that column, or else the group."""
+        return self.cells.get("work", self.group)
 
     def resolve(self, column: str) -> Path:
         """The file, or the folder of files, that a cell names, inside the folder."""

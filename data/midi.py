@@ -59,6 +59,7 @@ class Midi(Indexed):
             id=row.id,
             split=row.split,
             group=row.group,
+            work=row.work,
             notes=notes,
             annotations={**derived, **annotations},
             duration_s=None,

@@ -31,6 +31,7 @@ class _Entry:
     id: str
     split: str
     group: str
+    work: str
     audio: Path
     track: Any  # mirdata's
 
@@ -113,7 +114,7 @@ class Mirdata(Source):
 
     def _track(self, entry: _Entry, annotations: Mapping[str, Annotation | None]) -> Track:
         there = {name: annotation for name, annotation in annotations.items() if annotation is not None}
-        return Track(entry.id, entry.split, entry.group, AudioFile(entry.audio), there)
+        return Track(entry.id, entry.split, entry.group, AudioFile(entry.audio), there, entry.work)
 
     def _annotation(self, entry: _Entry, name: str) -> Annotation | None:
         read = self._adapter.annotations[name]
@@ -146,8 +147,9 @@ class Mirdata(Source):
             places = placed(self._library, self._adapter, tracks, seed)
         if as_one_split is not None:
             places = {id_: (as_one_split, group) for id_, (split, group) in places.items() if split != EXCLUDED}
+        work = self._adapter.work or (lambda id_, group: group)
         entries = [
-            _Entry(_UNFIT_FOR_A_NAME.sub("_", id_), split, group, audio[id_], tracks[id_])
+            _Entry(_UNFIT_FOR_A_NAME.sub("_", id_), split, group, work(id_, group), audio[id_], tracks[id_])
             for id_, (split, group) in places.items()
             if split in SPLITS
         ]

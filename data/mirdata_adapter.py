@@ -35,6 +35,7 @@ class Adapter:
     audio        name in mirdata's index of the file with the recording
     annotations  {annotation: track -> the annotation, or None where the track does not have it}
     group        track -> the work or the artist; None: data/splits/<data set>.csv says both the group and the split
+    work         mirdata's id of a track, its group -> its work; None: the group (see Track)
     groups       what the groups are, for messages
     split        track -> what the data set says of its split
     split_lists  mirdata's data set -> {what the data set says: ids of its tracks}
@@ -53,6 +54,7 @@ class Adapter:
     split_lists: Callable[[Any], Mapping[str, Iterable[str]]] | None = None
     splits: Mapping[Any, str] = field(default_factory=dict)
     group: Callable[[Any], Any] | None = None
+    work: Callable[[str, str], str] | None = None
     valid_share: float = 0.0
     multitracks: bool = False
     remotes: tuple[str, ...] | None = None

@@ -91,6 +91,11 @@ def _irmas_group(track: Any) -> str:
     return re.sub(r"-\d+$", "", Path(track.audio_path).stem)
 
 
+def _medleydb_work(id_: str, artist: str) -> str:
+    """The artist; the piece of those names that stand for many: `MusicDelta_Reggae`, also of its stems."""
+    return "_".join(id_.split("_")[:2]) if artist in ("MusicDelta", "Mozart") else artist
+
+
 def _openmic_tags(track: Any) -> Tags:
     """What listeners were asked about, with the share that heard it; other instruments may sound, too."""
     instruments = track.instruments
@@ -116,6 +121,7 @@ ADAPTERS = {
     ),
     "guitarset": Adapter(
         groups="players",
+        work=lambda id_, player: id_.split("_")[1],  # the piece: all players play the same
         audio="audio_mic",
         remotes=("annotations", "audio_mic"),
         skipped=("audio_hex", "audio_hex_cln", "audio_mix"),
@@ -132,6 +138,7 @@ ADAPTERS = {
     "groove_midi": Adapter(
         groups="drummers",
         group=lambda track: track.drummer,
+        work=lambda id_, drummer: id_,  # each performance
         split=lambda track: track.split,
         splits={"train": "train", "validation": "valid", "valid": "valid", "test": "test"},
         annotations={
@@ -195,6 +202,7 @@ ADAPTERS = {
     ),
     "medleydb_melody": Adapter(
         groups="artists",
+        work=_medleydb_work,
         brought=_ON_REQUEST,
         annotations={
             "melody": FromFile("melody2", files.melody),
@@ -203,6 +211,7 @@ ADAPTERS = {
     ),
     "medleydb_pitch": Adapter(
         groups="artists",
+        work=_medleydb_work,
         remotes=(),
         skipped=("notes_pyin",),
         brought=_ON_REQUEST,
@@ -222,6 +231,7 @@ ADAPTERS = {
     "tinysol": Adapter(
         groups="instruments",
         group=lambda track: track.instrument_full,
+        work=lambda id_, instrument: id_,  # each recorded tone
         split=lambda track: track.split,
         splits={0: "train", 1: "train", 2: "train", 3: "valid", 4: "test"},
         annotations={"tags": lambda track: _tags(track.instrument_full)},

@@ -13,8 +13,8 @@ from ricercar.errors import InputError
 class Mixed(Source):
     """The tracks of several data sets, which may have annotations of different kinds.
 
-    A split has the tracks of all parts that have the split, part after part. Ids and groups become <part>.<id> and
-    <part>.<group>, so that those of different parts are never the same.
+    A split has the tracks of all parts that have the split, part after part. Ids, groups and works become <part>.<id>
+    and so on, so that those of different parts are never the same.
 
     parts   {name: data set}
     """
@@ -51,4 +51,4 @@ class Mixed(Source):
 
 
 def _of_part(part: str, track: Track) -> Track:
-    return replace(track, id=f"{part}.{track.id}", group=f"{part}.{track.group}")
+    return replace(track, id=f"{part}.{track.id}", group=f"{part}.{track.group}", work=f"{part}.{track.work}")

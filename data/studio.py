@@ -59,6 +59,7 @@ class Studio:
         id: str,
         split: str,
         group: str,
+        work: str,
         notes: Notes,
         annotations: Mapping[str, Annotation],
         duration_s: float | None,
@@ -81,7 +82,7 @@ class Studio:
         if isinstance(melody, Melody):
             tuned = melody.frequency_hz * 2.0 ** (rendering.tuning_cents / 1200.0)
             annotations = {**annotations, "melody": replace(melody, frequency_hz=tuned)}
-        return Track(id=id, split=split, group=group, audio=rendering, annotations=annotations)
+        return Track(id=id, split=split, group=group, audio=rendering, annotations=annotations, work=work)
 
 
 def _range(name: str, values: Sequence[float]) -> tuple[float, float]:

@@ -76,6 +76,7 @@ class Synth(Source):
             id=name,
             split=split,
             group=name,
+            work=name,
             notes=notes,
             annotations=piece.annotations,
             duration_s=self.composer.duration_s,

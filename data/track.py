@@ -24,10 +24,21 @@ class AudioSource(Protocol):
 
 @dataclass(frozen=True)
 class Track:
-    """One recording. `group` names the work or artist: a group is never in two splits."""
+    """One recording.
+
+    group   what is never in two splits: the work, the artist, the player
+    work    what statistics draw, because its tracks are not independent, and what a system should not have been trained
+            on: where a group is no work and no artist (a player of pieces that all play, a class of sounds), the piece,
+            or the recording; else the group
+    """
 
     id: str
     split: str
     group: str
     audio: AudioSource
     annotations: Mapping[str, Annotation] = field(default_factory=dict)
+    work: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.work:
+            object.__setattr__(self, "work", self.group)

@@ -19,7 +19,7 @@ class Outside:
     """A system whose predictions come from elsewhere.
 
     trained_on    names of data sets
-    works_known   whether the works (groups) that it was trained on were listed
+    works_known   whether the works that it was trained on were listed
     """
 
     paper: str | None
@@ -34,7 +34,7 @@ class Training:
 
     data      names of data sets
     works     known: `shared` is all there is; unknown: nobody said which works were in it
-    shared    works (groups) of the scored split that were in the training data too
+    shared    works of the scored split that were in the training data too
     """
 
     data: list[str]
@@ -44,13 +44,15 @@ class Training:
     @classmethod
     def of(cls, data: str, taught: Iterable[Track], scored: Iterable[Track]) -> Self:
         """The training of a system of our own, on the tracks `taught` of one data set."""
-        shared = {track.group for track in taught} & {track.group for track in scored}
+        shared = {track.work for track in taught} & {track.work for track in scored}
         return cls([data], KNOWN, sorted(shared))
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of a search. values: options and what was tried for them. score: on the validation split."""
+    """One training of a search. values: options and what was tried for them. score: on the validation split, larger is
+    better; NaN where the training diverged.
+    """
 
     values: dict[str, Any]
     score: float
@@ -69,7 +71,7 @@ class Tuning:
 class SystemFile:
     """The yaml that describes a system from elsewhere.
 
-    works   groups, as the data set names them, that the system was trained on; null: not known
+    works   those that the system was trained on, as the data set names them (Track.work); null: not known
     seed    number of the training, where there are predictions of several
     """
 
@@ -105,4 +107,4 @@ class SystemFile:
     def training(self, scored: Iterable[Track]) -> Training:
         if self.works is None:
             return Training(self.trained_on, UNKNOWN, [])
-        return Training(self.trained_on, KNOWN, sorted(set(self.works) & {track.group for track in scored}))
+        return Training(self.trained_on, KNOWN, sorted(set(self.works) & {track.work for track in scored}))

@@ -15,8 +15,10 @@ from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.predict import Logits, Predict
 from ricercar.harness.results import TrackScore, metrics_of, stable_hash
+from ricercar.harness.scales import check_scales
 from ricercar.harness.scorers import Scorers
 from ricercar.models.net import Net
+from ricercar.tasks.scale import LOWER
 from ricercar.tasks.scoring import Clip, Scoring
 from ricercar.tasks.several import Several
 from ricercar.tasks.task import Task
@@ -24,9 +26,15 @@ from ricercar.tasks.task import Task
 
 @dataclass(frozen=True)
 class Validated:
-    """What a validation found. score: the mean of the tasks' primary metrics, which chooses the best checkpoint."""
+    """What a validation found.
+
+    score   the mean of the tasks' primary metrics, by which the best checkpoint is chosen: larger is better. A metric
+            of which lower is better counts negative; one that is undefined as the worst that it could be
+    what    the score in words
+    """
 
     score: float
+    what: str
     metrics: dict[str, float]
 
 
@@ -53,11 +61,15 @@ class Evaluation:
             task.tune([(reference, logits) for _, reference, logits in labelled], self.fps)
             jobs = (_Decoding(task, track, logits, self.fps, None, 0.0) for track, _, logits in labelled)
             own = metrics_of([score for score, _ in self.scorers.map(_scored, jobs)], task)
-            primary.append(own[task.primary])
+            check_scales({key: task.scale(key) for key in own}, own, task.primary)  # not only when all is trained
+            primary.append(task.scale(task.primary).gain(own[task.primary]))
             prefix = f"{name}/" if len(self.tasks) > 1 else ""
             metrics |= {f"{prefix}{key}": value for key, value in own.items()}
-        # A metric that these tracks leave undefined must not pass for the best.
-        return Validated(float(np.mean(np.nan_to_num(primary, nan=0.0))), metrics)
+        what = (
+            ("minus " if task.scale(task.primary).better == LOWER else "") + task.primary
+            for task in self.tasks.values()
+        )
+        return Validated(float(np.mean(primary)), " and ".join(what), metrics)
 
     def test(
         self, net: Net, tracks: Sequence[Track], folders: Mapping[str, Path]
@@ -146,7 +158,7 @@ def score(scoring: Scoring, track: Track, reference: Annotation, estimate: Annot
         metrics, evidence = scoring.score(reference, estimate), scoring.evidence(reference, estimate)
     except InputError as error:
         raise InputError(f"track {track.id}: {error}") from error
-    return TrackScore(track.id, track.group, metrics, seconds, evidence)
+    return TrackScore(track.id, track.work, metrics, seconds, evidence)
 
 
 def score_folder(scoring: Scoring, tracks: Iterable[Track], folder: Path, store: AudioStore) -> list[TrackScore]:

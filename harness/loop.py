@@ -262,7 +262,7 @@ class Loop:
         log.info(
             "step %d (%.0f %%)%s: %s %.4f, best %.4f at step %d",
             state.step, 100 * state.progress, f" of seed {member.seed}" if len(state.best) > 1 else "",
-            " and ".join(task.primary for task in member.tasks.values()), score, best.score, best.step,
+            validated.what, score, best.score, best.step,
         )  # fmt: skip
 
 

@@ -53,11 +53,9 @@ def report(
     tracker.summary({f"baseline/{prefix}{each.choices['system']}": each.metrics[each.primary] for each in baselines})
     rows = [{"id": each.id, "group": each.group, **each.metrics} for each in result.tracks]
     tracker.log_tracks(f"test/{prefix}tracks", rows)
-    name = result.primary_of_tracks
-    scored = [each for each in result.tracks if not math.isnan(each.metrics[name])]
-    if not scored:
+    name, worst = result.primary_of_tracks, result.worst_first[0]
+    if math.isnan(worst.metrics[name]):  # no track has a score
         return
-    worst = min(scored, key=lambda each: each.metrics[name])
     track = next(track for track in tracks if track.id == worst.id)
     caption = f"{track.id}: {name} {worst.metrics[name]:.3f}"
     length = min(int(EXCERPT_S * store.sample_rate), store.num_samples(track))

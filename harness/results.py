@@ -14,7 +14,9 @@ from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
 from ricercar.harness.entry import Outside, Training, Tuning
 from ricercar.harness.origin import CODE, Git, git_state, source_hash, versions
+from ricercar.harness.scales import check_bounds, check_scales
 from ricercar.harness.typed_json import parse, to_json, typed
+from ricercar.tasks.scale import Scale
 
 if TYPE_CHECKING:  # reading results needs no torch
     from ricercar.data.audio_store import AudioStore
@@ -30,6 +32,7 @@ _ROUNDING = 1e-6  # how far metrics may be from the mean of the tracks they come
 class TrackScore:
     """One test track.
 
+    group      its work: what statistics draw
     metrics    {name: score}, NaN where the protocol leaves the track out
     seconds    of audio
     evidence   {name: number} that the metrics of all tracks together are made of (see Scoring.pooled)
@@ -44,7 +47,7 @@ class TrackScore:
 
 @dataclass(frozen=True)
 class DatasetId:
-    """What was scored on. fingerprint: hash of ids, groups, audio and annotations of the split."""
+    """What was scored on. fingerprint: hash of ids, works, audio and annotations of the split."""
 
     name: str
     split: str
@@ -88,6 +91,7 @@ class Result:
     protocol_id: str
     dataset: DatasetId
     metrics: dict[str, float]
+    scales: dict[str, Scale]
     primary: str
     shown: list[str]
     tracks: list[TrackScore]
@@ -109,8 +113,20 @@ class Result:
 
     @property
     def primary_of_tracks(self) -> str:
-        """The primary metric, or where it is one of all tracks together, the first that each track has."""
-        return self.primary if self.primary not in self.pooled else next(iter(self.tracks[0].metrics))
+        """The primary metric, or where it is one of all tracks together, the first that tracks have and that has a
+        best.
+        """
+        of_tracks = list(self.tracks[0].metrics)
+        if self.primary in of_tracks:
+            return self.primary
+        return next((name for name in of_tracks if self.scales[name].better is not None), of_tracks[0])
+
+    @property
+    def worst_first(self) -> list[TrackScore]:
+        """The tracks by `primary_of_tracks`; those without a score come last."""
+        name = self.primary_of_tracks
+        sign = self.scales[name].sign
+        return sorted(self.tracks, key=lambda each: (np.isnan(each.metrics[name]), sign * each.metrics[name], each.id))
 
     def write(self, path: Path) -> None:
         """Writes the whole file or nothing. InputError names the folder."""
@@ -146,6 +162,7 @@ class Result:
             raise InputError(f"primary is {self.primary!r}, which is not among metrics: {', '.join(self.metrics)}.")
         if unknown := sorted(set(self.shown) - set(self.metrics)):
             raise InputError(f"shown has {unknown[0]!r}, which is not among metrics: {', '.join(self.metrics)}.")
+        check_scales(self.scales, self.metrics, self.primary)
         if self.tuning is not None and not 0 <= self.tuning.chosen < len(self.tuning.trials):
             raise InputError(f"tuning.chosen is {self.tuning.chosen}, but tuning.trials has {len(self.tuning.trials)}.")
         if not self.tracks or self.dataset.num_tracks != len(self.tracks):
@@ -167,6 +184,7 @@ class Result:
                 value, means[name], rtol=_ROUNDING, atol=_ROUNDING, equal_nan=True
             ):
                 raise InputError(f"metrics.{name} is {value:g}, but the mean of tracks is {means[name]:g}.")
+        check_bounds(self.scales, self.metrics, [(track.id, track.metrics) for track in self.tracks])
 
 
 def make_result(
@@ -207,6 +225,7 @@ def make_result(
         protocol_id=stable_hash(scoring.protocol),
         dataset=DatasetId(source, split, fingerprint(tracks, scoring, store.key), len(tracks)),
         metrics=metrics,
+        scales={name: scoring.scale(name) for name in metrics},
         primary=scoring.primary,
         shown=[name for name in scoring.shown if name in metrics and name != scoring.primary],
         tracks=list(scores),
@@ -247,10 +266,10 @@ def stable_hash(value: Any) -> str:
 
 
 def fingerprint(tracks: Sequence[Track], scoring: "Scoring", audio_key: Callable[[AudioSource], str]) -> str:
-    """-> hash of ids, groups, audio and references of the tracks, in any order."""
+    """-> hash of ids, works, audio and references of the tracks, in any order."""
     references = {track.id: scoring.reference(track.annotations) for track in tracks}
     rows = [
-        (track.id, track.group, audio_key(track.audio), reference.text())
+        (track.id, track.work, audio_key(track.audio), reference.text())
         for track in tracks
         if (reference := references[track.id]) is not None
     ]

@@ -11,6 +11,7 @@ from ricercar.harness.results import Cost, Result
 from ricercar.harness.scored import groups_of, scores_of
 from ricercar.significance.bootstrap import Draws, resample, resample_pooled
 from ricercar.significance.paired import compare
+from ricercar.tasks.scale import LOWER
 
 if TYPE_CHECKING:  # tables need no torch
     from ricercar.tasks.scoring import Scoring
@@ -37,7 +38,7 @@ def format_tracks(result: Result, scoring: "Scoring", baselines: Sequence[Result
 
 
 def difference(result: Result, other: Result, scoring: "Scoring") -> tuple[float, float, float]:
-    """-> by how much the primary metric of `result` is above that of `other`, and the 95 % interval of that.
+    """-> the primary metric of `result` minus that of `other`, and the 95 % interval of that.
 
     Both are of the same tracks, and groups are drawn for both at once: the bootstrap is paired. A track that
     either protocol or system leaves without a score counts in neither.
@@ -86,15 +87,16 @@ def _means(result: Result, names: Sequence[str], scoring: "Scoring") -> str:
 
 
 def _baselines(result: Result, baselines: Sequence[Result], scoring: "Scoring") -> str:
-    """The primary metric of trivial baselines, and how far above them the system is."""
+    """The primary metric of trivial baselines, and how far from them the system is."""
     if not baselines:
         return ""
     rows = []
     for each in baselines:
-        above, low, high = difference(result, each, scoring)
+        apart, low, high = difference(result, each, scoring)
         name = each.choices["system"].removeprefix("baseline ")
-        rows.append([name, _number(each.metrics[result.primary]), _number(above), _interval(low, high)])
-    headers = ["trivial baseline", result.primary, "difference to it", "95 % interval, paired"]
+        rows.append([name, _number(each.metrics[result.primary]), _number(apart), _interval(low, high)])
+    lower = ", lower is better" if result.scales[result.primary].better == LOWER else ""
+    headers = ["trivial baseline", f"{result.primary}{lower}", "difference to it", "95 % interval, paired"]
     return _table(rows, headers, ("left", "right", "right", "right"))
 
 
@@ -104,8 +106,7 @@ def _interval(low: float, high: float) -> str:
 
 def _tracks(result: Result, names: Sequence[str]) -> str:
     """As many metrics as the width allows, the primary one first."""
-    primary = result.primary_of_tracks
-    ranked = sorted(result.tracks, key=lambda each: (np.isnan(each.metrics[primary]), each.metrics[primary], each.id))
+    ranked = result.worst_first
     rows = [
         [_short(each.id, _ID_WIDTH), _short(each.group, _GROUP_WIDTH), f"{each.seconds:.0f}"]
         + [_number(each.metrics[name]) for name in names]

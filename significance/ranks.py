@@ -138,12 +138,15 @@ def average_ranks(tables: Mapping[str, Mapping[str, float]]) -> AverageRanks:
     return AverageRanks(dict(average), len(tables), {name: boards for name, boards in lacking.items() if boards})
 
 
-def expected_best(scores: Sequence[float]) -> list[float]:
-    """-> for k = 1 ... n the mean, over draws of k of the n trials, of the best score; a NaN is no trial.
+def expected_best(scores: Sequence[float], worst: float | None) -> list[float]:
+    """-> for k = 1 ... n the mean, over draws of k of the n trials, of the best (largest) score.
 
-    Draws with replacement (Dodge et al. 2019, "Show Your Work", eq. 7).
+    worst   what a trial without a score (NaN), which diverged, counts as; None: as the worst of those with a score
+    Draws with replacement (Dodge et al. 2019, "Show Your Work", eq. 7). Nothing where no trial has a score.
     """
-    values = np.sort([score for score in scores if not np.isnan(score)])
+    known = [score for score in scores if not np.isnan(score)]
+    lost = len(scores) - len(known) if known else 0
+    values = np.sort([*known, *[min(known, default=0.0) if worst is None else worst] * lost])
     num_trials = len(values)
     below = np.arange(num_trials + 1) / num_trials if num_trials else np.zeros(1)
     return [float(np.diff(below**k) @ values) for k in range(1, num_trials + 1)]

@@ -19,14 +19,14 @@ from ricercar.tasks.chord_scoring import VOCABULARIES, ChordComparison
 from ricercar.tasks.chord_vocabulary import ChordVocabulary, MajMin, Structured
 from ricercar.tasks.frame_classes import class_shares, share_cross_entropy
 from ricercar.tasks.marks import Mark
+from ricercar.tasks.pooling import CHORD_VOCABULARIES, pooled_chords
 from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
 
 SELF_TRANSITIONS = (0.5, 0.9, 0.97, 0.99, 0.997, 0.999, 0.9999, 0.99999, 0.999999, 1 - 1e-8)
 _HIGHEST = 1 - 1e-12
-# What MIREX reports of all tracks together.
-_POOLED = ("root", "majmin", "majmin_inv", "sevenths", "sevenths_inv")
 
 
 class Chord(Task):
@@ -41,6 +41,7 @@ class Chord(Task):
     annotation = Chords
     primary = "chord/majmin"
     shown = ("chord/root", "chord/majmin_inv", "chord/sevenths", "chord/tetrads", "chord/mirex", "chord/seg")
+    scales: ClassVar[Mapping[Scale, str]] = {SHARE: "chord/WCSR_*"}
     baselines: ClassVar[Mapping[str, Baseline]] = {"majority": majority, "template": template}
 
     def __init__(
@@ -116,7 +117,7 @@ class Chord(Task):
     def evidence(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         comparison = _comparison(reference, estimate)
         found = {}
-        for name in _POOLED:
+        for name in CHORD_VOCABULARIES:
             found[f"{name}/right_s"], found[f"{name}/compared_s"] = comparison.compared(name)
         return found
 
@@ -124,14 +125,7 @@ class Chord(Task):
         return chord_marks(_comparison(reference, estimate))
 
     def pooled(self, evidence: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        """Weighted chord symbol recall: Harte 2010, Towards automatic extraction of harmony information."""
-        scores = {}
-        for name in _POOLED:
-            right_s, compared_s = (
-                sum(each[f"{name}/{part}"] for each in evidence) for part in ("right_s", "compared_s")
-            )
-            scores[f"chord/WCSR_{name}"] = right_s / compared_s if compared_s > 0 else float("nan")
-        return scores
+        return pooled_chords(evidence)
 
 
 def _comparison(reference: Annotation, estimate: Annotation) -> ChordComparison:

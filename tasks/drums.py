@@ -13,10 +13,11 @@ from ricercar.tasks import drum_baselines
 from ricercar.tasks.drum_labels import DrumLabels, drums_of
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.onset_classes import Floats, OnsetClasses
-from ricercar.tasks.onset_scoring import EMPTY, Counts, count, marks
+from ricercar.tasks.onset_scoring import count, marks
+from ricercar.tasks.pooling import EMPTY, Counts, drum_evidence, pooled_drums
+from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 
-_PARTS = ("matched", "reference", "estimate")
 _RATIOS = ("F-measure", "Precision", "Recall")
 
 
@@ -41,6 +42,9 @@ class Drums(OnsetClasses):
     """
 
     primary = "drums/F-measure"
+    scales: ClassVar[Mapping[Scale, str]] = {
+        SHARE: "drums/*F-measure* drums/Precision drums/Recall onset/*F-measure_* onset/Precision_* onset/Recall_*"
+    }
     baselines: ClassVar[Mapping[str, Baseline]] = {"majority": drum_baselines.majority, "bands": drum_baselines.bands}
 
     def __init__(
@@ -113,16 +117,10 @@ class Drums(OnsetClasses):
 
     def evidence(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         """-> {matched_KD, reference_KD, estimate_KD and so on: number}"""
-        counts = self._counts(reference, estimate)
-        return {f"{part}_{name}": float(getattr(each, part)) for name, each in counts.items() for part in _PARTS}
+        return drum_evidence(self._counts(reference, estimate))
 
     def pooled(self, evidence: Sequence[Mapping[str, float]]) -> dict[str, float]:
-        counts = {}
-        for name in self.classes:
-            numbers = [sum(each[f"{part}_{name}"] for each in evidence) for part in _PARTS]
-            counts[f"onset/pooled_F-measure_{name}"] = Counts(*map(int, numbers))
-        together = {"drums/pooled_F-measure": sum(counts.values(), Counts(0, 0, 0))}
-        return {name: each.ratios(self._empty)["F-measure"] for name, each in (together | counts).items()}
+        return pooled_drums(evidence, self.classes, self.protocol["empty"])
 
     def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
         """Labelled with the class."""

@@ -22,6 +22,7 @@ from ricercar.tasks.instrument_tuning import tune
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.note_targets import NoteTargets
 from ricercar.tasks.options import check_note_decoding, check_output
+from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
 
@@ -57,6 +58,9 @@ class Instruments(Task):
         "multi_instrument/Precision_onset",
         "multi_instrument/Recall_onset",
     )
+    scales: ClassVar[Mapping[Scale, str]] = {
+        SHARE: "multi_instrument/* instrument/F-measure_* drums/F-measure drums/Precision drums/Recall"
+    }
     baselines: ClassVar[Mapping[str, Baseline]] = {"silence": silence, "commonest": commonest, "peaks": peaks}
 
     def __init__(

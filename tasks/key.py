@@ -16,6 +16,7 @@ from ricercar.models.head import Output
 from ricercar.tasks.key_baselines import majority, template
 from ricercar.tasks.marks import RIGHT, Mark, of_track
 from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.scale import KIND, SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
 
@@ -39,6 +40,10 @@ class Key(Task):
     annotation = KeyAnnotation
     primary = "key/Weighted_Score"
     shown = ("key/accuracy", *(f"key/{name}" for name in _RELATIONS))
+    scales: ClassVar[Mapping[Scale, str]] = {
+        SHARE: "key/accuracy",
+        KIND: " ".join(f"key/{name}" for name in _RELATIONS),
+    }
     baselines: ClassVar[Mapping[str, Baseline]] = {"majority": majority, "template": template}
 
     def __init__(self, *, label_smoothing: float, protocol: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from ricercar.tasks.multipitch_baselines import constant, spectral_peaks
 from ricercar.tasks.multipitch_scoring import f_measure, multipitch_marks, score_multipitch
 from ricercar.tasks.multipitch_targets import from_notes, note_targets, row_targets
 from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
 from ricercar.tasks.tuning import nearest_first
@@ -59,6 +60,7 @@ class Multipitch(Task):
         "multipitch/Chroma_Accuracy",
         "multipitch/Total_Error",
     )
+    scales: ClassVar[Mapping[Scale, str]] = {SHARE: "multipitch/F-measure"}
     baselines: ClassVar[Mapping[str, Baseline]] = {"constant": constant, "spectral_peaks": spectral_peaks}
 
     def __init__(

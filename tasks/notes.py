@@ -20,6 +20,7 @@ from ricercar.tasks.note_scoring import NoteScoring
 from ricercar.tasks.note_targets import NoteTargets
 from ricercar.tasks.note_tuning import ONSET_THRESHOLDS, tune
 from ricercar.tasks.options import check_note_decoding, check_output
+from ricercar.tasks.scale import LOWER, SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
 
@@ -54,6 +55,10 @@ class Notes(Task):
         "transcription/Precision_no_offset",
         "transcription/Recall_no_offset",
     )
+    scales: ClassVar[Mapping[Scale, str]] = {
+        SHARE: "multipitch/F-measure",
+        Scale(LOWER, 0.0, 127.0): "velocity/mean_absolute_error",
+    }
     baselines: ClassVar[Mapping[str, Baseline]] = {"common_pitches": common_pitches, "spectral_peaks": spectral_peaks}
 
     def __init__(

@@ -9,7 +9,8 @@ from ricercar.data.annotations.onsets import Onsets
 from ricercar.tasks import onset_baselines
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.onset_classes import Floats, OnsetClasses
-from ricercar.tasks.onset_scoring import EMPTY, count, marks, merged
+from ricercar.tasks.onset_scoring import count, marks, merged
+from ricercar.tasks.pooling import EMPTY
 from ricercar.tasks.scoring import Baseline
 
 

@@ -1,39 +1,13 @@
 """mir_eval.onset's matching of times, as counts that can be summed."""
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.metrics.util import event_hits, match_events, num_matched
 from ricercar.tasks.marks import MISSED, RIGHT, SPURIOUS, Mark, instants
+from ricercar.tasks.pooling import Counts
 
 Floats = NDArray[np.float64]
-
-# Score where there is nothing in the reference and nothing in the estimate.
-EMPTY = {"mir_eval": 0.0, "one": 1.0, "exclude": math.nan}
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Matched pairs, onsets of the reference, onsets of the estimate."""
-
-    matched: int
-    reference: int
-    estimate: int
-
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.matched + other.matched, self.reference + other.reference, self.estimate + other.estimate)
-
-    def ratios(self, empty: float) -> dict[str, float]:
-        """-> {F-measure, Precision, Recall} as mir_eval.onset.f_measure; `empty` where both sides have no onset."""
-        if not self.reference and not self.estimate:
-            return dict.fromkeys(("F-measure", "Precision", "Recall"), empty)
-        precision = self.matched / self.estimate if self.estimate else 0.0
-        recall = self.matched / self.reference if self.reference else 0.0
-        f_measure = 2 * precision * recall / (precision + recall) if self.matched else 0.0
-        return {"F-measure": f_measure, "Precision": precision, "Recall": recall}
 
 
 def count(reference_s: Floats, estimate_s: Floats, window_s: float) -> Counts:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.metrics.util import match_events
-from ricercar.tasks.onset_scoring import EMPTY, Counts, count
+from ricercar.tasks.onset_scoring import count
+from ricercar.tasks.pooling import EMPTY, Counts
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.tasks.marks import REFERENCE, Mark
+from ricercar.tasks.scale import Scale, scale_of
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class Scoring(ABC):
     """Everything that scoring an estimate needs. A task that a network can learn is a Task, which is more.
 
     annotation   the type of references and estimates
-    primary      the metric (higher is better) that ranks systems
+    primary      the metric that ranks systems: one of which either higher or lower is better
     shown        metrics that a table shows beside the primary one
+    scales       {scale: names of metrics, in which * stands for anything} of what is not mir_eval's
     protocol     every convention that moves a score; hashed into the result
     baselines    {name: trivial baseline}: given the references of the training split (there may be none), it gives
                  the function that estimates from a track's sound
@@ -55,12 +57,17 @@ class Scoring(ABC):
     annotation: type[Annotation]
     primary: str
     shown: tuple[str, ...]
+    scales: ClassVar[Mapping[Scale, str]] = {}
     protocol: dict[str, Any]
     baselines: ClassVar[Mapping[str, Baseline]] = {}
 
     @abstractmethod
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         """-> {metric: score of one track}; NaN where the protocol excludes the track from that metric's mean."""
+
+    def scale(self, metric: str) -> Scale:
+        """Which way the metric is better, and its bounds. InputError where `scales` lacks it."""
+        return scale_of(metric, self.scales)
 
     def reference(self, annotations: Mapping[str, Annotation]) -> Annotation | None:
         """What estimates are scored against, from all that is known of a track; None where that is not enough."""

@@ -14,6 +14,7 @@ from ricercar.errors import InputError
 from ricercar.tasks import onset_scoring
 from ricercar.tasks.hierarchy_scoring import hierarchy_scores
 from ricercar.tasks.marks import UNSCORED, Mark
+from ricercar.tasks.pooling import EMPTY
 from ricercar.tasks.protocol import check_protocol
 
 LEVELS = ("coarsest", "finest")
@@ -113,7 +114,7 @@ class SegmentScoring:
     def _detection(self, ref: Floats, est: Floats, window_s: float) -> list[float]:
         """Precision, recall and F-measure, as mir_eval.segment.detection."""
         counts = onset_scoring.count(*self._borders_s(ref, est), window_s)
-        found = counts.ratios(onset_scoring.EMPTY[self.protocol["empty"]])
+        found = counts.ratios(EMPTY[self.protocol["empty"]])
         return [found[name] for name in ("Precision", "Recall", "F-measure")]
 
     def _borders_s(self, ref: Floats, est: Floats) -> tuple[Floats, Floats]:

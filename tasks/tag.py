@@ -15,6 +15,7 @@ from ricercar.data.annotations.tags import PRESENT, Tags
 from ricercar.errors import InputError
 from ricercar.models.head import Output
 from ricercar.tasks.marks import Mark
+from ricercar.tasks.scale import COUNT, SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.tag_baselines import prior, random
 from ricercar.tasks.tag_scoring import TagScoring, f_measures
@@ -41,6 +42,10 @@ class Tag(Task):
     """
 
     annotation = Tags
+    scales: ClassVar[Mapping[Scale, str]] = {
+        SHARE: "tag/LRAP tag/accuracy tag/*F-measure tag/Precision tag/Recall tag/m*cro_AP tag/m*cro_ROC_AUC",
+        COUNT: "tag/num_ranked_tags",
+    }
     baselines: ClassVar[Mapping[str, Baseline]] = {"prior": prior, "random": random}
 
     def __init__(

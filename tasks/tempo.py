@@ -20,6 +20,7 @@ from ricercar.tasks.beat_targets import BeatLoss, BeatTargets
 from ricercar.tasks.beat_tuning import TEMPO_INERTIAS, THRESHOLDS
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.options import check_output
+from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.task import Task
 from ricercar.tasks.tempo_decoding import TempoBins, decode_activation
@@ -43,6 +44,7 @@ class Tempo(Task):
     annotation = TempoAnnotation
     primary = "tempo/Acc1"
     shown = ("tempo/Acc2", "tempo/P-score", "tempo/One-correct", "tempo/Both-correct")
+    scales: ClassVar[Mapping[Scale, str]] = {SHARE: "tempo/Acc1 tempo/Acc2"}
     baselines: ClassVar[Mapping[str, Baseline]] = {
         "constant": tempo_baselines.constant,
         "autocorrelation": tempo_baselines.autocorrelation,

@@ -57,6 +57,7 @@ def make_board(
         "protocol": {"onset_tolerance_s": 0.05, "offset_ratio": 0.2, "pedal": "extend", "averaging": "tracks"},
         "primary": METRICS[0],
         "metrics": METRICS,
+        "better": dict.fromkeys(METRICS, "higher"),
         "apart": "other data than notes on synth: 14 recordings of MAPS against 16 composed pieces.",
         "notes": ["mel cnn: run 0011223344556677 was scored twice, with equal scores; it counts once."],
         "method": "Intervals are 95 %, over works and seeds.",
@@ -76,6 +77,25 @@ def make_board(
         "no_clips": "There is no sound of this track on the page.",
     }
     return board | changes
+
+
+def as_error(content: dict[str, Any]) -> dict[str, Any]:
+    """The same page of an error, of which lower is better: all scores are 1 minus what they were."""
+    (board,) = content["boards"]
+    systems = []
+    for system in board["systems"]:
+        metrics = {name: [1 - mean, 1 - high, 1 - low] for name, (mean, low, high) in system["metrics"].items()}
+        of = system["difference"]
+        systems.append(system | {"metrics": metrics, "difference": of and [-of[0], -of[2], -of[1]]})
+    pairs = {
+        "difference": [[-x for x in row] for row in board["pairs"]["difference"]],
+        "low": [[-x for x in row] for row in board["pairs"]["high"]],
+        "high": [[-x for x in row] for row in board["pairs"]["low"]],
+        "p": board["pairs"]["p"],
+    }
+    scores = {name: [[1 - x for x in row] for row in rows] for name, rows in board["scores"].items()}
+    better = dict.fromkeys(board["better"], "lower")
+    return content | {"boards": [board | {"systems": systems, "pairs": pairs, "scores": scores, "better": better}]}
 
 
 def make_clip(kind: str = "notes", *, keys: tuple[str, ...] = ("key0", "key1"), sound: bool = True) -> dict[str, Any]:

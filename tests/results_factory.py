@@ -9,6 +9,7 @@ import numpy as np
 from ricercar.harness.entry import Outside, Training, Trial, Tuning
 from ricercar.harness.origin import Git
 from ricercar.harness.results import SCHEMA, Cost, DatasetId, Result, TrackScore, mean_metrics, stable_hash
+from ricercar.tasks.scale import HIGHER, Scale, of_mir_eval
 
 PROTOCOL: dict[str, Any] = {"onset_tolerance_s": 0.05, "averaging": "tracks"}
 PRIMARY = "F-measure"
@@ -35,6 +36,7 @@ def make_result(
     groups: Mapping[str, str] | None = None,
     evidence: Mapping[str, Mapping[str, float]] | None = None,
     pooled: Mapping[str, float] | None = None,
+    scales: Mapping[str, Scale] | None = None,
     options: Mapping[str, Any] | None = None,
     choices: Mapping[str, str] | None = None,
     system: str | None = None,
@@ -48,6 +50,7 @@ def make_result(
 
     scores      {track id: {metric: score}}; make_scores() with the seed where there are none
     groups      {track id: work}; each track is a work of its own where it is not in it
+    scales      {metric: scale}; of the others mir_eval's, or else higher is better
     evidence    {track id: ...} and `pooled`, the metrics of all tracks together that are made of it
     options     {dotted name: value} of the configuration, such as {"optimizer.lr": 0.003}
     choices     of further groups, such as {"compression": "db"}
@@ -90,6 +93,7 @@ def make_result(
             data, split, stable_hash([data, split, sorted((each.id, each.group) for each in tracks)]), len(tracks)
         ),
         "metrics": metrics,
+        "scales": {name: of_mir_eval(name) or Scale(HIGHER, None, None) for name in metrics} | dict(scales or {}),
         "primary": primary,
         "shown": [name for name in metrics if name != primary],
         "tracks": tracks,

@@ -12,6 +12,7 @@ from ricercar.comparison.ablation.frontier import frontier
 from ricercar.comparison.ablation.variance import shares
 from ricercar.significance.bootstrap import resample
 from ricercar.significance.scores import Floats, Scores
+from ricercar.tasks.scale import SHARE
 
 FRONTEND = Factor("frontend", ("mel", "cqt"))
 BACKBONE = Factor("backbone", ("dense", "cnn"))
@@ -216,5 +217,5 @@ def test_equal_scores_have_no_shares() -> None:
 
 def test_frontier() -> None:
     """By hand: the third costs more than the second for less; the last has no cost, the fifth no score."""
-    points = frontier([10, 20, 30, 40, 5, None], [0.5, 0.7, 0.6, 0.8, float("nan"), 0.9])
+    points = frontier([10, 20, 30, 40, 5, None], [0.5, 0.7, 0.6, 0.8, float("nan"), 0.9], SHARE)
     assert [(point.cell, point.best) for point in points] == [(0, True), (1, True), (2, False), (3, True)]

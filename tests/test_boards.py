@@ -11,9 +11,11 @@ import pytest
 from results_factory import PRIMARY, PROTOCOL, make_result, make_scores, make_tuning
 from ricercar.comparison.board import Board, boards
 from ricercar.comparison.collect import Collection, Found
+from ricercar.comparison.rows import rows
 from ricercar.harness.entry import Outside, Training
 from ricercar.harness.origin import Git
 from ricercar.harness.results import Result
+from ricercar.tasks.scale import Scale
 
 NAN = float("nan")
 
@@ -68,6 +70,32 @@ def test_the_best_is_first_and_unknown_last() -> None:
         make_result(backbone="lstm", scores=scored(0.6, NAN)),
     ).systems
     assert [system.name for system in systems] == ["mel cnn", "mel dense", "mel lstm", "mel none"]
+
+
+@pytest.mark.parametrize(("better", "order"), [("higher", [0.8, 0.5, 0.2]), ("lower", [0.2, 0.5, 0.8])])
+def test_the_primary_metric_says_what_is_the_best(better: str, order: list[float]) -> None:
+    scales = {"F": Scale(better, 0.0, None)}
+    results = [make_result(backbone=f"b{x}", scores=scored(x, x), scales=scales) for x in (0.5, 0.2, 0.8)]
+    found = board(*results)
+    assert [found.mean(system, "F") for system in found.systems] == order
+    assert found.scale("F") == scales["F"]
+    assert [row.rank for row in rows(found)] == [1, 2, 3]
+
+
+def test_results_that_do_not_agree_about_a_direction() -> None:
+    """By the primary metric they are apart; by another one nothing is the best."""
+    scores = {f"t{i}": {"F": 0.5, "size": 3.0} for i in range(2)}
+    higher, lower = Scale("higher", 0.0, None), Scale("lower", 0.0, None)
+    same = board(
+        *(make_result(backbone=str(i), scores=scores, scales={"size": x}) for i, x in enumerate((higher, lower)))
+    )
+    assert same.scale("size") == Scale(None, 0.0, None)
+    assert same.notes == []
+    apart = board(
+        *(make_result(backbone=str(i), scores=scores, scales={"F": x}) for i, x in enumerate((higher, higher, lower)))
+    )
+    assert len(apart.systems) == 2
+    assert "says that lower F is better, others say higher" in apart.notes[0]
 
 
 def test_scores_of_seeds_in_the_order_of_systems_and_tracks() -> None:

@@ -321,6 +321,18 @@ def broken(folder: Path) -> None:
     (folder / "zero.wav").write_bytes(b"")
 
 
+def test_a_work_in_several_splits_is_worth_a_look(folder: Path, tmp_path: Path) -> None:
+    """Where players are the groups, and play the same piece. Those that are groups are problems already."""
+    lines = (folder / "index.csv").read_text().splitlines()
+    works = ["work", "piece 1", "", "piece 1"]
+    (folder / "index.csv").write_text(
+        "\n".join(f"{line},{work}" for line, work in zip(lines, works, strict=True)) + "\n"
+    )
+    result = surveyed(Folder(root=folder), tmp_path)
+    assert result.problems == {}
+    assert result.odd["a work in several splits, which results tell of"] == ["work 'piece 1': train: a; test: c"]
+
+
 @pytest.mark.parametrize(
     ("row", "heading", "words"),
     [

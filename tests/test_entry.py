@@ -140,7 +140,7 @@ def test_system_files_name_what_is_wrong(tmp_path: Path, content: str, message: 
 )
 def test_training_names_the_works_that_are_scored(tmp_path: Path, works: str, expected: tuple[str, list[str]]) -> None:
     (tmp_path / "system.yaml").write_text(f"{{name: a, trained_on: [maps], works: {works}}}")
-    scored: list[Any] = [OmegaConf.create({"group": group}) for group in ("ravel", "bach", "bach", "liszt")]
+    scored: list[Any] = [OmegaConf.create({"work": work}) for work in ("ravel", "bach", "bach", "liszt")]
     training = SystemFile.read(tmp_path / "system.yaml").training(scored)
     assert (training.works, training.shared) == expected
     assert Training.of("maps", scored[:1], scored) == Training(["maps"], "known", ["ravel"])

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +13,16 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 import ricercar
+from configs import make_task
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import Notes
+from ricercar.data.annotations.onsets import Onsets
 from ricercar.data.folder import Folder
 from ricercar.data.index import annotation_kinds, read_index
 from ricercar.errors import InputError
+from ricercar.harness.entry import Training
+from ricercar.harness.evaluate import score
+from ricercar.harness.results import fingerprint
 
 HEADER = "id,split,group,audio,notes,tempo\n"
 GOOD = HEADER + "a,train,g,a.wav,a.tsv,120\nb,train,g,a.wav,,\nc,test,h,a.wav,a.tsv,\n"
@@ -39,6 +46,29 @@ def message(make: Callable[[], object]) -> str:
 
 def missing(words: list[str], text: str) -> list[str]:
     return [word for word in words if word not in text]
+
+
+def test_a_work_is_the_group_unless_a_column_says_otherwise(folder: Path) -> None:
+    """Of two splits, too: two players of one piece. A result tells of it, and draws works, not players."""
+    (folder / "index.csv").write_text(
+        "id,split,group,work,audio\na,train,ann,piece 1,a.wav\nb,test,ben,piece 1,a.wav\nc,test,ben,,a.wav\n"
+    )
+    source = Folder(root=str(folder))
+    taught, scored = source.tracks("train"), source.tracks("test")
+    assert [(track.group, track.work) for track in taught + scored] == [
+        ("ann", "piece 1"),
+        ("ben", "piece 1"),
+        ("ben", "ben"),
+    ]
+    assert Training.of("folder", taught, scored).shared == ["piece 1"]
+    scoring: Any = make_task("onset")
+    nothing = Onsets.make([])
+    assert [score(scoring, track, nothing, nothing, 1.0).group for track in scored] == ["piece 1", "ben"]
+    alike = [replace(track, annotations={"onsets": nothing}, group="others") for track in scored]
+    known = [replace(track, annotations={"onsets": nothing}) for track in scored]
+    hashes = {fingerprint(tracks, scoring, lambda audio: "") for tracks in (known, alike)}
+    assert len(hashes) == 1
+    assert fingerprint([replace(track, work="other") for track in known], scoring, lambda audio: "") not in hashes
 
 
 def test_tracks(folder: Path) -> None:

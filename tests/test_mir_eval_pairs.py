@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from configs import CONF
 from ricercar.data.annotations.hierarchy import Hierarchy
 from ricercar.data.annotations.segments import Segments
+from ricercar.tasks.scale import of_mir_eval
 from ricercar.tasks.scoring import Scoring
 
 PAIRS = Path(__file__).parent / "mir_eval_pairs"
@@ -120,6 +121,35 @@ def test_scores_of_mir_eval_called_directly(module: str, number: str) -> None:
         expected = as_numbers(MIR_EVAL[module](reference, estimate))
     scores = of_module(module, scored(module, reference, estimate), expected)
     assert scores == pytest.approx(expected, abs=1e-9, rel=0, nan_ok=True)
+
+
+# How synchronous a listener finds it: a perfect alignment has 0.96, one that is a little early 1.
+NOT_THE_BEST = ("alignment/perceptual",)
+
+
+@pytest.mark.parametrize(("module", "number"), [*NUMBERS, ("transcription_velocity", "1"), ("separation", "01")])
+def test_nothing_is_better_than_the_reference_itself(module: str, number: str, tmp_path: Path) -> None:
+    """By each metric's own direction, and within its bounds."""
+    reference, estimate, output = files(module, number)
+    if module == "transcription_velocity":
+        reference, estimate = as_table(reference, tmp_path), as_table(estimate, tmp_path)
+    scoring, perfect, spoiled = make(module), scored(module, reference, reference), scored(module, reference, estimate)
+    ordered = [name for name in perfect if scoring.scale(name).better is not None and name not in NOT_THE_BEST]
+    gains = {name: scoring.scale(name).sign * (perfect[name] - spoiled[name]) for name in ordered}
+    assert {name: gain for name, gain in gains.items() if gain < -1e-9} == {}
+    for scores in (perfect, spoiled):
+        assert {name: x for name, x in scores.items() if not scoring.scale(name).holds(x, 1e-9)} == {}
+    if module != "separation":  # the files have BSS Eval's own names
+        names = [f"{module}/{name.replace(' ', '_')}" for name in json.loads(output.read_text())]
+        assert [name for name in names if of_mir_eval(name) is None] == []
+
+
+def test_of_hierarchies_nothing_is_better_than_the_reference_itself() -> None:
+    scoring = make("hierarchy", hierarchy_frame_size_s=0.5)
+    reference, estimate = hierarchies()
+    perfect, spoiled = scoring.score(reference, reference), scoring.score(reference, estimate)
+    assert all(scoring.scale(name).sign * (perfect[name] - spoiled[name]) >= -1e-9 for name in perfect)
+    assert all(scoring.scale(name).holds(spoiled[name], 1e-9) for name in spoiled)
 
 
 # --- modules with files of their own kind ---

@@ -26,6 +26,7 @@ from ricercar.data.mirdata_datasets import ADAPTERS
 from ricercar.data.mirdata_splits import FOLDER, RULE_SHARES, by_rule, crossing, listed
 from ricercar.data.track import Track
 from ricercar.errors import InputError
+from ricercar.harness.entry import Training
 
 BY_RULE = ("ballroom", "beatles", "billboard", "giantsteps_key", "guitarset", "orchset")
 SLAKH = "slakh2100_flac_redux/train/Track00001"
@@ -74,6 +75,34 @@ def test_ids_splits_and_groups(dataset: str, tmp_path: Path, indexes: Path) -> N
     assert [track.id for track in data.tracks("train")] == [
         id_ for id_, split, _ in standin.expected if split == "train"
     ]
+
+
+# What a system that learnt from train had heard of the works in test: all of GuitarSet's players play the same pieces.
+HEARD = {"guitarset": ["BN1-129-Eb"]}
+
+
+@pytest.mark.parametrize("dataset", sorted(ADAPTERS))
+def test_only_works_that_are_works_were_trained_on(dataset: str, tmp_path: Path, indexes: Path) -> None:
+    """Not classes of sounds, nor drummers, nor the two names of MedleyDB that stand for many."""
+    data = source(dataset, written(dataset, tmp_path / "home", indexes).home)
+    assert Training.of("", data.tracks("train"), data.tracks("test")).shared == HEARD.get(dataset, [])
+
+
+@pytest.mark.parametrize(
+    ("dataset", "group", "id_", "work"),
+    [
+        ("tinysol", "Bass Tuba", "BTb-ord-F#0-pp-N-N", "BTb-ord-F#0-pp-N-N"),
+        ("groove_midi", "drummer1", "drummer1/eval_session/1", "drummer1/eval_session/1"),
+        ("guitarset", "03", "03_BN1-129-Eb_solo", "BN1-129-Eb"),
+        ("medleydb_melody", "MusicDelta", "MusicDelta_Reggae", "MusicDelta_Reggae"),
+        ("medleydb_pitch", "MusicDelta", "MusicDelta_Reggae_STEM_04", "MusicDelta_Reggae"),
+        ("medleydb_pitch", "AimeeNorwich", "AimeeNorwich_Child_STEM_04", "AimeeNorwich"),
+    ],
+)
+def test_works(dataset: str, group: str, id_: str, work: str) -> None:
+    of = ADAPTERS[dataset].work
+    assert of is not None
+    assert of(id_, group) == work
 
 
 @pytest.mark.parametrize("dataset", sorted(ADAPTERS))

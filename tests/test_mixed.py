@@ -33,7 +33,7 @@ class Few(Source):
         if split == "test":
             raise InputError("the test is secret")
         annotations = {"key": Key(0, "major")}
-        return [Track("a", split, "g", SILENCE, annotations)]
+        return [Track("a", split, "g", SILENCE, annotations, "piece")]
 
 
 def told(tracks: Iterator[Track | InputError]) -> list[str]:
@@ -43,9 +43,9 @@ def told(tracks: Iterator[Track | InputError]) -> list[str]:
 def test_tracks_of_all_parts_that_have_the_split() -> None:
     mixed = Mixed(parts={"x": Few("train", "valid"), "y": Few("train")})
     assert mixed.splits == ("train", "valid")
-    assert [(track.id, track.group, track.split) for track in mixed.tracks("train")] == [
-        ("x.a", "x.g", "train"),
-        ("y.a", "y.g", "train"),
+    assert [(track.id, track.group, track.work, track.split) for track in mixed.tracks("train")] == [
+        ("x.a", "x.g", "x.piece", "train"),
+        ("y.a", "y.g", "y.piece", "train"),
     ]
     [track] = mixed.tracks("valid")
     assert track.audio is SILENCE

@@ -6,22 +6,27 @@ import html
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 
+from configs import CONF
 from page_examples import make_clip, make_content
-from results_factory import PRIMARY, make_run, make_scores
+from results_factory import PRIMARY, make_result, make_run, make_scores
 from ricercar.comparison.board import boards
 from ricercar.comparison.clips import Clip
 from ricercar.comparison.collect import collect
 from ricercar.comparison.page.page import write_page
 from ricercar.comparison.page.payload import clip_payload
+from ricercar.comparison.page.places import without_places
 from ricercar.comparison.page.render import SCRIPTS, render
 from ricercar.errors import InputError
 from ricercar.harness.entry import Training
+from ricercar.leaderboard import main
 from ricercar.tasks.marks import KINDS, Mark
 
 PAGE = Path(__file__).parents[1] / "comparison" / "page"
@@ -144,6 +149,58 @@ def test_path_that_cannot_be_written_is_named(sweep: Path) -> None:
     collection = collect([sweep])
     with pytest.raises(InputError, match=r"cannot write the page to .*file/index\.html"):
         write_page(collection, boards(collection), sweep / "file" / "index.html", clips={})
+
+
+def test_page_tells_nothing_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither where results lie, nor broken ones, nor data, nor the cache: also not in names, notes and excuses."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    task: Any = OmegaConf.to_container(OmegaConf.load(CONF / "task" / "key.yaml"))
+    for i in range(3):
+        data = {"_target_": "ricercar.data.folder.Folder", "root": str(tmp_path / f"maps{i}")}
+        own: dict[str, Any] = {"task": "key", "protocol": task["protocol"], "options": {"task": task, "data": data}}
+        make_run(tmp_path / "home" / "outputs" / f"run{i}", backbone=f"b{i}", **own)
+    fewer = {name: dict(metrics) for name, metrics in list(make_scores().items())[:5]}
+    same = replace(make_result(**own).dataset, num_tracks=5)
+    make_run(tmp_path / "home" / "outputs" / "fewer", backbone="c", **own, scores=fewer, dataset=same)
+    broken = tmp_path / "home" / "outputs" / "broken"
+    broken.mkdir()
+    (broken / "result.json").write_text("{")
+    page = tmp_path / "page.html"
+    arguments = [str(tmp_path / "home" / "outputs"), "--output", str(page), "--cache-dir", str(tmp_path / "cache")]
+    assert main(arguments) == 0
+    assert str(broken) in capsys.readouterr().err
+    text = page.read_text()
+    assert str(tmp_path) not in text
+    content = content_of(text)
+    assert [problem["path"] for problem in content["problems"]] == ["broken/result.json"]
+    [board] = content["boards"]
+    assert {run["path"] for system in board["systems"] for run in system["runs"]} == {
+        f"run{i}/result.json" for i in range(3)
+    }
+    assert any("fewer/result.json" in note for note in board["notes"])
+    clip = content_of(text, next(iter(board["clips"].values())))
+    assert "maps" in clip["missing"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/a/b/runs/x/result.json", "x/result.json"),
+        (
+            "Left out: /a/b/runs/y/result.json is broken (/etc/data/index.csv).",
+            "Left out: y/result.json is broken (index.csv).",
+        ),
+        ("lr 0.1, root=/mnt/data/maps", "lr 0.1, root=maps"),
+        ("https://example.org/a/b", "https://example.org/a/b"),
+        ("F/P/R, A/B, </g></svg>, outputs/run/result.json", "F/P/R, A/B, </g></svg>, outputs/run/result.json"),
+        ("data:audio/mpeg;base64,//a/b/c+/d/e=", "data:audio/mpeg;base64,//a/b/c+/d/e="),
+    ],
+)
+def test_paths_are_shortened(text: str, expected: str) -> None:
+    files = [Path("/a/b/runs/x/result.json"), Path("/a/b/runs/y/result.json")]
+    assert without_places({"key": [text, 1.5, None]}, files) == {"key": [expected, 1.5, None]}
 
 
 def test_page_needs_nothing_else() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from page_browser import PHONE, WIDE, Open, column, launched, open_track, shown
-from page_examples import METRICS, make_board, make_clip, make_content
+from page_examples import METRICS, as_error, make_board, make_clip, make_content
 
 HOSTILE = '<img src=x onerror="window.hit=1"> </script><script>window.hit=1</script> & \'"{{script}}'
 
@@ -92,6 +92,26 @@ def test_pairs_are_row_minus_column(show: Open) -> None:
     )
     assert any("−" in cell for cell in cells)
     assert any("+" in cell for cell in cells)
+
+
+def test_an_error_is_best_where_it_is_low(show: Open) -> None:
+    """The matrix of pairs, the front of cost and score, and the order of a click on a metric."""
+    found = []
+    for content in (make_content(), as_error(make_content())):
+        page = show(content)
+        column(page, ".ranking", "rank")
+        page.locator('.ranking .tabulator-col[tabulator-field="metric0"]').click()
+        found.append(
+            [
+                column(page, ".ranking", "rank"),
+                page.locator(".matrix td").evaluate_all("cells => cells.map((cell) => cell.className)"),
+                page.locator('#cost svg[role="img"]').get_attribute("aria-label"),
+            ]
+        )
+    assert found[0] == found[1]
+    assert {"better", "worse"} <= set(found[0][1])
+    assert "lower is better" in page.locator("#ranking").inner_text()
+    assert "− the row is better" in page.locator("#pairs").inner_text()
 
 
 def test_names_are_shown_as_text(show: Open) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from page_browser import PHONE, Open, column, launched, open_track, shown, with_clips
-from page_examples import make_clip, make_content
+from page_examples import METRICS, as_error, make_clip, make_content
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,29 @@ def test_filters_tracks(show: Open, which: str, field: str, holds: Callable[[flo
     assert 0 < len(expected) < len(every)
     page.locator(".found", has_text=re.compile(f"^{len(expected)} of")).wait_for()
     assert column(page, ".tracks", field) == expected
+
+
+def test_tracks_of_an_error_are_those_of_what_is_right(show: Open) -> None:
+    """The worst first; who beats whom; what nobody reaches."""
+    found = []
+    for content, threshold in ((make_content(), "0.6"), (as_error(make_content()), "0.4")):
+        page = show(content)
+        found.append([column(page, ".tracks", "id")])
+        page.get_by_label("Threshold").fill(threshold)
+        for which in ("a", "b", "nobody"):
+            page.locator(f'[data-which="{which}"]').click()
+            page.locator(".found", has_text=re.compile("^[1-9][0-9]? of")).wait_for()
+            found[-1].append(column(page, ".tracks", "id"))
+    assert found[0] == found[1]
+    assert all(len(ids) < len(found[0][0]) for ids in found[0][1:])
+
+
+def test_of_a_metric_without_a_best_nobody_beats_anybody(show: Open) -> None:
+    content = make_content()
+    content["boards"][0]["better"] = dict.fromkeys(METRICS, None)
+    page = show(content)
+    page.locator('[data-which="a"]').click()
+    page.locator(".found", has_text="0 of").wait_for()
 
 
 def test_tracks_open_from_the_keyboard(show: Open) -> None:

@@ -17,6 +17,7 @@ from ricercar.harness import assemble, identity
 from ricercar.harness.results import Result
 from ricercar.train import Run, train
 
+NAN = float("nan")
 NET = ["frontend=mel", "backbone=dense", "backbone.width=16"]
 
 
@@ -51,7 +52,7 @@ def test_the_same_scores_on_the_same_machine(
     assert reproduce.run(arguments(entry, tmp_path, on_tones)) == 0
     printed = capsys.readouterr().out
     assert "every track scores the same" in printed
-    assert "lies inside" in printed
+    assert "There is no 95 % interval of 1 track: the new score is the same." in printed
     again = Result.read(tmp_path / "again" / "result.json")
     assert again.tracks == entry.tracks
     assert again.run_id == entry.run_id
@@ -98,6 +99,32 @@ def test_verdict(drop: float, expected: bool, num_seeds: int) -> None:
     assert inside is expected
     assert ("inside" if expected else "OUTSIDE") in text
     assert (f"{num_seeds} seeds and 6 tracks" if num_seeds > 1 else "(6 tracks)") in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "inside", "words"),
+    [
+        (
+            [0.5],
+            [0.5],
+            True,
+            "every track scores the same.\nThere is no 95 % interval of 1 track: the new score is the",
+        ),
+        ([0.5], [0.4], False, "is 0.4000; the track that moved most by 0.1000.\nThere is no 95 % interval of 1 track"),
+        ([NAN], [NAN], True, "was not defined, is not defined; every track scores the same.\nThere is no 95 % interv"),
+        ([NAN, 0.5], [NAN, 0.5], True, "every track scores the same"),
+        ([0.5, 0.7], [0.6, NAN], True, "that moved most by 0.1000, 1 track with a score only before or only now"),
+        ([0.5, 0.7], [NAN, NAN], False, "is not defined; 2 tracks with a score only before or only now"),
+    ],
+)
+def test_what_has_no_interval_or_no_score(old: list[float], new: list[float], inside: bool, words: str) -> None:
+    before, after = (
+        make_result(scores={f"t{i}": {"F-measure": value} for i, value in enumerate(values)}) for values in (old, new)
+    )
+    found, text = reproduce.verdict(before, after, [before])
+    assert found is inside
+    assert words in text
+    assert "nan" not in text
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import math
 import re
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,6 +35,7 @@ from ricercar.harness.typed_json import to_json
 from ricercar.significance.bootstrap import resample
 from ricercar.significance.paired import compare
 from ricercar.significance.scores import Scores
+from ricercar.tasks.scale import HIGHER, LOWER, SHARE, Scale
 
 NAN = float("nan")
 PROTOCOL: dict[str, Any] = {"onset_tolerance_s": 0.05, "averaging": "tracks"}
@@ -52,6 +54,7 @@ def shows(names: list[str]) -> Any:
 
 
 def make_result(tracks: list[TrackScore] = TRACKS, cost: Cost = Cost(), **changes: Any) -> Result:  # noqa: B008
+    metrics = mean_metrics(tracks, "tracks")
     values: dict[str, Any] = {
         "schema": SCHEMA,
         "run_id": "0123456789abcdef",
@@ -67,7 +70,8 @@ def make_result(tracks: list[TrackScore] = TRACKS, cost: Cost = Cost(), **change
         "protocol": PROTOCOL,
         "protocol_id": stable_hash(PROTOCOL),
         "dataset": DatasetId("folder", "test", "fedcba9876543210", len(tracks)),
-        "metrics": mean_metrics(tracks, "tracks"),
+        "metrics": metrics,
+        "scales": dict.fromkeys(metrics, SHARE),
         "primary": "f1",
         "shown": [],
         "tracks": tracks,
@@ -100,7 +104,7 @@ def test_the_file_is_the_contract(tmp_path: Path) -> None:
     content = json.loads((tmp_path / "result.json").read_text(), parse_constant=refuse)
     assert list(content) == [
         "schema", "run_id", "choices", "seed", "overrides", "config", "system", "training", "tuning", "looks",
-        "reproducible", "protocol", "protocol_id", "dataset", "metrics", "primary", "shown", "tracks", "cost",
+        "reproducible", "protocol", "protocol_id", "dataset", "metrics", "scales", "primary", "shown", "tracks", "cost",
         "versions", "git", "code",
     ]  # fmt: skip
     assert content["metrics"] == {"f1": pytest.approx(0.7), "overlap": 0.5}
@@ -125,6 +129,7 @@ def test_every_field_is_documented() -> None:
         *content["training"],
         *content["tuning"],
         "values",
+        *content["scales"]["f1"],
         *content["tracks"][0],
         *content["cost"],
         *content["git"],
@@ -171,6 +176,17 @@ def change_at(*path: Any, to: Any) -> str:
         (change_at("tracks", 1, "id", to="a"), "tracks[1].id is 'a', as of an earlier track"),
         (change_at("tracks", 0, "metrics", to={"f1": 0.5}), "tracks[0].metrics differs from metrics in: overlap"),
         (change_at("metrics", "f1", to=0.8), "metrics.f1 is 0.8, but the mean of tracks is 0.7"),
+        (edited(lambda content: content["scales"].pop("overlap")), "scales differs from metrics in: overlap"),
+        (
+            change_at("scales", "f1", "better", to="up"),
+            "scales.f1.better is 'up': it must be 'higher', 'lower' or null",
+        ),
+        (change_at("scales", "f1", "better", to=None), "primary is 'f1', but scales.f1.better is null"),
+        (
+            change_at("scales", "f1", "high", to=0.8),
+            "tracks[2].metrics.f1 is 0.9 (track 'c'), it must be from 0 to 0.8",
+        ),
+        (change_at("scales", "overlap", "low", to=0.5), "tracks[1].metrics.overlap is 0.25"),
         (change_at("protocol", "onset_tolerance_s", to=0.1), "protocol_id is"),
         (change_at("tracks", 0, "seconds", to=NAN), "has NaN, which is not JSON"),
         (edited(lambda content: None).replace("62.0", "1e999"), "it must be a finite number"),
@@ -186,6 +202,26 @@ def test_reading_names_what_is_wrong(tmp_path: Path, text: str, message: str) ->
     path.write_text(text)
     with pytest.raises(InputError, match=f"^{re.escape(str(path))}: .*{re.escape(message)}"):
         Result.read(path)
+
+
+@pytest.mark.parametrize("metric", ["melody/Voicing_False_Alarm", "multipitch/Total_Error", "alignment/mae"])
+@pytest.mark.parametrize("better", [HIGHER, None])
+def test_a_metric_of_mir_eval_the_wrong_way_round_is_refused(tmp_path: Path, metric: str, better: str | None) -> None:
+    result = make_result([TrackScore("a", "bach", {"f1": 0.5, metric: 0.1}, 60.0)])
+    replace(result, scales=result.scales | {metric: Scale(LOWER, 0.0, None)}).write(tmp_path / "result.json")
+    assert Result.read(tmp_path / "result.json").scales[metric].better == LOWER
+    replace(result, scales=result.scales | {metric: Scale(better, 0.0, None)}).write(tmp_path / "result.json")
+    with pytest.raises(InputError, match=rf"scales.{metric}.better is .*, but mir_eval's is \"lower\""):
+        Result.read(tmp_path / "result.json")
+
+
+def test_a_mean_beyond_the_bounds_is_refused(tmp_path: Path) -> None:
+    """Of all tracks together: of the others the tracks are."""
+    tracks = [TrackScore("a", "bach", {"f1": 0.5}, 60.0, {"right": 3.0})]
+    result = make_result(tracks, metrics={"f1": 0.5, "all": 1.5}, scales={"f1": SHARE, "all": SHARE})
+    result.write(tmp_path / "result.json")
+    with pytest.raises(InputError, match=r"metrics\.all is 1.5, it must be from 0 to 1"):
+        Result.read(tmp_path / "result.json")
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["missing", "not text"])

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from configs import make_task
 from results_factory import COST, PRIMARY, PROTOCOL, make_result, make_scores, make_tuning
 from ricercar.comparison.board import Board, boards
 from ricercar.comparison.collect import Collection, Found
 from ricercar.comparison.rows import rows, sorted_by, table
 from ricercar.errors import InputError
-from ricercar.harness.entry import Training
+from ricercar.harness.entry import Training, Trial, Tuning
 from ricercar.harness.results import Cost, Result
+from ricercar.tasks.pooling import pooled_drums
+from ricercar.tasks.scale import ERROR, SHARE
 from ricercar.tasks.tag_scoring import TagScoring
 
 NAN = float("nan")
@@ -91,6 +95,17 @@ def test_expected_best_of_trials() -> None:
     assert row.expected_best == pytest.approx(by_hand)
 
 
+def test_a_trial_that_diverged_is_a_trial() -> None:
+    """By hand: F of 0 for one of two; of an error without a bound the worst that was seen."""
+    trials = [Trial({"optimizer.lr": 0.1}, NAN, NAN), Trial({"optimizer.lr": 0.01}, 0.8, 60.0)]
+    own = make_result(tuning=Tuning(1, trials), scales={PRIMARY: SHARE})
+    assert rows(board(own))[0].expected_best == pytest.approx([0.4, 0.6])
+    of_error = make_result(
+        tuning=Tuning(1, [trials[0], Trial({}, -0.3, 60.0), Trial({}, -0.1, 60.0)]), scales={PRIMARY: ERROR}
+    )
+    assert rows(board(of_error))[0].expected_best[0] == pytest.approx(-0.7 / 3)
+
+
 @pytest.mark.parametrize(
     ("training", "words"),
     [
@@ -130,6 +145,77 @@ def test_metrics_of_all_tracks_together() -> None:
     assert estimate.mean == pooled["tag/macro_AP"]
     assert 0.02 < estimate.high - estimate.low < 0.5
     assert estimate.low < estimate.mean < estimate.high
+
+
+def chord_evidence(rng: np.random.Generator, right: float) -> dict[str, float]:
+    names = ("root", "majmin", "majmin_inv", "sevenths", "sevenths_inv")
+    seconds = rng.uniform(20, 300)
+    each = {name: (seconds * np.clip(rng.normal(right, 0.1), 0, 1), seconds) for name in names}
+    return {
+        f"{name}/{part}": x
+        for name, both in each.items()
+        for part, x in zip(("right_s", "compared_s"), both, strict=True)
+    }
+
+
+def drum_evidence(rng: np.random.Generator, right: float) -> dict[str, float]:
+    found = {}
+    for name in ("KD", "SD"):
+        reference = int(rng.integers(20, 200))
+        matched = rng.binomial(reference, right)
+        found |= {f"matched_{name}": matched, f"reference_{name}": reference, f"estimate_{name}": matched + 10.0}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("task", "protocol", "make_evidence", "metric"),
+    [
+        ("chord", {"incomparable": "exclude"}, chord_evidence, "chord/WCSR_majmin"),
+        (
+            "drums",
+            {"classes": {"KD": ["KD"], "SD": ["SD"]}, "empty": "mir_eval"},
+            drum_evidence,
+            "drums/pooled_F-measure",
+        ),
+    ],
+)
+def test_intervals_of_sums_over_all_tracks(
+    task: str, protocol: dict[str, Any], make_evidence: Callable[..., dict[str, float]], metric: str
+) -> None:
+    """As wide as the spread of the metric over draws of tracks, computed here; systems are compared by them, too."""
+    rng = np.random.default_rng(0)
+    scoring = make_task(task)
+    protocol = protocol | {"averaging": "tracks"}
+    every = [{f"t{i}": make_evidence(rng, right) for i in range(40)} for right in (0.8, 0.5)]
+
+    def pooled(evidence: Sequence[dict[str, float]]) -> dict[str, float]:
+        if task == "drums":
+            return pooled_drums(evidence, ["KD", "SD"], "mir_eval")
+        found: dict[str, float] = scoring.pooled(evidence)
+        return found
+
+    results = [
+        make_result(
+            task=task,
+            backbone=str(i),
+            protocol=protocol,
+            primary=metric,
+            evidence=own,
+            pooled=pooled(list(own.values())),
+            scores={name: {f"{task}/x": 0.5} for name in own},
+        )
+        for i, own in enumerate(every)
+    ]
+    content = table(board(*results))
+    draws = rng.integers(40, size=(2000, 40))
+    for row, own in zip(content.rows, every, strict=True):
+        tracks = list(own.values())
+        spread = np.std([pooled([tracks[i] for i in draw])[metric] for draw in draws])
+        estimate = row.metrics[metric]
+        assert estimate.mean == pooled(tracks)[metric]
+        assert (estimate.high - estimate.low) / (2 * 1.96 * spread) == pytest.approx(1.0, abs=0.25)
+    assert content.comparisons is not None
+    assert content.comparisons.p_holm[0, 1] < 0.001
 
 
 def test_primary_comes_first() -> None:

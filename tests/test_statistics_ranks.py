@@ -163,8 +163,16 @@ def test_nothing_in_common_ranks_nothing(tables: dict[str, dict[str, float]]) ->
 @pytest.mark.parametrize("scores", [[0.3], [0.1, 0.9], [0.5, 0.2, 0.2, 0.7]], ids=str)
 def test_expected_best_is_the_mean_over_all_draws(scores: list[float]) -> None:
     expected = [np.mean([max(draw) for draw in product(scores, repeat=k)]) for k in range(1, len(scores) + 1)]
-    assert_allclose(expected_best(scores), expected)
+    assert_allclose(expected_best(scores, None), expected)
+
+
+@pytest.mark.parametrize(("worst", "counted"), [(0.0, 0.0), (None, 0.4), (-2.0, -2.0)])
+def test_trials_that_diverged_count(worst: float | None, counted: float) -> None:
+    """As the worst that there can be: half of the trainings are lost, so is half of what one trial is worth."""
+    values = [0.6, counted, 0.4, counted]
+    expected = [np.mean([max(draw) for draw in product(values, repeat=k)]) for k in range(1, 5)]
+    assert_allclose(expected_best([0.6, NAN, 0.4, NAN], worst), expected)
 
 
 def test_expected_best_without_trials() -> None:
-    assert expected_best([]) == expected_best([NAN]) == []
+    assert expected_best([], 0.0) == expected_best([NAN], 0.0) == expected_best([NAN], None) == []

@@ -99,6 +99,28 @@ def test_perfect_network_scores_one(task: Task, annotation: Annotation) -> None:
     assert rank(task, task.score(annotation, annotation)) == pytest.approx(1.0)
 
 
+def test_nothing_is_better_than_the_reference_itself(task: Task, example: Example) -> None:
+    """By each metric's own direction, of a track and of all tracks together; and all scores are within bounds."""
+    references = [example(np.random.default_rng(seed)) for seed in range(4)]
+    with_estimates = [references, references[1:] + references[:1]]
+    found = []
+    for estimates in with_estimates:
+        pairs = list(zip(references, estimates, strict=True))
+        tracks = [task.score(*pair) for pair in pairs]
+        pooled = task.pooled([task.evidence(*pair) for pair in pairs])
+        assert all(task.scale(name).holds(x, 1e-9) for each in [*tracks, pooled] for name, x in each.items())
+        found.append({**{f"{i} {name}": x for i, each in enumerate(tracks) for name, x in each.items()}, **pooled})
+    perfect, spoiled = found
+    gains = {name: task.scale(name.split()[-1]).sign * (perfect[name] - spoiled[name]) for name in perfect}
+    ordered = [name for name in gains if task.scale(name.split()[-1]).better is not None]
+    assert {name: gains[name] for name in ordered if gains[name] < -1e-9} == {}
+    assert max(gains[name] for name in ordered) > 0
+
+
+def test_the_primary_metric_has_a_direction(task: Task) -> None:
+    assert task.scale(task.primary).better in ("higher", "lower")
+
+
 @pytest.mark.parametrize("start_frame", [0, 37, 250, 499])
 def test_crop_is_a_slice_of_the_whole(task: Task, annotation: Annotation, start_frame: int) -> None:
     whole = task.encode(annotation, 0.0, NUM_FRAMES + 200, FPS)

@@ -7,13 +7,14 @@ from itertools import pairwise
 from ricercar.comparison.ablation.effects import Effects
 from ricercar.comparison.options import listed
 from ricercar.errors import InputError
+from ricercar.tasks.scale import HIGHER, Scale
 
 _FORM = re.compile(r"([\w./]+)=(.+>.+)")
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """That the mean of `better` is above the mean of `worse`."""
+    """That the mean of `better` is better than the mean of `worse`."""
 
     factor: str
     better: str
@@ -32,7 +33,7 @@ class Verdict:
 
 
 def expectations(text: str) -> list[Expectation]:
-    """compression=log>db>none is two: log above db, db above none."""
+    """compression=log>db>none is two: log better than db, db better than none."""
     given = _FORM.fullmatch(text)
     levels = [level.strip() for level in given[2].split(">")] if given else []
     if not given or not all(levels):
@@ -40,8 +41,9 @@ def expectations(text: str) -> list[Expectation]:
     return [Expectation(given[1], better, worse) for better, worse in pairwise(levels)]
 
 
-def verdict(expectation: Expectation, effects: Effects) -> Verdict:
+def verdict(expectation: Expectation, effects: Effects, scale: Scale) -> Verdict:
     """By the levels' means over the other factors. InputError names a factor or level that is not in the results."""
+    assert scale.better is not None, "nothing is better than another"
     factor = next((each for each in effects.factors if each.name == expectation.factor), None)
     if factor is None:
         names = listed(each.name for each in effects.factors)
@@ -53,5 +55,6 @@ def verdict(expectation: Expectation, effects: Effects) -> Verdict:
         return Verdict(expectation, float("nan"), float("nan"), float("nan"), "not decided")
     values = effects.estimate(effects.weights(factor, expectation.better, expectation.worse)[:, None])
     low, high = float(values.low[0]), float(values.high[0])
-    answer = "confirmed" if low > 0 else "contradicted" if high < 0 else "not decided"
+    above, below = ("confirmed", "contradicted") if scale.better == HIGHER else ("contradicted", "confirmed")
+    answer = above if low > 0 else below if high < 0 else "not decided"
     return Verdict(expectation, float(values.estimate[0]), low, high, answer)

@@ -16,6 +16,7 @@ from ricercar.comparison.ablation.frontier import Point
 from ricercar.comparison.numerals import amount
 from ricercar.comparison.options import clean
 from ricercar.significance.scores import Floats
+from ricercar.tasks.scale import Scale
 
 _INK = "#010203"  # stands for the colour of the text around the picture
 _MARK, _QUIET = "#d9741f", "#8a8f98"  # read on white and on black
@@ -30,13 +31,14 @@ _STYLE: Any = {
 _NUM_NAMES = 8  # points in a scatter that have their name beside them; of more, only the best do
 
 
-def heat_map(rows: Factor, columns: Factor, means: Floats, half_widths: Floats, metric: str) -> str:
-    """means, half_widths (rows, columns): NaN where there is no result."""
+def heat_map(rows: Factor, columns: Factor, means: Floats, half_widths: Floats, metric: str, scale: Scale) -> str:
+    """means, half_widths (rows, columns): NaN where there is no result. Light is better."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(2.2 + 1.05 * len(columns.levels), 1.2 + 0.5 * len(rows.levels)))
         axes = figure.add_subplot()
-        low, high = np.nanmin(means), np.nanmax(means)
-        axes.pcolormesh(means, cmap="cividis", vmin=low, vmax=high if high > low else low + 1)
+        light = scale.sign * means
+        low, high = np.nanmin(light), np.nanmax(light)
+        axes.pcolormesh(light, cmap="cividis", vmin=low, vmax=high if high > low else low + 1)
         axes.invert_yaxis()
         axes.set_xticks(np.arange(len(columns.levels)) + 0.5, [clean(name) for name in columns.levels])
         axes.set_yticks(np.arange(len(rows.levels)) + 0.5, [clean(name) for name in rows.levels])
@@ -47,7 +49,7 @@ def heat_map(rows: Factor, columns: Factor, means: Floats, half_widths: Floats, 
             if np.isnan(mean):
                 axes.text(j + 0.5, i + 0.5, "-", ha="center", va="center")
                 continue
-            dark = (mean - low) < 0.55 * (high - low)
+            dark = (light[i, j] - low) < 0.55 * (high - low)
             width = half_widths[i, j]
             text = f"{mean:.3f}" if np.isnan(width) else f"{mean:.3f}\n±{width:.3f}"
             axes.text(j + 0.5, i + 0.5, text, ha="center", va="center", color="white" if dark else "black", fontsize=8)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ricercar.comparison.ablation.grid import Grid
+from ricercar.tasks.scale import Scale
 
 COSTS = {
     "macs": "macs_per_second_of_audio",
@@ -32,7 +33,7 @@ def costs(grid: Grid, cost: str) -> list[float | None]:
 
 @dataclass(frozen=True)
 class Point:
-    """best: no other cell scores as much for less."""
+    """best: no other cell scores as well for less."""
 
     cell: int
     cost: float
@@ -40,15 +41,17 @@ class Point:
     best: bool
 
 
-def frontier(costs: Sequence[float | None], scores: Sequence[float]) -> list[Point]:
-    """The cells of known cost and score, the cheapest first: the best of them are the Pareto front."""
+def frontier(costs: Sequence[float | None], scores: Sequence[float], scale: Scale) -> list[Point]:
+    """The cells of known cost and score, the cheapest first: the best of them are the Pareto front. There is none by a
+    metric of which neither lower nor higher is better.
+    """
     known = [
         (cost, score, cell)
         for cell, (cost, score) in enumerate(zip(costs, scores, strict=True))
         if cost is not None and score == score  # NaN is not
     ]
     points, highest = [], float("-inf")
-    for cost, score, cell in sorted(known, key=lambda each: (each[0], -each[1], each[2])):
-        points.append(Point(cell, cost, score, score > highest))
-        highest = max(highest, score)
+    for cost, score, cell in sorted(known, key=lambda each: (each[0], -scale.sign * each[1], each[2])):
+        points.append(Point(cell, cost, score, scale.better is not None and scale.sign * score > highest))
+        highest = max(highest, scale.sign * score)
     return points

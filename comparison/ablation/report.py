@@ -8,6 +8,9 @@ from ricercar.comparison.ablation.expectations import Expectation
 from ricercar.comparison.ablation.sample import Sample
 from ricercar.comparison.ablation.sections import combinations, costs, expectations, interactions, levels, variance
 from ricercar.comparison.numerals import score
+from ricercar.tasks.scale import HIGHER, LOWER
+
+_DIRECTIONS = {HIGHER: "", LOWER: "; lower is better", None: "; neither higher nor lower is better"}
 
 
 def report(samples: Sequence[Sample], expected: Sequence[Expectation], cost: str) -> Document:
@@ -28,7 +31,7 @@ def _section(sample: Sample, expected: Sequence[Expectation], cost: str, prefix:
     if notes := list(_notes(sample, effects)):
         yield Points(notes)
     if expected:
-        yield from expectations(expected, effects)
+        yield from expectations(expected, sample, effects)
     yield from combinations(sample, effects, cost, prefix)
     if len(grid.factors) > 1 and effects.separable:
         yield from levels(effects, grid.baseline)
@@ -53,7 +56,7 @@ def _what(sample: Sample) -> Iterator[str]:
 def _how(sample: Sample) -> Iterator[str]:
     """What intervals cover: never more than was varied."""
     seeds, tracks = sample.draws.num_seeds.max() > 1, sample.draws.num_groups.max() > 1
-    yield f"Means are over {sample.grid.board.averaging} and seeds."
+    yield f"Means are over {sample.grid.board.averaging} and seeds{_DIRECTIONS[sample.scale.better]}."
     if not seeds and not tracks:
         yield "There are no intervals: one seed and one group of tracks do not show what others would give."
         return

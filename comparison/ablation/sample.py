@@ -10,6 +10,7 @@ from ricercar.errors import InputError
 from ricercar.significance.bootstrap import Draws, resample
 from ricercar.significance.paired import compare
 from ricercar.significance.scores import Scores
+from ricercar.tasks.scale import Scale
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Sample:
     num_left_out: int
     detectable: float
     trivial: dict[str, float]
+
+    @property
+    def scale(self) -> Scale:
+        return self.grid.board.scale(self.metric)
 
 
 def make_sample(grid: Grid, metric: str | None, ignored: list[str]) -> Sample:

@@ -14,17 +14,22 @@ from ricercar.comparison.ablation.grid import Grid
 from ricercar.comparison.ablation.sample import Sample
 from ricercar.comparison.ablation.variance import shares
 from ricercar.comparison.numerals import amount, difference, interval, p_value, score
+from ricercar.errors import InputError
 from ricercar.significance.scores import Scores
+from ricercar.tasks.scale import HIGHER
 
 _INTERVAL = "95 % interval"
 _P = "p (Holm)"
 
 
-def expectations(expected: Sequence[Expectation], effects: Effects) -> Iterator[Part]:
+def expectations(expected: Sequence[Expectation], sample: Sample, effects: Effects) -> Iterator[Part]:
+    if sample.scale.better is None:
+        raise InputError(f"--expect needs a metric that has a best: of {sample.metric} neither lower nor higher is.")
+    side = "above" if sample.scale.better == HIGHER else "below"
     rows = []
     for each in expected:
-        found = verdict(each, effects)
-        what = f"{each.factor}: {each.better} above {each.worse}"
+        found = verdict(each, effects, sample.scale)
+        what = f"{each.factor}: {each.better} {side} {each.worse}"
         rows.append([what, difference(found.difference), interval(found.low, found.high), found.answer])
     yield Heading("Expectations", 3)
     yield Paragraph(["Confirmed or contradicted where the interval of the difference leaves out 0."])
@@ -103,8 +108,8 @@ def variance(scores: Scores, grid: Grid) -> Iterator[Part]:
 def costs(sample: Sample, cost: str, prefix: str) -> Iterator[Part]:
     """The Pareto front."""
     grid = sample.grid
-    points = frontier.frontier(frontier.costs(grid, cost), sample.draws.mean.tolist())
-    if not points:
+    points = frontier.frontier(frontier.costs(grid, cost), sample.draws.mean.tolist(), sample.scale)
+    if not points or sample.scale.better is None:
         return
     label = frontier.LABELS[cost]
     how = ["The combinations whose mean no other one reaches for the same cost or less."]
@@ -130,7 +135,7 @@ def _heat_map(sample: Sample, prefix: str) -> Picture:
     half = ((values.high - values.low) / 2).reshape(shape)
     over = f"; mean over {' and '.join(factor.name for factor in others)}" if others else ""
     text = f"{sample.metric}: mean and half the {_INTERVAL}{over}"
-    return Picture(f"{prefix}combinations", heat_map(rows, columns, means, half, sample.metric), text)
+    return Picture(f"{prefix}combinations", heat_map(rows, columns, means, half, sample.metric, sample.scale), text)
 
 
 def _row(estimates: Estimates, i: int) -> list[str]:

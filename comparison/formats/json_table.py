@@ -35,6 +35,7 @@ def _board(table: Table, group_by: Sequence[str]) -> dict[str, Any]:
         "protocol_id": board.protocol_id,
         "protocol": board.protocol,
         "primary": board.primary,
+        "better": {name: board.scale(name).better for name in table.metrics},
         "num_tracks": len(board.tracks),
         "num_groups": len({track.group for track in board.tracks}),
         "apart": board.apart,

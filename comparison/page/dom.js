@@ -24,6 +24,9 @@ const colour = (name) => {
   return value;
 };
 
+// Of a metric: 1 where higher is better, -1 where lower is, 0 where neither is.
+const direction = (board, metric) => ({ higher: 1, lower: -1 })[board.better[metric]] ?? 0;
+
 const known = (value) => value != null && !Number.isNaN(value);
 const score = (value) => (known(value) ? value.toFixed(3) : "-");
 const signed = (value) => (known(value) ? (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3) : "-");

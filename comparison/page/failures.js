@@ -4,17 +4,18 @@ function failures(board) {
   const systems = board.systems.map((system, i) => [String(i), `${system.rank}  ${system.name}`]);
   const view = { metric: Object.keys(board.scores)[0], a: 0, b: Math.min(1, board.systems.length - 1), which: "all", threshold: 0.5, text: "" };
   const holder = h("div", { class: "tracks" });
+  const sign = () => direction(board, view.metric), worstFirst = () => (sign() < 0 ? "desc" : "asc");
   let table;
   const rows = () => board.tracks.map(([id, group, length], i) => {
     const values = board.scores[view.metric].map((scores) => scores[i]).filter(known);
     const a = board.scores[view.metric][view.a][i], b = board.scores[view.metric][view.b][i];
-    const best = values.length ? Math.max(...values) : null, worst = values.length ? Math.min(...values) : null;
-    return { i, id, group, length, best, worst, a, b, clip: board.clips[id] ? 1 : 0, spread: known(best) ? best - worst : null, lead: known(a) && known(b) ? a - b : null,
+    const low = Math.min(...values), high = Math.max(...values), best = values.length && sign() ? (sign() > 0 ? high : low) : null;
+    return { i, id, group, length, best, a, b, clip: board.clips[id] ? 1 : 0, spread: values.length ? high - low : null, lead: known(a) && known(b) ? a - b : null,
       mean: values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null };
   });
   const wanted = (row) => (!view.text || `${row.id} ${row.group}`.toLowerCase().includes(view.text))
-    && (view.which === "all" || (view.which === "nobody" && known(row.best) && row.best < view.threshold)
-      || (view.which === "a" && row.lead > 0) || (view.which === "b" && row.lead < 0) || (view.which === "clip" && row.clip));
+    && (view.which === "all" || (view.which === "nobody" && known(row.best) && sign() * row.best < sign() * view.threshold)
+      || (view.which === "a" && sign() * row.lead > 0) || (view.which === "b" && sign() * row.lead < 0) || (view.which === "clip" && row.clip));
   const state = h("p", { class: "small muted found", role: "status" });
   const refilter = () => table.setFilter(wanted);
   const update = () => table.replaceData(rows()).then(refilter);
@@ -27,7 +28,7 @@ function failures(board) {
   const open = (id) => openTrack(board, id, { a: view.a, b: view.b, order: table.getRows("active").map((row) => row.getData().id) });
 
   requestAnimationFrame(() => {
-    table = dataTable(holder, rows(), trackColumns(board, view, open), { initialSort: [{ column: "mean", dir: "asc" }], placeholder: "No track is like that.", index: "i", layout: "fitColumns", rowHeight: 46 });
+    table = dataTable(holder, rows(), trackColumns(board, view, open), { initialSort: [{ column: "mean", dir: worstFirst() }], placeholder: "No track is like that.", index: "i", layout: "fitColumns", rowHeight: 46 });
     table.on("dataFiltered", (_, found) => { state.textContent = `${found.length} of ${count(board.tracks.length, "track")}`; });
     table.on("tableBuilt", refilter);
     holder.addEventListener("keydown", (event) => {
@@ -39,9 +40,9 @@ function failures(board) {
   return [
     h("div", { class: "controls" },
       chooser("a", "A"), board.systems.length > 1 && chooser("b", "B"),
-      metrics.length > 1 && labelled("Metric", select(metrics.map((name) => [name, name]), view.metric, (value) => { view.metric = value; update(); }))),
+      metrics.length > 1 && labelled("Metric", select(metrics.map((name) => [name, name]), view.metric, (value) => { view.metric = value; update().then(() => table.setSort("mean", worstFirst())); }))),
     h("div", { class: "controls" }, which("all", "All"), which("nobody", "Nobody reaches"),
-      h("input", { type: "number", "aria-label": "Threshold", min: 0, max: 1, step: 0.05, value: view.threshold, oninput: (event) => { view.threshold = +event.target.value; refilter(); } }),
+      h("input", { type: "number", "aria-label": "Threshold", step: 0.05, value: view.threshold, oninput: (event) => { view.threshold = +event.target.value; refilter(); } }),
       board.systems.length > 1 && [which("a", "A beats B"), which("b", "B beats A")],
       Object.keys(board.clips).length > 0 && which("clip", "To listen to"),
       h("input", { type: "search", placeholder: "Filter tracks", "aria-label": "Filter tracks", oninput: (event) => { view.text = event.target.value.toLowerCase(); refilter(); } })),
@@ -51,15 +52,15 @@ function failures(board) {
 function trackColumns(board, view, open) {
   const number = (title, field, text = score, more = {}) => ({ title, field, sorter: "number", hozAlign: "right", headerHozAlign: "right", minWidth: 76, formatter: (cell) => document.createTextNode(text(cell.getValue())), ...more });
   const letter = (key) => h("b", { style: `color: var(--${key})` }, key.toUpperCase());
-  const compared = board.systems.length > 1;
+  const compared = board.systems.length > 1, worstFirst = { headerSortStartingDir: direction(board, view.metric) < 0 ? "desc" : "asc" };
   return [
     { title: "track", field: "id", sorter: "string", minWidth: 150, widthGrow: 3, formatter: (cell) => {
       const { id, group, clip } = cell.getData();
       return h("span", { class: "name" }, h("button", { type: "button", onclick: () => open(id) }, id), clip ? h("span", { title: "with sound or picture" }, " ♪") : null, group !== id && h("span", { class: "sub" }, group));
     } },
     { title: "all systems", field: "strip", headerSort: false, minWidth: 190, widthGrow: 3, formatter: (cell) => strip(board, view, cell.getData().i, cell.getColumn().getWidth() - 24) },
-    number("mean", "mean", score, { headerSortStartingDir: "asc" }), number("best", "best", score, { headerSortStartingDir: "asc" }), compared && number("spread", "spread"),
-    number(letter("a"), "a", score, { headerSortStartingDir: "asc" }), compared && number(letter("b"), "b", score, { headerSortStartingDir: "asc" }),
+    number("mean", "mean", score, worstFirst), number("best", "best", score, worstFirst), compared && number("spread", "spread"),
+    number(letter("a"), "a", score, worstFirst), compared && number(letter("b"), "b", score, worstFirst),
     compared && number(h("span", {}, letter("a"), " minus ", letter("b")), "lead", signed), number("length", "length", seconds),
   ].filter(Boolean);
 }

@@ -50,7 +50,7 @@ function boardPage(board) {
     best && h("p", { class: "lead" }, h("b", {}, best.name), ` is first of ${board.systems.length}: ${estimateText(best.metrics[board.primary])}, ${board.primary}, on ${count(board.tracks.length, "track")} of ${count(works, "work")}. `, told),
     board.apart && h("p", { class: "apart" }, board.apart),
     h("ul", { class: "contents", "aria-label": "On this board" }, contents.map(([id, text]) => h("li", {}, h("a", { href: `#${board.id}`, onclick: (event) => { event.preventDefault(); byId(id).scrollIntoView(); } }, text)))),
-    part("ranking", "Ranking", `Ranked by ${board.primary}; higher is better. ${board.method}`, ranking(board),
+    part("ranking", "Ranking", `Ranked by ${board.primary}; ${board.better[board.primary]} is better. ${board.method}`, ranking(board),
       board.notes.length > 0 && [h("h3", {}, "Notes"), h("ul", { class: "notes" }, board.notes.map((note) => h("li", {}, note)))]),
     h("div", { class: "halves" },
       part("intervals", "Means and intervals", "Filled: the mean with its 95 % interval. Rings: one seed each. Green: not told apart from the best.", intervals(board)),

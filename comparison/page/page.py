@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ricercar.comparison.board import Board
 from ricercar.comparison.collect import Collection
 from ricercar.comparison.page.payload import clip_payload, page_payload
+from ricercar.comparison.page.places import without_places
 from ricercar.comparison.page.render import render
 from ricercar.data.files import write_text
 from ricercar.errors import InputError
@@ -25,9 +26,10 @@ def write_page(
 ) -> None:
     """Writes the page, or nothing. clips: {board id: {track id: clip}}. InputError names a path that is no place."""
     names = {board: {track: f"clip-{board}-{i}" for i, track in enumerate(clips[board])} for board in clips}
-    content = page_payload(collection, boards, names, title)
+    files = [*(each.path for each in collection.found), *(each.path for each in collection.problems)]
+    content = without_places(page_payload(collection, boards, names, title), files)
     elements = {names[board][track]: clip_payload(clip) for board in clips for track, clip in clips[board].items()}
-    text = render(content, elements)
+    text = render(content, without_places(elements, files))
     try:
         write_text(path, text)
     except OSError as error:

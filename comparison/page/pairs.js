@@ -21,16 +21,17 @@ function pairs(board) {
   const controls = blocks.length > 1 && h("div", { class: "controls" },
     labelled("Rows", select(blocks, "0", (value) => { down = +value; draw(); })), labelled("Columns", select(blocks, "0", (value) => { across = +value; draw(); })));
   return [controls, holder, h("p", { class: "small muted" },
-    number < board.systems.length && `The first ${number} systems. `, "+ the row is better, − the column is better (p below 0.05 after Holm's correction over all pairs of the board); without a sign: not told apart. Point at a cell for interval and p.")];
+    number < board.systems.length && `The first ${number} systems. `, direction(board, board.primary) < 0 ? "− the row is better, + the column is better" : "+ the row is better, − the column is better", " (p below 0.05 after Holm's correction over all pairs of the board); without a sign: not told apart. Point at a cell for interval and p.")];
 }
 
 function drawMatrix(board, top, left) {
   const range = (start) => board.pairs.p.map((_, i) => i).slice(start, start + WINDOW);
+  const sign = direction(board, board.primary);
   const cell = (i, j) => {
     if (i === j) return h("td", { class: "none" }, "·");
     const { difference, low, high, p } = pair(board, i, j), significant = known(p) && p < 0.05;
     const title = `${board.systems[i].name} minus ${board.systems[j].name}: ${signed(difference)} (${between(low, high, signed)}), p ${chance(p)}`;
-    return h("td", { class: significant ? (difference > 0 ? "better" : "worse") : "", title }, !known(difference) ? "-" : significant ? signed(difference) : Math.abs(difference).toFixed(3));
+    return h("td", { class: significant ? (sign * difference > 0 ? "better" : "worse") : "", title }, !known(difference) ? "-" : significant ? signed(difference) : Math.abs(difference).toFixed(3));
   };
   return h("table", { class: "matrix" },
     h("thead", {}, h("tr", {}, h("td"), range(left).map((j) => h("th", { scope: "col", title: board.systems[j].name }, String(board.systems[j].rank))))),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -64,6 +65,7 @@ def board_payload(content: Table, clips: Mapping[str, str]) -> dict[str, Any]:
         "protocol_id": board.protocol_id,
         "primary": board.primary,
         "metrics": content.metrics,
+        "better": {name: board.scale(name).better for name in board.metrics},
         "apart": board.apart,
         "notes": board.notes,
         "method": _METHOD.format(seeds=" and the seeds" if many_seeds else "; there is one seed each"),
@@ -155,7 +157,8 @@ def _ranks(board: Board) -> dict[str, Any]:
     nothing = {"svg": "", "friedman_p": None, "num_blocks": 0}
     if len(board.systems) > _DIAGRAM:
         return nothing | {"why_not": f"Ranks over the works are drawn for {_DIAGRAM} systems at most."}
-    found = ranks(board.scores(board.track_metric))
+    scores = board.scores(board.track_metric)
+    found = ranks(replace(scores, values=board.scale(board.track_metric).sign * scores.values))
     return {
         "svg": critical_difference_svg(found, [system.name for system in board.systems]),
         "friedman_p": number(found.friedman_p),

@@ -36,10 +36,10 @@ function drawIntervals(board, width, systems) {
     systems.map(row));
 }
 
-// Those that nothing cheaper reaches.
-function paretoFront(points) {
+// Those that nothing cheaper reaches. sign: -1 where lower is better.
+function paretoFront(points, sign) {
   let best = -Infinity;
-  return [...points].sort((p, q) => p.cost - q.cost || q.score - p.score).filter((point) => point.score > best && (best = point.score, true));
+  return [...points].sort((p, q) => p.cost - q.cost || sign * (q.score - p.score)).filter((point) => sign * point.score > best && (best = sign * point.score, true));
 }
 
 function costs(board) {
@@ -50,20 +50,20 @@ function costs(board) {
   const caption = h("figcaption", { class: "small muted" });
   const chart = responsive((width) => {
     caption.textContent = key === "macs_per_second_of_audio" || key === "params" ? "" : "Seconds and bytes depend on the machine, and on what else it did.";
-    return drawCosts(points(key), key, board.primary, width);
+    return drawCosts(board, points(key), key, width);
   });
   const control = labelled("Cost", select(choices.map((each) => [each, COSTS[each][0]]), key, (value) => { key = value; chart.redraw(); }, { class: "cost" }));
   return [h("div", { class: "controls" }, control), chart.figure, caption];
 }
 
-function drawCosts(points, key, metric, width) {
+function drawCosts(board, points, key, width) {
   const height = Math.min(420, Math.max(280, width * 0.6)), left = 46, bottom = height - 40, text = COSTS[key][1];
   const logs = points.map(({ cost }) => Math.log10(cost)), values = points.map((point) => point.score);
   const span = (list, least) => { const low = Math.min(...list), high = Math.max(...list), room = Math.max((high - low) * 0.1, least); return [low - room, high + room]; };
   const [x0, x1] = span(logs, 0.1), [y0, y1] = span(values, 0.01);
   const x = (cost) => left + ((Math.log10(cost) - x0) / (x1 - x0)) * (width - left - 16);
   const y = (value) => bottom - ((value - y0) / (y1 - y0)) * (bottom - 14);
-  const front = paretoFront(points), onFront = new Set(front);
+  const front = paretoFront(points, direction(board, board.primary)), onFront = new Set(front);
   const decades = [1, 2, 5].flatMap((base) => Array.from({ length: 40 }, (_, i) => base * 10 ** (i - 20))).filter((each) => Math.log10(each) > x0 && Math.log10(each) < x1).sort((p, q) => p - q);
   const marks = decades.filter((_, i) => i % Math.ceil(decades.length / 6) === 0);
   const line = front.map((point, i) => `${i ? `H${x(point.cost)}V` : `M${x(point.cost)} `}${y(point.score)}`).join("");
@@ -75,7 +75,7 @@ function drawCosts(points, key, metric, width) {
     taken.push(box);
     return s("text", { x: box.x, y: box.y + 4 }, name);
   };
-  return s("svg", { width, height, role: "img", "aria-label": `${metric} against ${COSTS[key][0]}; on the front: ${front.map(({ system }) => system.name).join(", ")}` },
+  return s("svg", { width, height, role: "img", "aria-label": `${board.primary} against ${COSTS[key][0]}; on the front: ${front.map(({ system }) => system.name).join(", ")}` },
     ticks(y0, y1, 5).map((tick) => [s("line", { class: "rule", x1: left, x2: width - 8, y1: y(tick), y2: y(tick) }), s("text", { class: "soft", x: left - 8, y: y(tick) + 4, "text-anchor": "end" }, String(tick))]),
     marks.map((tick) => s("text", { class: "soft", x: x(tick), y: bottom + 18, "text-anchor": "middle" }, text(tick))),
     s("text", { class: "soft", x: width - 8, y: height - 4, "text-anchor": "end" }, `${COSTS[key][0]} (log), cheaper to the left`),

@@ -30,7 +30,7 @@ function rankingColumns(board, wide) {
   const metric = (name, i) => {
     const range = extent(board, name), primary = name === board.primary;
     return {
-      title: name, field: `metric${i}`, sorter: "number", minWidth: primary && wide ? 250 : 116, cssClass: "tall",
+      title: name, field: `metric${i}`, sorter: "number", headerSortStartingDir: direction(board, name) < 0 ? "asc" : "desc", minWidth: primary && wide ? 250 : 116, cssClass: "tall",
       formatter: cell(({ system }) => {
         const [mean, low, high] = system.metrics[name] ?? [];
         const text = h("span", {}, primary ? h("b", {}, score(mean)) : score(mean), h("span", { class: "sub" }, known(mean) ? between(low, high) : ""));
@@ -45,7 +45,7 @@ function rankingColumns(board, wide) {
     { title: "system", field: "name", sorter: "string", frozen: wide, minWidth: wide ? 190 : 130, maxWidth: wide ? 340 : 190, cssClass: "tall",
       formatter: cell(({ system }) => h("span", { class: "name" }, h("button", { type: "button", onclick: () => showSystem(board, system) }, system.name), system.warning && h("span", { class: "sub warn" }, "▲ ", system.warning))) },
     primary,
-    { title: "behind the best", field: "difference", sorter: "number", minWidth: 176, cssClass: "tall",
+    { title: "behind the best", field: "difference", sorter: "number", headerSortStartingDir: direction(board, board.primary) < 0 ? "asc" : "desc", minWidth: 176, cssClass: "tall",
       formatter: cell(({ system }) => h("span", {}, system.difference ? signed(system.difference[0]) : "-", system.difference && h("span", { class: "sub" }, `${between(system.difference[1], system.difference[2], signed)}, p ${chance(system.p_holm)}`))) },
     ...others,
     number("seeds", "seeds", ratio), number("tracks", "tracks", ratio), number("trials", "trials", ratio),

@@ -20,21 +20,21 @@ function openTrack(board, id, { a, b, order }) {
       h("button", { type: "button", disabled: position <= 0, onclick: () => step(-1) }, "← previous track"), h("button", { type: "button", disabled: position >= order.length - 1, onclick: () => step(1) }, "next track →"),
       h("span", { class: "muted small" }, `${position + 1} of ${order.length} in the list`)));
   history.replaceState(null, "", `#${board.id}/${encodeURIComponent(id)}`);
-  if (!clip) body.append(h("p", { class: "muted" }, board.no_clips), scoreList(board, scores));
-  else Object.assign(viewer, showClip(board, clip, { a, b, step, body, scores }));
+  if (!clip) body.append(h("p", { class: "muted" }, board.no_clips), scoreList(board, primary, scores));
+  else Object.assign(viewer, showClip(board, clip, { a, b, step, body, metric: primary, scores }));
   byId("viewer").querySelector(".stage")?.focus();
 }
 
-function scoreList(board, scores) {
-  const order = board.systems.map((_, i) => i).filter((i) => known(scores[i])).sort((p, q) => scores[q] - scores[p]);
+function scoreList(board, metric, scores) {
+  const order = board.systems.map((_, i) => i).filter((i) => known(scores[i])).sort((p, q) => (direction(board, metric) || 1) * (scores[q] - scores[p]));
   return h("div", { class: "scrolls" }, h("table", { class: "plain" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "system"), h("th", { scope: "col", class: "number" }, "score"))),
     h("tbody", {}, order.map((i) => h("tr", {}, h("td", {}, board.systems[i].name), h("td", { class: "number" }, score(scores[i])))))));
 }
 
-function showClip(board, clip, { a, b, step, body, scores }) {
+function showClip(board, clip, { a, b, step, body, metric, scores }) {
   const shown = board.systems.map((system, i) => i).filter((i) => clip.estimates[board.systems[i].key]);
   if (clip.missing) body.append(h("p", { class: "muted" }, clip.missing));
-  if (!shown.length && !clip.reference.length && !clip.spectrogram) { body.append(scoreList(board, scores)); return {}; }
+  if (!shown.length && !clip.reference.length && !clip.spectrogram) { body.append(scoreList(board, metric, scores)); return {}; }
   const state = { system: shown.includes(a) ? a : shown[0], hidden: new Set(), zoom: 1, fit: true, at: clip.start_s, now: null, step };
   const estimate = () => (state.system === undefined ? [] : clip.estimates[board.systems[state.system].key]);
   const visible = () => estimate().filter((mark) => !state.hidden.has(mark.kind));

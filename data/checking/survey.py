@@ -142,6 +142,13 @@ class _Surveyor:
             if len(splits) > 1:
                 where = "; ".join(f"{split}: {_some(ids)}" for split, ids in splits.items())
                 self.result.problems["a group in several splits"].append(f"group {group!r}: {where}")
+        works: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for track in self.result.tracks:
+            works[track.work][track.split].append(track.id)
+        for work, splits in works.items():
+            if len(splits) > 1 and work not in groups:
+                where = "; ".join(f"{split}: {_some(ids)}" for split, ids in splits.items())
+                self.result.odd["a work in several splits, which results tell of"].append(f"work {work!r}: {where}")
         for ids in spellings.values():
             if len(ids) > 1:
                 self.result.odd["ids that differ in case alone (one file on some systems)"].append(_some(ids))

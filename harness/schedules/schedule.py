@@ -12,7 +12,7 @@ class Schedule(ABC):
         """progress in [0, 1] -> what the optimiser's learning rate is multiplied by."""
 
     def validated(self, score: float) -> None:
-        """Told the validation score (higher is better) after each validation."""
+        """Told the validation score (larger is better) after each validation."""
 
     def state_dict(self) -> dict[str, Any]:
         return {}
