@@ -151,6 +151,8 @@ def _fit(fabric: Fabric, seeds: Sequence[Seed], tracks: dict[str, list[Track]]) 
         validate = partial(evaluation.validate, tracks=tracks["valid"])
         members.append(Member(seed.cfg.seed, net, tasks, crops, validate, seed.run.checkpoints, seed.tracker))
     if fabric.is_global_zero:
+        if not Budget(str(cfg.trainer.budget), 1.0).reproducible:
+            log.info("trainer.budget=%s: the clock decides, so that no two runs score the same", cfg.trainer.budget)
         params, macs = costs[0].params, costs[0].macs / 1e6
         log.info("%s parameters, %.0f million multiplications per s of audio", f"{params:,}", macs)
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from configs import ROOT
+from configs import ROOT, composed
 from conftest import Command
 
 SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000"]
@@ -144,6 +144,32 @@ def test_kill_and_resume_ends_with_the_same_weights(run_command: Command, on_ton
     assert resumed["state"]["step"] == undisturbed["state"]["step"] == 60
     for part in ("nets", "averages"):
         assert all(torch.equal(resumed[part][0][name], value) for name, value in undisturbed[part][0].items())
+
+
+def test_the_same_command_scores_the_same_to_the_last_digit(
+    run_command: Command, on_tones: list[str], tmp_path: Path
+) -> None:
+    """With several threads, the default network and augmentation, and what every task's budget is by default: steps."""
+    assert "step" in composed().trainer.budget
+    options = [*on_tones, "num_threads=2", "backbone.width=8", "trainer.budget=8steps", "trainer.num_validations=2"]
+    for folder in ("a", "b"):
+        done = run_command("train.py", *options, f"hydra.run.dir={folder}")
+        assert done.returncode == 0, done.stderr
+    one, two = (json.loads((tmp_path / folder / "result.json").read_text()) for folder in "ab")
+    assert one["reproducible"] is True
+    assert one["tracks"] == two["tracks"]
+    assert one["tuning"]["trials"][0]["score"] == two["tuning"]["trials"][0]["score"]
+    a, b = (torch.load(tmp_path / folder / "checkpoints" / "last.pt", weights_only=True)["nets"][0] for folder in "ab")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_budget_in_minutes_is_said_to_be_another_one_each_time(
+    run_command: Command, on_tones: list[str], tmp_path: Path
+) -> None:
+    done = run_command("train.py", *SMALL, *on_tones, "trainer.budget=0.005minutes")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((only_run(tmp_path / "outputs") / "result.json").read_text())["reproducible"] is False
+    assert "the clock" in done.stdout + done.stderr
 
 
 def _steps(folder: Path) -> int:
