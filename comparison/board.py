@@ -10,11 +10,12 @@ import numpy as np
 
 from ricercar.comparison.apart import apart
 from ricercar.comparison.collect import Collection, Found
-from ricercar.comparison.notes import notes_on
+from ricercar.comparison.notes import few_works, notes_on, on_other_tracks
 from ricercar.comparison.options import clean, listed
 from ricercar.comparison.systems import System, systems_of
 from ricercar.harness.results import Result, stable_hash
-from ricercar.significance.scores import Floats, Scores
+from ricercar.significance.draws import Bounds
+from ricercar.significance.scores import Bools, Floats, Scores
 from ricercar.tasks.scale import Scale
 
 __all__ = ["Board", "System", "TrackInfo", "boards"]
@@ -32,8 +33,23 @@ class TrackInfo:
 
 
 @dataclass(frozen=True)
+class Ranked:
+    """The scores of one metric that are ranked together.
+
+    scores       of the tracks that all of `systems` have a score of, of every seed; NaN elsewhere
+    systems      (S,) those that are ranked: the others have scores of too few of the tracks
+    num_tracks   that all have, of `num_scored`, which some system has
+    """
+
+    scores: Scores
+    systems: Bools
+    num_tracks: int
+    num_scored: int
+
+
+@dataclass(frozen=True)
 class Board:
-    """Systems that were scored alike on the same tracks, the best first.
+    """Systems that were scored alike on the same tracks, the best first, those that are not ranked last.
 
     primary    the metric that ranks; shown: those that tables show beside it
     notes      what a reader has to know: repeats, systems that are left out, other code ...
@@ -92,17 +108,33 @@ class Board:
         better, low, high = ({getattr(scale, part) for scale in found} for part in ("better", "low", "high"))
         return Scale(*(each.pop() if len(each) == 1 else None for each in (better, low, high)))
 
+    def bounds(self, metric: str) -> Bounds:
+        """The least and the greatest value that there can be."""
+        scale = self.scale(metric)
+        return scale.low, scale.high
+
+    @property
+    def fixed(self) -> Bools:
+        """(S,) systems that no training with another seed could change."""
+        return np.array([system.is_fixed for system in self.systems])
+
     def scores(self, metric: str) -> Scores:
         """In the order of `systems` and `tracks`; a seed that was repeated is the mean of its repeats."""
         assert metric not in self.pooled, f"{metric} is of all tracks together"
-        place = {track.id: i for i, track in enumerate(self.tracks)}
-        seeds = [system.seeds for system in self.systems]
-        values = np.full((len(seeds), max(map(len, seeds)), len(place)), np.nan)
-        for s, of_system in enumerate(seeds):
-            for k, results in enumerate(of_system):
-                values[s, k] = np.mean([_track_scores(result, metric, place) for result in results], axis=0)
-        _, group = np.unique([track.group for track in self.tracks], return_inverse=True)
-        return Scores(values, group.astype(np.int64), self.averaging)
+        if metric not in self._scores:
+            self._scores[metric] = scores_of(self.systems, metric, self.tracks, self.averaging)
+        return self._scores[metric]
+
+    def ranked(self, metric: str) -> Ranked:
+        """What is ranked together: scores of the same tracks."""
+        scores = self.scores(metric)
+        tracks, systems = scores.common()
+        scored = np.logical_not(np.isnan(scores.values).all(axis=(0, 1)))
+        return Ranked(scores.on(tracks, systems), systems, int(tracks.sum()), int(scored.sum()))
+
+    @cached_property
+    def _scores(self) -> dict[str, Scores]:
+        return {}
 
     def evidence(self) -> list[list[list[dict[str, float]]]]:
         """[system][seed][track]: what the pooled metrics are made of. Of repeats of a seed the first."""
@@ -112,9 +144,15 @@ class Board:
             found.append([[of_seed[track.id] for track in self.tracks] for of_seed in by_id])
         return found
 
+    def means(self, metric: str) -> Floats:
+        """(S,) over seeds, and over the tracks that all ranked systems have; NaN for a system that is not ranked."""
+        if metric in self.pooled:
+            return np.array([system.mean(metric) for system in self.systems])
+        return self.ranked(metric).scores.means()
+
     def mean(self, system: System, metric: str) -> float:
-        """Over the system's seeds; NaN where it does not have the metric."""
-        return _mean(system, metric)
+        """Of one of the systems, as `means`."""
+        return float(self.means(metric)[self.systems.index(system)])
 
 
 def boards(collection: Collection) -> list[Board]:
@@ -136,13 +174,12 @@ def _board(found: Sequence[Found]) -> Board:
     kept = [each for each in found if not reasons[each.path]]
     notes = [f"Left out: {clean(str(path), 200)} {reason}." for path, reason in reasons.items() if reason]
     systems, repeats = systems_of(kept)
-    systems.sort(key=lambda system: (*_ranked(scale.sign * _mean(system, primary)), system.name))
     first = systems[0].first
     names = Counter(each.result.dataset.name for each in kept)
     data = max(names, key=lambda name: (names[name], name))
     if len(names) > 1:
         notes.append(f"The same data under several names: {listed(names)}.")
-    return Board(
+    board = Board(
         task=first.choices["task"],
         data=data,
         split=first.dataset.split,
@@ -153,9 +190,16 @@ def _board(found: Sequence[Found]) -> Board:
         shown=list(dict.fromkeys(name for system in systems for name in system.first.shown if name != primary)),
         systems=systems,
         tracks=[TrackInfo(track.id, track.group, track.seconds) for track in first.tracks],
-        notes=notes + repeats + notes_on(systems),
+        notes=[],
         apart="",
     )
+    means, sign = board.means(primary).tolist(), scale.sign
+    places = [_place(sign * mean, sign * system.mean(primary), system.name)
+              for mean, system in zip(means, systems, strict=True)]  # fmt: skip
+    order = sorted(range(len(systems)), key=places.__getitem__)
+    board = replace(board, systems=[systems[i] for i in order])
+    about = [*few_works(board.tracks, board.averaging), *on_other_tracks(board)]
+    return replace(board, notes=notes + repeats + about + notes_on(board.systems))
 
 
 def _reason_to_leave_out(result: Result, primary: str, scale: Scale, ids: frozenset[str]) -> str:
@@ -172,11 +216,16 @@ def _reason_to_leave_out(result: Result, primary: str, scale: Scale, ids: frozen
     )
 
 
-def _mean(system: System, metric: str) -> float:
-    nothing = float("nan")
-    values = [np.mean([each.metrics.get(metric, nothing) for each in results]) for results in system.seeds]
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else nothing
+def scores_of(systems: Sequence[System], metric: str, tracks: Sequence[TrackInfo], averaging: str) -> Scores:
+    """In the order of systems and tracks; a seed that was repeated is the mean of its repeats."""
+    place = {track.id: i for i, track in enumerate(tracks)}
+    seeds = [system.seeds for system in systems]
+    values = np.full((len(seeds), max(map(len, seeds)), len(place)), np.nan)
+    for s, of_system in enumerate(seeds):
+        for k, results in enumerate(of_system):
+            values[s, k] = np.mean([_track_scores(result, metric, place) for result in results], axis=0)
+    _, group = np.unique([track.group for track in tracks], return_inverse=True)
+    return Scores(values, group.astype(np.int64), averaging)
 
 
 def _track_scores(result: Result, metric: str, place: Mapping[str, int]) -> Floats:
@@ -186,9 +235,10 @@ def _track_scores(result: Result, metric: str, place: Mapping[str, int]) -> Floa
     return values
 
 
-def _ranked(value: float) -> tuple[bool, float]:
-    """For sorting: the largest first, what is not known last."""
-    return bool(np.isnan(value)), -value if not np.isnan(value) else 0.0
+def _place(mean: float, own_mean: float, name: str) -> tuple[bool, float, bool, float, str]:
+    """For sorting: the largest first, then what is not ranked by its own mean, what has none last."""
+    means = [(bool(np.isnan(value)), 0.0 if np.isnan(value) else -value) for value in (mean, own_mean)]
+    return *means[0], *means[1], name
 
 
 def _commonest(values: Iterable[T]) -> T:

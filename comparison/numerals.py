@@ -25,7 +25,9 @@ def p_value(p: float | None) -> str:
     """0.031, < 0.001"""
     if p is None or math.isnan(p):
         return "-"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    if p < 0.001:
+        return "< 0.001"
+    return "0.049" if p < 0.05 <= round(p, 3) else f"{p:.3f}"  # never rounded over the verdict
 
 
 def amount(value: float | None) -> str:

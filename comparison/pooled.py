@@ -4,22 +4,21 @@ from functools import partial
 
 from ricercar.comparison.board import Board
 from ricercar.errors import InputError
-from ricercar.significance.bootstrap import Draws, Pooled, resample_pooled
-from ricercar.significance.scores import Ints
+from ricercar.significance.bootstrap import Pooled, resample_pooled
+from ricercar.significance.draws import Draws
 from ricercar.tasks.pooling import EMPTY, pooled_chords, pooled_drums
 from ricercar.tasks.tag_scoring import TagScoring
 
 
-def pooled_draws(board: Board, group: Ints) -> dict[str, Draws]:
-    """{metric: draws}; {} where it is not known how the metrics are made of the evidence.
-
-    group   (T,) the work of each track
-    """
+def pooled_draws(board: Board) -> dict[str, Draws]:
+    """{metric: draws}; {} where it is not known how the metrics are made of the evidence."""
     pooled = _pooled(board)
     if pooled is None:
         return {}
+    group = board.scores(board.track_metric).group
+    bounds = {name: board.bounds(name) for name in board.pooled}
     try:
-        return resample_pooled(board.evidence(), pooled, group)
+        return resample_pooled(board.evidence(), pooled, group, fixed=board.fixed, bounds=bounds)
     except KeyError:  # the evidence of another version
         return {}
 

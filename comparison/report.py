@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ricercar.comparison.board import Board
 from ricercar.comparison.fields import fields
 from ricercar.comparison.numerals import amount, difference, duration, interval, memory, p_value, score
 from ricercar.comparison.options import clean, listed
-from ricercar.comparison.rows import Row, Table
+from ricercar.comparison.rows import ALIKE, BEST, Row, Table
+from ricercar.comparison.verdicts import how, range_name, statement
 from ricercar.tasks.scale import LOWER
 
-LEVEL = 0.05
-_MANY = 10  # names in a sentence
 # What a column of the costs is not shown for
 _OF_COURSE = {"scored": {"-", "1 x"}, "trials": {"-", "1"}, "trained on test works": {"-", "no"}}
 
@@ -53,13 +53,6 @@ def report(table: Table, group_by: Sequence[str] = ()) -> Report:
     )
 
 
-def not_worse(table: Table, row: Row) -> bool:
-    """Whether a system is the best or not told apart from it."""
-    if row.system is table.board.systems[0]:
-        return not np.isnan(row.metrics[table.board.primary].mean)
-    return row.p_holm is not None and row.p_holm >= LEVEL
-
-
 def _section(row: Row, group_by: Sequence[str]) -> str:
     own = fields(row.system.first) if group_by else {}
     return ", ".join(f"{key} {clean(own.get(key, '-'), 40)}" for key in group_by)
@@ -76,23 +69,24 @@ def _title(table: Table) -> str:
 def _scores(table: Table, sections: dict[str, list[Row]]) -> Sheet:
     primary, *others = table.metrics
     compared = any(row.difference for row in table.rows)
+    claims = any(row.verdict == BEST for row in table.rows)
     varying = len({row.num_tracks for row in table.rows}) > 1
-    headers = ["rank", "system", primary, "95 % interval"]
+    headers = ["rank", "system", primary, range_name(table)]
     headers += ["difference to best", "95 % interval", "p"] * compared
     headers += ["seeds", *(["tracks"] * varying), *others]
     best = {name: _best(table, name) for name in others}
 
     def cells(row: Row) -> list[str]:
         mean = row.metrics[primary]
-        found = ["-" if np.isnan(mean.mean) else str(row.rank), row.system.name]
+        found = [_rank(row), row.system.name]
         found += [score(mean.mean), interval(mean.low, mean.high), *(_difference(row) if compared else [])]
         found += [str(row.num_seeds), *([str(row.num_tracks)] * varying)]
         return found + [score(row.metrics[name].mean) for name in others]
 
     def bold(row: Row) -> list[bool]:
-        alike = not_worse(table, row)
+        alike = row.verdict in (BEST, ALIKE)
         plain = [False] * (len(headers) - 3 - len(others))
-        return [False, alike, alike, *plain, *(row.metrics[name].mean == best[name] for name in others)]
+        return [False, alike, alike, *plain, *(claims and row.metrics[name].mean == best[name] for name in others)]
 
     return Sheet(
         headers,
@@ -103,13 +97,17 @@ def _scores(table: Table, sections: dict[str, list[Row]]) -> Sheet:
     )
 
 
+def _rank(row: Row) -> str:
+    return "-" if row.rank is None else str(row.rank)
+
+
 def _difference(row: Row) -> list[str]:
     if row.difference is None:
         return ["-"] * 3
     return [
         difference(row.difference.mean),
         interval(row.difference.low, row.difference.high),
-        p_value(row.p_holm),
+        p_value(row.difference.p),
     ]
 
 
@@ -136,7 +134,7 @@ def _costs(sections: dict[str, list[Row]]) -> Sheet | None:
     return Sheet(
         ["rank", "system", *columns],
         [True, False, *(name not in ("device", "trained on test works") for name in columns)],
-        [(name, [[str(row.rank), row.system.name, *next(lines)] for row in rows]) for name, rows in sections.items()],
+        [(name, [[_rank(row), row.system.name, *next(lines)] for row in rows]) for name, rows in sections.items()],
         [[False] * (2 + len(columns)) for _ in every],
         2,
     )
@@ -154,30 +152,16 @@ def _expected(row: Row) -> str:
 
 def _under(table: Table) -> list[str]:
     board = table.board
-    seeds = {row.num_seeds for row in table.rows}
-    mean = "Mean of the groups' means" if board.averaging == "groups" else "Mean over tracks"
-    sources = "groups of tracks" if seeds == {1} else "groups of tracks, and by seeds where there are several"
-    lines = [f"{mean} and seeds; 95 % intervals by bootstrap over {sources}.", *_directions(table)]
-    if table.comparisons is not None:
-        num_pairs = len(table.rows) * (len(table.rows) - 1) // 2
-        many = f", p corrected for all {num_pairs} pairs (Holm)" if num_pairs > 1 else ""
-        lines.append(f"Differences are of the same tracks{many}.")
-        single = [
-            row.system.name for row in table.rows if row.num_seeds == 1 and "frontend" in row.system.first.choices
-        ]
-        if single:
-            lines.append(f"One seed only, so that one training is compared, not the configuration: {listed(single)}.")
-        if not np.isnan(table.comparisons.detectable):
-            lines.append(
-                f"A true difference of {score(table.comparisons.detectable)} is found with a probability of 80 %."
-            )
-        alike = [row.system.name for row in table.rows if row.difference and not_worse(table, row)]
-        if alike:
-            lines.append(f"Not told apart from the best: {listed(alike, _MANY)}.")
+    lines = [*how(table), *_directions(table)]
+    if said := statement(table):
+        lines.append(said)
     if {row.training for row in table.rows} - {"-"} == {"no"}:
         lines.append("No training data that is known has works of this split.")
     if set(table.metrics) & set(board.pooled):
         lines.append(f"Of all tracks together: {listed([name for name in table.metrics if name in board.pooled])}.")
+    fewer = [_on_fewer(board, name) for name in table.metrics[1:] if name not in board.pooled]
+    if any(fewer):
+        lines.append(f"Over the tracks that all systems have a score of: {listed(filter(None, fewer))}.")
     lines.append(f"Protocol {board.protocol_id}, data {board.fingerprint}.")
     return lines
 
@@ -186,9 +170,9 @@ def _directions(table: Table) -> Iterator[str]:
     """Which way to read metrics, where higher is not better, and the order of the rows."""
     scales = {name: table.board.scale(name) for name in table.metrics}
     if lower := [name for name, scale in scales.items() if scale.better == LOWER]:
-        yield f"Lower is better: {listed(lower, _MANY)}."
+        yield f"Lower is better: {listed(lower, 10)}."
     if neither := [name for name, scale in scales.items() if scale.better is None]:
-        yield f"Neither lower nor higher is better, so that none is the best: {listed(neither, _MANY)}."
+        yield f"Neither lower nor higher is better, so that none is the best: {listed(neither, 10)}."
     if table.sort is not None:
         yield f"Sorted by {table.sort}, the {'lowest' if scales[table.sort].better == LOWER else 'highest'} first."
 
@@ -200,3 +184,9 @@ def _best(table: Table, metric: str) -> float:
     if scale.better is None or not known:
         return float("nan")
     return min(known) if scale.better == LOWER else max(known)
+
+
+def _on_fewer(board: Board, metric: str) -> str:
+    ranked = board.ranked(metric)
+    few = ranked.num_tracks < ranked.num_scored
+    return f"{metric} {ranked.num_tracks} of {ranked.num_scored}" if few else ""

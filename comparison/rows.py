@@ -11,25 +11,51 @@ from ricercar.comparison.notes import looks, num_trials, shared_works, works_unk
 from ricercar.comparison.pooled import pooled_draws
 from ricercar.errors import InputError
 from ricercar.harness.results import Cost
-from ricercar.significance.bootstrap import Draws, resample
+from ricercar.significance.bootstrap import resample
+from ricercar.significance.draws import MIN_GROUPS, Draws
 from ricercar.significance.paired import Comparisons, compare
 from ricercar.significance.ranks import expected_best
+
+# What the range beside a mean is
+SEEDS, LENT, WORKS = "works and seeds", "works and borrowed seeds", "works"
+TRACKS, NOTHING = "middle half of tracks", ""
+# What is said of a system beside the best one
+BEST, ALIKE, APART, UNKNOWN = "best", "not told apart", "told apart", "not known"
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean and its 95 % interval; NaN is not known."""
+    """A mean; NaN is not known.
+
+    low, high    95 % interval, or the middle half of the tracks' scores where there are too few works for one
+    of           what they are of: other works and seeds (the variance of seeds being that of other systems, if
+                 borrowed), other works with the same weights, or the tracks as they are; "" where there is neither
+    """
 
     mean: float
     low: float
     high: float
+    of: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """To the best system. low, high: simultaneous 95 % interval; NaN, as is `p`, where there is no verdict.
+
+    p    corrected for all pairs of the board: below 0.05 exactly where the interval leaves out 0
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
 
 
 @dataclass(frozen=True)
 class Row:
     """One system of a board.
 
-    rank            by the primary metric, from 1
+    rank            by the primary metric, from 1; None where it has scores of too few tracks to be ranked
     metrics         {name: mean over seeds and tracks}, the primary one first
     num_tracks      with a primary score
     cost            mean over the runs
@@ -38,11 +64,11 @@ class Row:
                     counts as the worst score that there can be
     looks           how often a run was scored on this split, at most
     training        works of this split that were trained on: "no", "3 works", "unknown", "-"
-    difference      to the best system, paired; None for the best
-    p_holm          of that difference, corrected for all pairs of the board
+    difference      to the best system, paired; None for the best, and for what is not ranked
+    verdict         "best", "not told apart" or "told apart" from it; "not known" where nothing can be said
     """
 
-    rank: int
+    rank: int | None
     system: System
     metrics: dict[str, Estimate]
     num_seeds: int
@@ -52,19 +78,22 @@ class Row:
     expected_best: list[float]
     looks: int | None
     training: str
-    difference: Estimate | None
-    p_holm: float | None
+    difference: Difference | None
+    verdict: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """rows: best first, or by the metric `sort`. comparisons: of the primary metric, systems in the order of the board;
-    None for one system.
+    """rows: best first, or by the metric `sort`. Of the primary metric, systems in the order of the board:
+
+    draws          None where it cannot be drawn anew
+    comparisons    None for one system too
     """
 
     board: Board
     metrics: list[str]
     rows: list[Row]
+    draws: Draws | None
     comparisons: Comparisons | None
     sort: str | None = None
 
@@ -81,26 +110,21 @@ def rows(board: Board, metrics: Sequence[str] | None = None) -> list[Row]:
 def table(board: Board, metrics: Sequence[str] | None = None) -> Table:
     """metrics: beside the primary one; those that the task shows if None. InputError for one that nobody has."""
     shown = chosen_metrics(board, metrics)
-    group = board.scores(board.track_metric).group
-    pooled = pooled_draws(board, group) if set(shown) & set(board.pooled) else {}
-    estimates: dict[str, list[Estimate]] = {}
-    comparisons = None
-    for name in shown:
-        scores = None if name in board.pooled else board.scores(name)
-        draws = pooled.get(name) if scores is None else resample(scores, num_resamples(len(board.systems)))
-        estimates[name] = _estimates(board, name, draws)
-        if name == board.primary and draws is not None and len(board.systems) > 1:
-            comparisons = compare(scores, draws)
-    return Table(board, shown, _rows(board, estimates, comparisons), comparisons)
+    pooled = pooled_draws(board) if set(shown) & set(board.pooled) else {}
+    drawn = {name: pooled.get(name) if name in board.pooled else _drawn(board, name) for name in shown}
+    draws = drawn[board.primary]
+    comparisons = compare(draws) if draws is not None and len(board.systems) > 1 else None
+    estimates = {name: _estimates(board, name, each) for name, each in drawn.items()}
+    return Table(board, shown, _rows(board, estimates, comparisons), draws, comparisons)
 
 
 def sorted_by(content: Table, metric: str) -> Table:
     """Rows by another metric than the primary one, the best first; the largest, where none is. Ranks stay."""
     sign = content.board.scale(metric).sign
 
-    def order(row: Row) -> tuple[bool, float, int]:
+    def order(row: Row) -> tuple[bool, float]:
         mean = sign * row.metrics[metric].mean
-        return bool(np.isnan(mean)), 0.0 if np.isnan(mean) else -mean, row.rank
+        return bool(np.isnan(mean)), 0.0 if np.isnan(mean) else -mean
 
     return replace(content, rows=sorted(content.rows, key=order), sort=metric)
 
@@ -114,25 +138,43 @@ def chosen_metrics(board: Board, metrics: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys([board.primary, *metrics]))
 
 
+def _drawn(board: Board, metric: str) -> Draws:
+    scores = board.ranked(metric).scores
+    return resample(scores, num_resamples(len(board.systems)), fixed=board.fixed, bounds=board.bounds(metric))
+
+
 def _estimates(board: Board, metric: str, draws: Draws | None) -> list[Estimate]:
-    nothing = float("nan")
-    if draws is None:
-        return [Estimate(board.mean(system, metric), nothing, nothing) for system in board.systems]
-    columns = zip(board.systems, draws.low.tolist(), draws.high.tolist(), strict=True)
-    return [Estimate(board.mean(system, metric), low, high) for system, low, high in columns]
+    """Of a system that is not ranked the mean over its own tracks, by the primary metric alone."""
+    means = board.means(metric).tolist()
+    ranges = [(float("nan"), float("nan"), NOTHING)] * len(means)
+    if draws is not None and draws.num_groups.max() >= MIN_GROUPS:
+        ranges = list(zip(draws.low.tolist(), draws.high.tolist(), _kinds(draws), strict=True))
+    elif metric not in board.pooled:
+        ranges = [(low, high, TRACKS) for low, high in board.ranked(metric).scores.middle_half().tolist()]
+    found = [Estimate(mean, low, high, "" if np.isnan(low) else of)
+             for mean, (low, high, of) in zip(means, ranges, strict=True)]  # fmt: skip
+    if metric != board.primary:
+        return found
+    own = [system.mean(metric) for system in board.systems]
+    return [replace(each, mean=mean) if np.isnan(each.mean) else each for each, mean in zip(found, own, strict=True)]
+
+
+def _kinds(draws: Draws) -> list[str]:
+    columns = zip(draws.lent, draws.num_seeds > 1, strict=True)
+    return [LENT if lent else SEEDS if several else WORKS for lent, several in columns]
 
 
 def _rows(board: Board, estimates: dict[str, list[Estimate]], comparisons: Comparisons | None) -> list[Row]:
     scored = _num_tracks(board)
-    means = board.scale(board.primary).sign * np.array([estimate.mean for estimate in estimates[board.primary]])
-    ranks = stats.rankdata(np.where(np.isnan(means), np.inf, -means), method="min")
     scale, found = board.scale(board.primary), []
+    means = scale.sign * board.means(board.primary)
+    ranks = stats.rankdata(np.where(np.isnan(means), np.inf, -means), method="min")
+    told = _verdicts(board, comparisons)
     worst = None if scale.worst is None else scale.sign * scale.worst
     for i, system in enumerate(board.systems):
         search = next((run.result.tuning for run in system.runs if run.result.tuning), None)
-        difference, p_holm = _to_the_best(comparisons, i)
         row = Row(
-            rank=int(ranks[i]),
+            rank=None if np.isnan(means[i]) else int(ranks[i]),
             system=system,
             metrics={name: values[i] for name, values in estimates.items()},
             num_seeds=len(system.seeds),
@@ -142,8 +184,8 @@ def _rows(board: Board, estimates: dict[str, list[Estimate]], comparisons: Compa
             expected_best=expected_best([trial.score for trial in search.trials], worst) if search else [],
             looks=looks(system),
             training=_training(system),
-            difference=difference,
-            p_holm=p_holm,
+            difference=_to_the_best(comparisons, i),
+            verdict=told[i],
         )
         found.append(row)
     return found
@@ -154,12 +196,19 @@ def _num_tracks(board: Board) -> list[int]:
     return [int(number) for number in (~np.isnan(values)).any(axis=1).sum(axis=1)]
 
 
-def _to_the_best(comparisons: Comparisons | None, i: int) -> tuple[Estimate | None, float | None]:
+def _to_the_best(comparisons: Comparisons | None, i: int) -> Difference | None:
     if comparisons is None or i == 0 or np.isnan(comparisons.difference[i, 0]):
-        return None, None
-    columns = (comparisons.difference, comparisons.low, comparisons.high, comparisons.p_holm)
-    mean, low, high, p_holm = (float(column[i, 0]) for column in columns)
-    return Estimate(mean, low, high), None if np.isnan(p_holm) else p_holm
+        return None
+    columns = (comparisons.difference, comparisons.low, comparisons.high, comparisons.p)
+    return Difference(*(float(column[i, 0]) for column in columns))
+
+
+def _verdicts(board: Board, comparisons: Comparisons | None) -> list[str]:
+    """Of each system beside the first, which is not called the best where nothing can be compared with it."""
+    if comparisons is None or not comparisons.known[0].any():
+        return [UNKNOWN] * len(board.systems)
+    pairs = list(zip(comparisons.known[0], comparisons.told_apart[0], strict=True))[1:]
+    return [BEST, *((APART if apart else ALIKE) if known else UNKNOWN for known, apart in pairs)]
 
 
 def _cost(system: System) -> Cost:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ricercar.comparison.collect import Found
 from ricercar.comparison.names import names
 from ricercar.comparison.options import listed
@@ -34,12 +36,24 @@ class System:
         return is_baseline(self.first)
 
     @property
+    def is_fixed(self) -> bool:
+        """Whether there is no training that another seed could change: a baseline, or predictions without a seed."""
+        return all(run.result.seed is None for run in self.runs)
+
+    @property
     def seeds(self) -> list[list[Result]]:
         """The results of each seed."""
         found: dict[int | None, list[Result]] = {}
         for run in self.runs:
             found.setdefault(run.result.seed, []).append(run.result)
         return list(found.values())
+
+    def mean(self, metric: str) -> float:
+        """Over the seeds, each on its own tracks; NaN where it does not have the metric."""
+        nothing = float("nan")
+        values = [np.mean([each.metrics.get(metric, nothing) for each in results]) for results in self.seeds]
+        known = [value for value in values if not np.isnan(value)]
+        return float(np.mean(known)) if known else nothing
 
 
 def is_baseline(result: Result) -> bool:

@@ -9,8 +9,10 @@ from tabulate import SEPARATING_LINE, tabulate
 
 from ricercar.harness.results import Cost, Result
 from ricercar.harness.scored import groups_of, scores_of
-from ricercar.significance.bootstrap import Draws, resample, resample_pooled
+from ricercar.significance.bootstrap import resample, resample_pooled
+from ricercar.significance.draws import MIN_GROUPS, Bounds, Draws
 from ricercar.significance.paired import compare
+from ricercar.significance.scores import Bools
 from ricercar.tasks.scale import LOWER
 
 if TYPE_CHECKING:  # tables need no torch
@@ -31,6 +33,7 @@ def format_tracks(result: Result, scoring: "Scoring", baselines: Sequence[Result
         _title(result),
         _means(result, names, scoring),
         _baselines(result, baselines, scoring),
+        _ranges(result),
         _tracks(result, each[:_NUM_METRICS]),
         _cost(result.cost),
     ]
@@ -41,16 +44,21 @@ def difference(result: Result, other: Result, scoring: "Scoring") -> tuple[float
     """-> the primary metric of `result` minus that of `other`, and the 95 % interval of that.
 
     Both are of the same tracks, and groups are drawn for both at once: the bootstrap is paired. A track that
-    either protocol or system leaves without a score counts in neither.
+    either protocol or system leaves without a score counts in neither. Both are taken as they are: another seed is not
+    in the interval, which is NaN where there are too few groups.
     """
     name = result.primary
     if name in result.pooled:
-        scores, draws = None, _pooled_draws([result, other], scoring)[name]
+        draws = _pooled_draws([result, other], scoring)[name]
     else:
         scores = scores_of([[result], [other]], name)
-        draws = resample(scores)
-    pair = compare(scores, draws)
+        draws = resample(scores.on(scores.shared), fixed=_fixed(2))
+    pair = compare(draws)
     return float(pair.difference[0, 1]), float(pair.low[0, 1]), float(pair.high[0, 1])
+
+
+def _fixed(number: int) -> Bools:
+    return np.ones(number, dtype=bool)
 
 
 def _pooled_draws(results: Sequence[Result], scoring: "Scoring") -> dict[str, Draws]:
@@ -59,7 +67,12 @@ def _pooled_draws(results: Sequence[Result], scoring: "Scoring") -> dict[str, Dr
     for result in results:
         own = {track.id: track.evidence for track in result.tracks}
         evidence.append([[own[track.id] for track in results[0].tracks]])
-    return resample_pooled(evidence, scoring.pooled, groups_of(results[0]))
+    fixed, bounds = _fixed(len(results)), {name: _bounds(results[0], name) for name in results[0].pooled}
+    return resample_pooled(evidence, scoring.pooled, groups_of(results[0]), fixed=fixed, bounds=bounds)
+
+
+def _bounds(result: Result, metric: str) -> Bounds:
+    return result.scales[metric].low, result.scales[metric].high
 
 
 def _title(result: Result) -> str:
@@ -75,15 +88,42 @@ def _title(result: Result) -> str:
 def _means(result: Result, names: Sequence[str], scoring: "Scoring") -> str:
     averaging = str(result.protocol["averaging"])
     pooled = _pooled_draws([result], scoring) if set(names) & set(result.pooled) else {}
+    few = _too_few_groups(result)
     rows = []
     for name in names:
-        draws = pooled[name] if name in pooled else resample(scores_of([[result]], name))
+        ends = np.full(2, np.nan)
+        if name in pooled:
+            ends = np.array([pooled[name].low[0], pooled[name].high[0]])
+        elif few:
+            ends = scores_of([[result]], name).middle_half()[0]
+        else:
+            draws = resample(scores_of([[result]], name), fixed=_fixed(1), bounds=_bounds(result, name))
+            ends = np.array([draws.low[0], draws.high[0]])
         num_scored = sum(name in pooled or not np.isnan(track.metrics[name]) for track in result.tracks)
-        interval = _interval(float(draws.low[0]), float(draws.high[0]))
-        rows.append([name, _number(result.metrics[name]), interval, str(num_scored)])
+        rows.append([name, _number(result.metrics[name]), _interval(*ends.tolist()), str(num_scored)])
     mean = "mean of groups" if averaging == "groups" else "mean"
-    headers = ["metric", mean, "95 % interval", "tracks"]
+    headers = ["metric", mean, "middle half of tracks" if few else "95 % interval", "tracks"]
     return _table(rows, headers, ("left", "right", "right", "right"))
+
+
+def _ranges(result: Result) -> str:
+    """What the ranges are: no claim that another training would come out so."""
+    weights = "these trained weights" if result.training is not None else "these predictions"
+    if _too_few_groups(result):
+        number = len({track.group for track in result.tracks})
+        text = (
+            "Ranges hold the middle half of the tracks' scores: what other works would give cannot be known from "
+            f"{number} (it takes {MIN_GROUPS})."
+        )
+    else:
+        text = (
+            f"95 % intervals are of {weights} on other works. Another seed is not in them, and nothing is tested here."
+        )
+    return "\n".join(textwrap.wrap(text, _WIDTH))
+
+
+def _too_few_groups(result: Result) -> bool:
+    return len({track.group for track in result.tracks}) < MIN_GROUPS
 
 
 def _baselines(result: Result, baselines: Sequence[Result], scoring: "Scoring") -> str:

@@ -1,88 +1,66 @@
-"""Every system against every other, on the same tracks."""
+"""Every system against every other, on the same tracks: one verdict for each pair."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from ricercar.significance.bootstrap import Contrast, Draws, resample
-from ricercar.significance.scores import Floats, Ints, Scores
+from ricercar.significance.draws import Contrast, Draws
+from ricercar.significance.scores import Bools, Floats
 
-_LEVEL, _POWER = 0.05, 0.8
-_RESAMPLES = 1000  # of pairs that need their own: a standard error within 2 %
+LEVEL = 0.05
+_POWER = 0.8
 
 
 @dataclass(frozen=True)
 class Comparisons:
-    """(S, S) each, of the row minus the column; NaN on the diagonal and where a pair cannot be compared.
+    """(S, S) each, of the row minus the column; NaN on the diagonal and where nothing can be said of a pair.
 
-    low, high    95 % interval of the difference
-    p            two-sided; p_holm: corrected for the number of pairs
-    detectable   the smallest true difference that a test of one pair would find with 80 % probability; NaN if unknown
+    low, high    simultaneous 95 % intervals: with a probability of 95 % all of them hold the truth
+    p            two-sided, corrected for the number of pairs: below 0.05 exactly where the interval leaves out 0
+    num_pairs    that are judged
+    detectable   the smallest true difference that is told apart with 80 % probability; NaN if unknown
     """
 
     difference: Floats
     low: Floats
     high: Floats
     p: Floats
-    p_holm: Floats
+    num_pairs: int
     detectable: float
 
+    @property
+    def known(self) -> Bools:
+        """(S, S) whether there is a verdict."""
+        return np.logical_not(np.isnan(self.p))
 
-def compare(scores: Scores | None, draws: Draws) -> Comparisons:
-    """draws: of the scores; a pair of which one lacks tracks is compared on the tracks that both have.
+    @property
+    def told_apart(self) -> Bools:
+        """(S, S) the verdict."""
+        apart: Bools = np.nan_to_num(self.p, nan=1.0) < LEVEL
+        return apart
 
-    scores is None for metrics of all tracks together, which have no scores of tracks.
-    """
+
+def compare(draws: Draws) -> Comparisons:
+    """draws: of scores on the same tracks. Bonferroni's correction, which intervals can share."""
     num_systems = len(draws.mean)
     rows, columns = np.triu_indices(num_systems, 1)
-    table = {name: np.full((num_systems, num_systems), np.nan) for name in Contrast.__dataclass_fields__}
-    _enter(table, rows, columns, draws.differences(rows, columns))
-    if scores is not None:
-        known = scores.known
-        for i in range(num_systems):
-            others = i + 1 + np.flatnonzero((known[i] != known[i + 1 :]).any(axis=1))
-            if len(others):
-                _enter(table, np.full(len(others), i), others, _on_common(scores, i, others))
-    upper = (rows, columns)
-    p_holm = np.full(table["p"].shape, np.nan)
-    p_holm[upper] = p_holm[upper[::-1]] = holm(table["p"][upper])
-    detectable = _detectable(table["standard_error"][upper], table["df"][upper])
-    return Comparisons(table["estimate"], table["low"], table["high"], table["p"], p_holm, detectable)
+    found = draws.differences(rows, columns).together()
+    upper, lower = (rows, columns), (columns, rows)
+    difference, low, high, p = np.full((4, num_systems, num_systems), np.nan)
+    difference[upper], difference[lower] = found.estimate, -found.estimate
+    least, greatest = draws.bounds
+    most = np.inf if least is None or greatest is None else greatest - least  # that bounded scores can differ
+    low[upper], high[upper] = np.maximum(found.low, -most), np.minimum(found.high, most)
+    low[lower], high[lower] = -high[upper], -low[upper]
+    p[upper] = p[lower] = found.p
+    num_known = int((~np.isnan(found.p)).sum())
+    return Comparisons(difference, low, high, p, num_known, _detectable(found))
 
 
-def holm(p: Floats) -> Floats:
-    """p-values corrected for their number (Holm 1979); NaN are left out and stay.
-
-    As statsmodels' multipletests, which collects garbage at every call: seconds where torch is loaded.
-    """
-    corrected = np.full(p.shape, np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    ranked = known[np.argsort(p[known], kind="stable")]
-    steps = p[ranked] * np.arange(len(ranked), 0, -1)
-    corrected[ranked] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return corrected
-
-
-def _on_common(scores: Scores, i: int, others: Ints) -> Contrast:
-    """System i minus each of the others, each pair on the tracks that both have, and so with draws of its own."""
-    common = (scores.known[i] & scores.known[others])[:, None]
-    one, two = (np.where(common, scores.values[which], np.nan) for which in (i, others))
-    both = Scores(np.concatenate([one, two]), scores.group, scores.averaging)
-    place = np.arange(len(others))
-    return resample(both, _RESAMPLES).differences(place, place + len(others))
-
-
-def _enter(table: dict[str, Floats], rows: Ints, columns: Ints, differences: Contrast) -> None:
-    for name, values in table.items():
-        values[rows, columns] = values[columns, rows] = getattr(differences, name)
-    table["estimate"][columns, rows] = -differences.estimate
-    table["low"][columns, rows] = -differences.high
-    table["high"][columns, rows] = -differences.low
-
-
-def _detectable(standard_error: Floats, df: Floats) -> float:
+def _detectable(found: Contrast) -> float:
     """The median over pairs."""
-    needed = standard_error * (stats.t.isf(_LEVEL / 2, df) + stats.t.ppf(_POWER, df))
+    critical = stats.t.isf(LEVEL / 2 / found.number, found.df)
+    needed = found.standard_error * (critical + stats.t.ppf(_POWER, found.df))
     needed = needed[~np.isnan(needed)]
     return float(np.median(needed)) if len(needed) else float("nan")

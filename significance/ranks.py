@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from ricercar.significance.paired import holm
-from ricercar.significance.scores import Bools, Floats, Scores, mean_of
+from ricercar.significance.scores import Bools, Floats, Ints, Scores, mean_of
 
-_LEVEL = 0.05
 _DIGITS = 12  # scores that differ by rounding alone share a rank
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _INK = "#010203"  # stands for the colour of the text around the drawing
@@ -22,63 +20,39 @@ _INK = "#010203"  # stands for the colour of the text around the drawing
 class Ranks:
     """average (S,) rank over the works that all systems have scores of, 1 is best; NaN for a system without any score.
 
-    friedman_p     of no difference among all systems; NaN where there is no test
-    significant    (S, S) whether two systems' ranks differ at 5 %; nowhere if friedman_p does not say that any do
     num_blocks     how many works
-    untested       why there is no test; "" where there is one
     """
 
     average: Floats
-    friedman_p: float
-    significant: Bools
     num_blocks: int
-    untested: str
 
 
 def ranks(scores: Scores) -> Ranks:
-    """Works are ranked by the mean over seeds of the mean over the work's tracks.
-
-    Friedman's test, for three systems or more, and where it finds a difference Wilcoxon's signed-rank test of every
-    pair with Holm's correction: unlike Nemenyi's test it depends on the two systems alone (Benavoli et al. 2016).
-    """
-    num_systems = len(scores.values)
+    """Works are ranked by the mean over seeds of the mean over the work's tracks."""
     scored = np.flatnonzero(scores.num_seeds)
     works = _works(scores)[scored]
     works = np.round(works[:, ~np.isnan(works).any(axis=0)], _DIGITS)
-    num_blocks = works.shape[1]
-    average = np.full(num_systems, np.nan)
-    significant = np.zeros((num_systems, num_systems), dtype=bool)
-    if num_blocks and len(scored):
+    average = np.full(len(scores.values), np.nan)
+    if works.size:
         average[scored] = stats.rankdata(-works, axis=0).mean(axis=1)
-    untested = ""
-    if len(scored) < 2:
-        untested = "there are fewer than two systems"
-    elif num_blocks < 2:
-        untested = "there are fewer than two works that all systems have scores of"
-    if untested:
-        return Ranks(average, float("nan"), significant, num_blocks, untested)
-    friedman_p = _friedman(works) if len(scored) > 2 else float("nan")
-    if not friedman_p >= _LEVEL:
-        rows, columns = np.triu_indices(len(scored), 1)
-        found = holm(_wilcoxon(works[rows] - works[columns])) < _LEVEL
-        significant[scored[rows], scored[columns]] = significant[scored[columns], scored[rows]] = found
-    return Ranks(average, friedman_p, significant, num_blocks, "")
+    return Ranks(average, works.shape[1])
 
 
-def critical_difference_svg(ranks: Ranks, names: Sequence[str]) -> str:
-    """The systems on a line of average ranks; a bar joins those that are not found different. "" without a test.
+def critical_difference_svg(ranks: Ranks, told_apart: Bools, names: Sequence[str]) -> str:
+    """The systems on a line of average ranks; a bar joins neighbours of which no two are told apart.
 
-    Text, in the colour of the text around it, for putting into a page.
+    told_apart   (S, S) the verdicts
+    Text, in the colour of the text around it, for putting into a page. "" for fewer than two systems with a rank.
     """
-    if ranks.untested:
+    scored = np.flatnonzero(~np.isnan(ranks.average))
+    if len(scored) < 2:
         return ""
     import matplotlib  # takes a second
     import pandas as pd
     import scikit_posthocs
     from matplotlib.figure import Figure
 
-    scored = np.flatnonzero(~np.isnan(ranks.average))
-    different = pd.DataFrame(ranks.significant[np.ix_(scored, scored)], index=scored, columns=scored)
+    different = pd.DataFrame(_apart(told_apart, scored, ranks.average), index=scored, columns=scored)
     style: Any = {
         "svg.fonttype": "none",
         "svg.hashsalt": "ricercar",
@@ -159,18 +133,20 @@ def _works(scores: Scores) -> Floats:
     return mean_of(means.swapaxes(1, 2), ~np.isnan(means.swapaxes(1, 2)))
 
 
-def _friedman(works: Floats) -> float:
-    """1 where all systems share every rank."""
-    if (works == works[0]).all():
-        return 1.0
-    return float(stats.friedmanchisquare(*works).pvalue)
+def _apart(told_apart: Bools, scored: Ints, average: Floats) -> Bools:
+    """(N, N) of the scored systems: false where no two are told apart of all that are ranked between these, and these.
 
-
-def _wilcoxon(differences: Floats) -> Floats:
-    """(P, G) -> (P,) p-values. Equal scores count half for either side, so that equal systems have p = 1."""
-    method = "exact" if differences.shape[1] <= 50 else "asymptotic"
-    p: Floats = stats.wilcoxon(differences, zero_method="zsplit", method=method, axis=1).pvalue
-    return p
+    So that a bar never runs over a system that is told apart from another one below it.
+    """
+    order = np.argsort(average[scored], kind="stable")
+    verdicts = told_apart[np.ix_(scored[order], scored[order])]
+    apart = np.ones(verdicts.shape, dtype=bool)
+    for i in range(len(order)):
+        for j in range(i, len(order)):
+            if verdicts[i : j + 1, i : j + 1].any():
+                break
+            apart[order[i], order[j]] = apart[order[j], order[i]] = False
+    return apart
 
 
 def _printable(name: str) -> str:

@@ -42,13 +42,57 @@ class Scores:
         return num_groups
 
     @property
+    def works(self) -> Floats:
+        """(S,) as many groups of one size would vary as much as these, which weigh differently; 0 for no score."""
+        sizes = self.grouped()[1].sum(axis=1)
+        return np.nan_to_num(_ratio(sizes.sum(axis=1) ** 2, (sizes**2).sum(axis=1)))
+
+    @property
     def known(self) -> Bools:
-        """(S, T) whether the system has a score of the track."""
-        return np.logical_not(np.isnan(self.values).all(axis=1))
+        """(S, T) whether the system has a score of the track, of every seed that it has."""
+        absent = np.logical_not(self._seeds)
+        scored = np.logical_or(absent[:, :, None], np.logical_not(np.isnan(self.values)))
+        every: Bools = np.logical_and.reduce(scored, axis=1)
+        return np.logical_and(every, (self.num_seeds > 0)[:, None])
+
+    @property
+    def shared(self) -> Bools:
+        """(T,) whether all systems that have any score have one of the track."""
+        shared: Bools = np.logical_and.reduce(self.known[self.num_seeds > 0], axis=0)
+        return shared
+
+    def on(self, tracks: Bools, systems: Bools | None = None) -> "Scores":
+        """Without the other tracks' scores, and without those of the other systems."""
+        kept = tracks if systems is None else systems[:, None, None] & tracks
+        return Scores(np.where(kept, self.values, np.nan), self.group, self.averaging)
+
+    def common(self) -> tuple[Bools, Bools]:
+        """-> (T,) tracks and (S,) systems that have scores of all of these tracks: the choice that keeps most scores.
+
+        A system that has too few tracks in common with the others is left out; so is one without any score.
+        """
+        known = self.known
+        order = np.argsort(-known.sum(axis=1), kind="stable")
+        num_tracks = np.logical_and.accumulate(known[order], axis=0).sum(axis=1)
+        kept = np.arange(1, len(order) + 1) * num_tracks
+        number = len(kept) - int(np.argmax(kept[::-1]))  # the most systems of what keeps as many scores
+        systems = np.zeros(len(order), dtype=bool)
+        systems[order[:number]] = kept.max() > 0
+        tracks: Bools = np.logical_and.reduce(known[systems], axis=0)
+        return np.logical_and(tracks, kept.max() > 0), systems
 
     def means(self) -> Floats:
         """(S,) mean over seeds of `seed_means`; NaN for a system without any score."""
         return mean_of(self.seed_means(), self._seeds)
+
+    def middle_half(self) -> Floats:
+        """(S, 2) quartiles of the tracks' means over seeds: how tracks differ. NaN for fewer than two tracks."""
+        by_track = self.values.swapaxes(1, 2)
+        tracks = mean_of(by_track, ~np.isnan(by_track))
+        ends = np.full((len(tracks), 2), np.nan)
+        for i in np.flatnonzero((~np.isnan(tracks)).sum(axis=1) > 1):
+            ends[i] = np.nanquantile(tracks[i], [0.25, 0.75])
+        return ends
 
     def seed_means(self) -> Floats:
         """(S, K) mean over tracks, or mean of the groups' means; NaN for a seed that is not there."""

@@ -114,7 +114,9 @@ def test_factors_that_never_vary_apart(capsys: pytest.CaptureFixture[str], tmp_p
 
 def test_one_seed_says_what_intervals_are_of(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     text = ablate(capsys, make_sweep(tmp_path, num_seeds=1), *VARY)
-    assert "Intervals are for other tracks only" in text
+    assert "Intervals of means are of these trained weights on other tracks" in text
+    assert "Nothing is said of differences: with one seed each, another seed may turn them round." in text
+    assert rows(text, "mel", "dense")[0][5:8] == ["-0.4000", "-", "-"]
     assert "1 seed each" in text
 
 
@@ -123,7 +125,8 @@ def test_some_with_one_seed(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     make_run(tmp_path / "single", frontend="stft", backbone="cnn", scores=scores_of(0.5))
     text = ablate(capsys, tmp_path, *VARY)
     assert "1 to 3 seeds each" in text
-    assert "Where there is one seed, they are for other tracks only" in text
+    assert "Where there is one seed, the seed variance is borrowed from the 4 with several" in text
+    assert rows(text, "stft", "cnn")[0][7] != "-"
 
 
 def test_one_seed_and_one_track(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

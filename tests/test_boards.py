@@ -111,7 +111,7 @@ def test_scores_of_seeds_in_the_order_of_systems_and_tracks() -> None:
     np.testing.assert_array_equal(values.values, np.array([expected[each] for each in order]).transpose(1, 2, 0))
     assert values.group.tolist() == [0, 0]
     assert values.averaging == "tracks"
-    np.testing.assert_allclose(values.means(), [both.mean(system, "F") for system in both.systems])
+    np.testing.assert_allclose([both.mean(system, "F") for system in both.systems], [0.5, 0.4])  # of track a
 
 
 # Names
@@ -260,6 +260,48 @@ def test_other_tracks_never_share_a_table() -> None:
 def test_notes(one: dict[str, Any], other: dict[str, Any], note: str) -> None:
     [said] = board(make_result(**one), make_result(backbone="lstm", **other)).notes
     assert said.startswith(note)
+
+
+def on_works(*counts: int) -> Result:
+    """So many tracks of each work."""
+    groups = [f"work{i}" for i, count in enumerate(counts) for _ in range(count)]
+    scores = scored(*np.linspace(0.3, 0.8, len(groups)))
+    return make_result(scores=scores, groups={f"t{i}": group for i, group in enumerate(groups)})
+
+
+@pytest.mark.parametrize(
+    ("counts", "notes"),
+    [
+        ((12, 6, *[1] * 12),
+         ["2 of 14 works have 60 % of the tracks: work0, work1. The mean is mostly theirs, "
+          "as if there were 4.7 works."]),
+        ((10, *[1] * 8),
+         ["1 of 9 works has 56 % of the tracks: work0. The mean is mostly theirs, "
+          "as if there were 3.0 works."]),
+        ((4, 4, 4, 4, 4, 4), []),
+    ],
+)  # fmt: skip
+def test_few_works_that_have_most_of_the_tracks_are_named(counts: tuple[int, ...], notes: list[str]) -> None:
+    assert board(on_works(*counts)).notes == notes
+
+
+def test_means_over_other_tracks_are_not_ranked_together() -> None:
+    """a is better than b wherever both have a score; b lacks the hard tracks."""
+    easy, hard = [0.9, 0.8, 0.9, 0.8, 0.9, 0.8], [0.1, 0.2]
+    a = make_result(backbone="a", scores=scored(*easy, *hard))
+    b = make_result(backbone="b", scores=scored(*(each - 0.1 for each in easy), NAN, NAN))
+    both = board(a, b)
+    assert [system.name for system in both.systems] == ["mel a", "mel b"]
+    np.testing.assert_allclose(both.means("F"), [0.85, 0.75])
+    assert both.notes == ["Ranked on the 6 tracks that all have a score of; 2 more have scores of some systems."]
+
+
+def test_a_system_with_too_few_scores_stands_apart() -> None:
+    full = [make_result(backbone=name, scores=scored(*[0.5] * 6)) for name in "ab"]
+    both = board(*full, make_result(backbone="c", scores=scored(0.9, *[NAN] * 5)))
+    assert [system.name for system in both.systems] == ["mel a", "mel b", "mel c"]
+    np.testing.assert_array_equal(both.means("F"), [0.5, 0.5, NAN])
+    assert both.notes == ["Not ranked: mel c has scores of 1 of 6 tracks, so that its mean is not comparable."]
 
 
 def test_nothing_to_say() -> None:

@@ -15,7 +15,10 @@ from configs import ROOT
 from results_factory import PRIMARY, make_run, make_scores, make_tuning
 from ricercar.comparison.board import boards
 from ricercar.comparison.collect import collect
+from ricercar.comparison.options import listed
 from ricercar.comparison.overall import overall
+from ricercar.comparison.page.payload import board_payload
+from ricercar.comparison.rows import table
 from ricercar.harness.trackers import artifact
 from ricercar.leaderboard import main
 
@@ -59,16 +62,68 @@ def test_text(capsys: pytest.CaptureFixture[str], sweep: Path) -> None:
     names = ["mel cnn", "cqt cnn", "theirs", "mel dense", "cqt dense", "baseline x"]
     assert ranked == [[str(i + 1), name] for i, name in enumerate(names)]
     assert max(map(len, lines)) <= 118
-    assert "Not told apart" not in "".join(lines)  # 0.01 apart on every track and seed
+    assert "Not told apart from the best: cqt cnn." in lines  # with two seeds each
 
 
 @pytest.mark.parametrize("form", READABLE)
 def test_what_is_not_told_apart_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path, form: str) -> None:
     for i, name in enumerate(["cnn", "lstm"]):
-        make_run(tmp_path / name, backbone=name, scores=make_scores(0.7, seed=i))
+        for seed in range(2):
+            make_run(tmp_path / name / str(seed), backbone=name, seed=seed, scores=make_scores(0.7, seed=2 * i + seed))
     text = shown(capsys, tmp_path, "--format", form)
     assert re.search(r"Not told apart from the best: mel (cnn|lstm)\.", text)
     assert len(re.findall(r"\*\*mel|textbf\{mel", text)) == {"text": 0, "md": 2, "tex": 2}[form]
+
+
+@pytest.mark.parametrize("form", READABLE)
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, "there is one seed, so that another one may turn the order round"),
+        ({"groups": {f"track{i}": "bach" for i in range(6)}}, "what is so on other works cannot be known from 1"),
+    ],
+)  # fmt: skip
+def test_nothing_is_bold_where_nothing_is_claimed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, form: str, changes: dict[str, Any], reason: str
+) -> None:
+    for i, name in enumerate(["cnn", "lstm"]):
+        make_run(tmp_path / name, backbone=name, scores=make_scores(0.3 + 0.4 * i), **changes)
+    text = " ".join(shown(capsys, tmp_path, "--format", form).split())
+    assert f"No system is called the best: {reason}" in text
+    assert not re.search(r"\*\*(mel|\d)|textbf", text)
+    assert ("the middle half of the tracks" in text) == bool(changes)
+    assert ("these trained weights" in text) == (not changes)
+
+
+def test_every_format_says_the_same_of_22_systems(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One verdict of a pair: of p, of the interval, in bold, on the page, and in words."""
+    for i in range(22):
+        for seed in range(3 if i < 20 else 1):
+            scores = make_scores(0.75 - 0.004 * i, num_tracks=14, seed=100 * i + seed)
+            make_run(tmp_path / f"{i}-{seed}", backbone=f"b{i:02d}", seed=seed, scores=scores)
+    read = list(csv.DictReader(io.StringIO(shown(capsys, tmp_path, "--format", "csv"))))
+    alike = [row["system"] for row in read if row["verdict"] == "not told apart"]
+    assert 3 < len(alike) < 18
+    for row in read[1:]:
+        apart = float(row["difference p"]) < 0.05
+        assert row["verdict"] == ("told apart" if apart else "not told apart")
+        assert (float(row["difference low"]) > 0 or float(row["difference high"]) < 0) == apart
+    said = f"Not told apart from the best: {listed(alike, 10)}."
+    [board] = json.loads(shown(capsys, tmp_path, "--format", "json"))["boards"]
+    assert board["statement"] == said
+    assert [each["verdict"] for each in board["systems"]] == [row["verdict"] for row in read]
+    for form, bold in {"text": None, "md": r"\*\*(mel b\d+)\*\*", "tex": r"\\textbf\{(mel b\d+)\}"}.items():
+        text = shown(capsys, tmp_path, "--format", form)
+        assert said in " ".join(text.split())
+        assert bold is None or re.findall(bold, text) == [read[0]["system"], *alike]
+    [own] = boards(collect([tmp_path]))
+    page = board_payload(table(own), {})
+    assert page["statement"] == said
+    assert [each["verdict"] for each in page["systems"]] == [row["verdict"] for row in read]
+    told = [p < 0.05 for p in page["pairs"]["p"][0]]
+    assert told == [row["verdict"] == "told apart" for row in read[1:]]
+    ends = zip(page["pairs"]["low"][0], page["pairs"]["high"][0], strict=True)
+    assert told == [low > 0 or high < 0 for low, high in ends]
 
 
 @pytest.mark.parametrize("form", TABLES)

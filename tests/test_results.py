@@ -339,11 +339,25 @@ def test_the_table_says_what_the_leaderboard_says() -> None:
     trivial = make_result(tracks[1][::-1], choices={"task": "notes", "data": "folder", "system": "baseline dull"})
     text = format_tracks(own, shows([]), [trivial])
     every = Scores(scores[:, None], np.arange(12) // 2, "tracks")
-    draws = resample(every)
+    draws = resample(every, fixed=np.array([True, True]))
     assert f"{draws.low[0]:.4f} to {draws.high[0]:.4f}" in text
-    pair = compare(every, draws)
+    pair = compare(draws)
     shown = rf"{pair.difference[0, 1]:.4f} +{pair.low[0, 1]:.4f} to {pair.high[0, 1]:.4f}"
     assert re.search(shown, text)
+
+
+def test_the_table_claims_nothing_beyond_these_weights() -> None:
+    every = [TrackScore(str(i), str(i), {"f1": i / 12}, 1.0) for i in range(12)]
+    text = format_tracks(make_result(every), shows([]), [])
+    assert "95 % intervals are of these trained weights on other works. Another seed is not in them" in text
+    few = [TrackScore(str(i), str(i % 5), {"f1": i / 12}, 1.0) for i in range(13)]
+    text = format_tracks(
+        make_result(few), shows([]), [make_result(few, choices={**make_result(few).choices, "system": "baseline dull"})]
+    )
+    assert "middle half of tracks" in text
+    assert "0.2500 to 0.7500" in text
+    assert "cannot be known from 5" in " ".join(text.split())
+    assert re.search(r"dull +0\.5000 +0\.0000 +-\n", text)
 
 
 def test_scores_of_results() -> None:

@@ -38,15 +38,56 @@ def test_differences_are_paired() -> None:
     rng = np.random.default_rng(0)
     worse = rng.uniform(0.2, 0.7, 14)
     better = worse + rng.normal(0.05, 0.05, 14)
-    best, other = rows(board(make_result(scores=scored(*better)), make_result(backbone="b", scores=scored(*worse))))
-    assert (best.rank, best.difference, best.p_holm) == (1, None, None)
+    best, other = rows(board(*(make_result(system=f"baseline {name}", scores=scored(*each)) for name, each in
+                               {"a": better, "b": worse}.items())))  # fmt: skip
+    assert (best.rank, best.difference, best.verdict) == (1, None, "best")
     truth = stats.ttest_rel(worse, better)
     assert other.rank == 2
     assert other.difference is not None
     assert other.difference.mean == pytest.approx((worse - better).mean())
     low, high = truth.confidence_interval()
     assert (other.difference.low, other.difference.high) == pytest.approx((low, high), abs=0.05 * (high - low))
-    assert other.p_holm == pytest.approx(truth.pvalue, rel=0.3)
+    assert other.difference.p == pytest.approx(truth.pvalue, rel=0.3)
+    assert other.verdict == "told apart"
+
+
+def test_one_seed_each_claims_nothing() -> None:
+    """However far apart they are: its interval is of these trained weights alone."""
+    first, second = rows(board(*(make_result(backbone=name, scores=make_scores(mean)) for name, mean in
+                                 {"a": 0.3, "b": 0.8}.items())))  # fmt: skip
+    assert first.verdict == second.verdict == "not known"
+    assert second.difference is not None
+    assert np.isnan([second.difference.low, second.difference.high, second.difference.p]).all()
+    assert first.metrics[PRIMARY].of == "works"
+    assert first.metrics[PRIMARY].low < first.metrics[PRIMARY].mean < first.metrics[PRIMARY].high
+
+
+def test_seed_variance_is_borrowed_for_one_seed() -> None:
+    """Three systems with three seeds, one with one, a baseline and predictions, of which there is one of a kind."""
+    trained = [make_result(backbone=name, seed=seed) for name in "abc" for seed in range(3)]
+    single = make_result(backbone="d", seed=0)
+    others = [make_result(system="baseline x"), make_result(system="theirs", seed=None)]
+    found = {row.system.name: row for row in rows(board(*trained, single, *others))}
+    kinds = {name: row.metrics[PRIMARY].of for name, row in found.items()}
+    assert kinds == dict.fromkeys(("mel a", "mel b", "mel c"), "works and seeds") | {
+        "mel d": "works and borrowed seeds", "baseline x": "works", "theirs": "works"
+    }  # fmt: skip
+    assert {row.verdict for row in found.values()} == {"best", "not told apart"}
+
+
+def test_one_work_claims_nothing() -> None:
+    """The range is that of the tracks, and says so."""
+    values = np.linspace(0.2, 0.8, 13)
+    groups = {f"t{i}": "bach" for i in range(13)}
+    results = [make_result(backbone=name, seed=seed, scores=scored(*(values + shift)), groups=groups)
+               for name, shift in {"a": 0.1, "b": 0.0}.items() for seed in range(3)]  # fmt: skip
+    first, second = rows(board(*results))
+    estimate = second.metrics["F"]
+    assert (estimate.mean, estimate.low, estimate.high) == pytest.approx((0.5, 0.35, 0.65))
+    assert estimate.of == "middle half of tracks"
+    assert first.verdict == second.verdict == "not known"
+    assert second.difference is not None
+    assert np.isnan([second.difference.low, second.difference.p]).all()
 
 
 def test_means_are_those_of_the_results() -> None:
@@ -71,13 +112,13 @@ def test_without_an_interval(values: list[float]) -> None:
     [row] = rows(board(one))
     assert math.isnan(row.metrics["F"].low)
     first, second = rows(board(one, make_result(backbone="b", scores=scored(*values))))
-    assert first.rank == second.rank == 1
+    assert first.rank == second.rank == (None if np.isnan(values[0]) else 1)
 
 
 def test_equal_scores_share_a_rank() -> None:
     results = [make_result(backbone=name, scores=scored(*values)) for name, values in
                {"a": (0.5, 0.7), "b": (0.7, 0.5), "c": (0.1, 0.2), "d": (NAN, NAN)}.items()]  # fmt: skip
-    assert [row.rank for row in rows(board(*results))] == [1, 1, 3, 4]
+    assert [row.rank for row in rows(board(*results))] == [1, 1, 3, None]
 
 
 def test_cost_is_the_mean_of_the_runs() -> None:

@@ -7,16 +7,15 @@ the cells' means, so their intervals come from the same draws of tracks and seed
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import combinations
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from ricercar.comparison.ablation.factors import Cell, Factor
-from ricercar.significance.bootstrap import Contrast, Draws
-from ricercar.significance.paired import holm
+from ricercar.significance.draws import MIN_GROUPS, Contrast, Draws
 from ricercar.significance.scores import Floats
 
 _ZERO = 1e-10  # weights below it are rounding
@@ -24,15 +23,10 @@ _ZERO = 1e-10  # weights below it are rounding
 
 @dataclass(frozen=True)
 class Estimates:
-    """One for each of `names`."""
+    """One for each of `names`: p and intervals are corrected for how many there are to judge."""
 
     names: list[str]
     values: Contrast
-
-    @cached_property
-    def p_holm(self) -> Floats:
-        """Corrected for their number."""
-        return holm(self.values.p)
 
 
 @dataclass(frozen=True)
@@ -69,10 +63,10 @@ class Effects:
         self._rest = np.eye(len(self.cells)) - terms @ self._fit
 
     def differences(self, baseline: Cell) -> Estimates:
-        """Each cell minus the baseline; NaN for the baseline itself."""
+        """Each cell minus the baseline, judged with all pairs of cells; NaN for the baseline itself."""
         weights = np.eye(len(self.cells))
         weights[self.cells.index(baseline)] -= 1
-        return self._estimates([", ".join(cell) for cell in self.cells], weights)
+        return self._estimates([", ".join(cell) for cell in self.cells], weights, comb(len(self.cells), 2))
 
     def main(self, factor: Factor) -> Estimates:
         """Each level's mean minus the mean of all levels."""
@@ -80,22 +74,15 @@ class Effects:
 
     def means(self, factor: Factor) -> Estimates:
         """Each level's mean, every cell the same weight."""
-        return self._estimates(list(factor.levels), self._of_levels(factor) + self._fit[0][:, None])
+        return self._estimates(list(factor.levels), self._of_levels(factor) + self._fit[0][:, None], 1)
 
     def between(self, factor: Factor, baseline: str) -> Estimates:
-        """Each other level's mean minus that of the baseline."""
+        """Each other level's mean minus that of the baseline, judged with all pairs of levels."""
         others = [level for level in factor.levels if level != baseline]
-        return self._estimates(others, np.stack([self.weights(factor, level, baseline) for level in others], axis=1))
-
-    def weights(self, factor: Factor, one: str, other: str) -> Floats:
-        """(S,) of the cells in the difference between two levels."""
         levels = self._of_levels(factor)
-        difference: Floats = levels[:, factor.levels.index(one)] - levels[:, factor.levels.index(other)]
-        return difference
-
-    def estimate(self, weights: Floats) -> Contrast:
-        """weights (S, E)"""
-        return self.draws.contrast(np.where(np.abs(weights) < _ZERO, 0.0, weights))
+        weights = np.stack([levels[:, factor.levels.index(level)] for level in others], axis=1)
+        weights = weights - levels[:, [factor.levels.index(baseline)]]
+        return self._estimates(others, weights, comb(len(factor.levels), 2))
 
     def interactions(self) -> list[Interaction]:
         """Of each pair of factors; without those that too few cells leave undefined."""
@@ -110,10 +97,9 @@ class Effects:
         if not known.any():
             return None
         pairs, weights = [pair for pair, is_known in zip(pairs, known, strict=True) if is_known], weights[:, known]
-        values = self.estimate(weights)
-        f, df, df_error, p = _anova_type(values.estimate, weights, self.draws)
+        departures = self._estimates([", ".join(pair) for pair in pairs], weights)
+        f, df, df_error, p = _anova_type(departures.values.estimate, weights, self.draws)
         names = (self.factors[i].name, self.factors[j].name)
-        departures = Estimates([", ".join(pair) for pair in pairs], values)
         return Interaction(names, pairs, departures, f, df, df_error, p)
 
     def _of_levels(self, factor: Factor) -> Floats:
@@ -123,8 +109,10 @@ class Effects:
         coded = self._fit[first : first + len(factor.levels) - 1]
         return np.concatenate([coded, -coded.sum(axis=0, keepdims=True)]).T
 
-    def _estimates(self, names: list[str], weights: Floats) -> Estimates:
-        return Estimates(names, self.estimate(weights))
+    def _estimates(self, names: list[str], weights: Floats, number: int | None = None) -> Estimates:
+        """weights (S, E). number: of what is judged together, if more than these."""
+        values = self.draws.contrast(np.where(np.abs(weights) < _ZERO, 0.0, weights))
+        return Estimates(names, values.together(number))
 
 
 def design(factors: Sequence[Factor], cells: Sequence[Cell]) -> Floats:
@@ -146,14 +134,12 @@ def _anova_type(estimate: Floats, weights: Floats, draws: Draws) -> tuple[float,
     Unlike a Wald test it needs no inverse of a covariance, which few groups and seeds cannot give. It is cautious: it
     finds an interaction that is not there in 4 % of simulated 2 x 2 tables, in 2 % of 4 x 5 tables with 14 groups.
     """
-    distances = draws.tracks - draws.tracks.mean(axis=0)
-    of_tracks = weights.T @ (distances.T @ distances / len(distances)) @ weights
+    of_tracks = weights.T @ draws.covariance @ weights
     of_seeds = draws.seed_variance * (weights**2).sum(axis=1)
     covariance = of_tracks + weights.T @ (draws.seed_variance[:, None] * weights)
     trace, square = np.trace(covariance), _square(covariance)
-    num_groups = int(draws.num_groups.min())
-    spread = _square(of_tracks) / max(num_groups - 1, 1) + (of_seeds**2 / np.maximum(draws.num_seeds - 1, 1)).sum()
-    if not trace > 0 or np.isnan(estimate).any():
+    spread = _square(of_tracks) / max(float(draws.works.min()) - 1, 1) + float(draws.spread(of_seeds[:, None])[0])
+    if not trace > 0 or np.isnan(estimate).any() or draws.num_groups.min() < MIN_GROUPS:
         return (float("nan"),) * 4
     f = float((estimate**2).sum() / trace)
     df, df_error = float(trace**2 / square), float(trace**2 / spread)

@@ -23,7 +23,10 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Verdict:
-    """better minus worse, with its 95 % interval. answer: confirmed, contradicted or not decided, by that interval."""
+    """better minus worse, with the interval of `Effects.between`, which decides.
+
+    answer    confirmed, contradicted or not decided
+    """
 
     expectation: Expectation
     difference: float
@@ -53,8 +56,9 @@ def verdict(expectation: Expectation, effects: Effects, scale: Scale) -> Verdict
             raise InputError(f"--expect {factor.name}={level}: there are {listed(factor.levels, 20)}.")
     if not effects.separable:
         return Verdict(expectation, float("nan"), float("nan"), float("nan"), "not decided")
-    values = effects.estimate(effects.weights(factor, expectation.better, expectation.worse)[:, None])
-    low, high = float(values.low[0]), float(values.high[0])
+    found = effects.between(factor, expectation.worse)
+    i = found.names.index(expectation.better)
+    low, high = float(found.values.low[i]), float(found.values.high[i])
     above, below = ("confirmed", "contradicted") if scale.better == HIGHER else ("contradicted", "confirmed")
     answer = above if low > 0 else below if high < 0 else "not decided"
-    return Verdict(expectation, float(values.estimate[0]), low, high, answer)
+    return Verdict(expectation, float(found.values.estimate[i]), low, high, answer)

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-import numpy as np
-
 from ricercar.comparison.ablation.factors import Cell, Factor, Setting, differing, make_factor
 from ricercar.comparison.ablation.unfinished import Unfinished, belonging
 from ricercar.comparison.board import Board, System
@@ -40,10 +38,7 @@ class Grid:
     def scores(self, metric: str) -> Scores:
         """Of the cells, on the tracks that have a score in all of them."""
         scores = self.board.scores(metric)
-        known = ~np.isnan(scores.values)
-        absent = ~known.any(axis=2, keepdims=True)  # a seed that the cell does not have
-        common = (known | absent).all(axis=(0, 1))
-        return Scores(np.where(common, scores.values, np.nan), scores.group, scores.averaging)
+        return scores.on(scores.shared)
 
 
 def make_grid(

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from ricercar.comparison.ablation.document import Document, Heading, Paragraph, Part, Points
 from ricercar.comparison.ablation.effects import Effects
 from ricercar.comparison.ablation.expectations import Expectation
 from ricercar.comparison.ablation.sample import Sample
 from ricercar.comparison.ablation.sections import combinations, costs, expectations, interactions, levels, variance
 from ricercar.comparison.numerals import score
+from ricercar.significance.draws import MIN_GROUPS
 from ricercar.tasks.scale import HIGHER, LOWER
 
 _DIRECTIONS = {HIGHER: "", LOWER: "; lower is better", None: "; neither higher nor lower is better"}
@@ -55,20 +58,30 @@ def _what(sample: Sample) -> Iterator[str]:
 
 def _how(sample: Sample) -> Iterator[str]:
     """What intervals cover: never more than was varied."""
-    seeds, tracks = sample.draws.num_seeds.max() > 1, sample.draws.num_groups.max() > 1
+    draws = sample.draws
     yield f"Means are over {sample.grid.board.averaging} and seeds{_DIRECTIONS[sample.scale.better]}."
-    if not seeds and not tracks:
-        yield "There are no intervals: one seed and one group of tracks do not show what others would give."
+    num_groups = int(draws.num_groups.max())
+    if num_groups < MIN_GROUPS:
+        groups = _count(num_groups, "group")
+        yield f"There are no intervals: what other tracks would give cannot be known from {groups}."
         return
-    if not seeds:
-        yield "Intervals are for other tracks only, whole groups drawn: one seed does not show what others would give."
-    elif not tracks:
-        yield "Intervals are for other seeds only: one group of tracks does not show what others would give."
-    else:
-        yield "Intervals are for other tracks, whole groups drawn, and other seeds of training."
-        if sample.draws.num_seeds.min() == 1:
-            yield "Where there is one seed, they are for other tracks only, and too narrow for what rests on it."
-    yield "p-values are corrected for the number of levels or combinations that they are of (Holm)."
+    unknown = np.isnan(draws.seed_variance)
+    if unknown.all():
+        yield "Intervals of means are of these trained weights on other tracks, whole groups drawn."
+        yield "Nothing is said of differences: with one seed each, another seed may turn them round."
+        return
+    yield "Intervals are for other tracks, whole groups drawn, and other seeds of training."
+    if draws.lent.any():
+        yield (
+            f"Where there is one seed, the seed variance is borrowed from the {draws.num_lenders} with several, as if "
+            "seeds mattered as much to all."
+        )
+    if unknown.any():
+        yield "Where there is one seed, they are for other tracks only, and nothing is said of differences."
+    yield (
+        "p and the intervals of differences are corrected for all pairs of combinations or levels, those of effects "
+        "and departures for their number (Bonferroni): an interval leaves out 0 where p is below 0.05."
+    )
     if sample.detectable == sample.detectable:  # NaN is not
         yield f"A test of two combinations finds a difference of {score(sample.detectable)} with 80 % probability."
 

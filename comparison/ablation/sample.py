@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ricercar.comparison.ablation.grid import Grid
+from ricercar.comparison.board import System, scores_of
 from ricercar.comparison.pooled import pooled_draws
 from ricercar.errors import InputError
-from ricercar.significance.bootstrap import Draws, resample
+from ricercar.significance.bootstrap import resample
+from ricercar.significance.draws import Draws
 from ricercar.significance.paired import compare
 from ricercar.significance.scores import Scores
 from ricercar.tasks.scale import Scale
@@ -53,16 +55,24 @@ def make_sample(grid: Grid, metric: str | None, ignored: list[str]) -> Sample:
         num_tracks = int((~np.isnan(scores.values).all(axis=(0, 1))).sum())
         if num_tracks == 0:
             raise InputError(f"--metric {metric}: no track of {board.title} has a score in every combination.")
-        draws = resample(scores)
-    trivial = {system.name: board.mean(system, metric) for system in grid.trivial}
-    detectable = compare(scores, draws).detectable
+        draws = resample(scores, bounds=board.bounds(metric))
+    trivial = {system.name: _trivial(system, grid, metric, scores) for system in grid.trivial}
+    detectable = compare(draws).detectable
     return Sample(grid, metric, ignored, scores, draws, num_tracks, len(board.tracks) - num_tracks, detectable, trivial)
+
+
+def _trivial(system: System, grid: Grid, metric: str, scores: Scores | None) -> float:
+    """Its mean on the same tracks as the cells'; NaN where it lacks one of them."""
+    if scores is None:
+        return system.mean(metric)
+    used = scores.shared
+    own = scores_of([system], metric, grid.board.tracks, grid.board.averaging)
+    return float(own.on(used).means()[0]) if own.known[0, used].all() else float("nan")
 
 
 def _pooled(grid: Grid, metric: str) -> Draws:
     board = grid.board
-    _, group = np.unique([track.group for track in board.tracks], return_inverse=True)
-    draws = pooled_draws(board, group.astype(np.int64)).get(metric)
+    draws = pooled_draws(board).get(metric)
     if draws is None or grid.notes:  # no intervals, or several configurations in a cell, of which the first would count
         of_tracks = [name for name in board.metrics if name not in board.pooled]
         raise InputError(

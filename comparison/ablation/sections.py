@@ -19,7 +19,7 @@ from ricercar.significance.scores import Scores
 from ricercar.tasks.scale import HIGHER
 
 _INTERVAL = "95 % interval"
-_P = "p (Holm)"
+_P = "p"
 
 
 def expectations(expected: Sequence[Expectation], sample: Sample, effects: Effects) -> Iterator[Part]:
@@ -141,7 +141,7 @@ def _heat_map(sample: Sample, prefix: str) -> Picture:
 def _row(estimates: Estimates, i: int) -> list[str]:
     values = estimates.values
     estimate, low, high = (float(each[i]) for each in (values.estimate, values.low, values.high))
-    return [difference(estimate), interval(low, high), p_value(float(estimates.p_holm[i]))]
+    return [difference(estimate), interval(low, high), p_value(float(values.p[i]))]
 
 
 def _percent(share: float) -> str:

@@ -47,9 +47,10 @@ def _line(table: Table, row: Row, group_by: Sequence[str]) -> dict[str, Any]:
     }
     for name, estimate in row.metrics.items():
         line |= {name: estimate.mean, f"{name} low": estimate.low, f"{name} high": estimate.high}
+        line |= {f"{name} range": estimate.of}
     line |= {f"difference{end}": getattr(row.difference, name, None) for end, name in
-             (("", "mean"), (" low", "low"), (" high", "high"))}  # fmt: skip
-    line |= {"p_holm": row.p_holm, "num_trials": row.num_trials}
+             (("", "mean"), (" low", "low"), (" high", "high"), (" p", "p"))}  # fmt: skip
+    line |= {"verdict": row.verdict, "num_trials": row.num_trials}
     line |= {"expected_best": json.dumps(row.expected_best) if row.expected_best else None}
     line |= {"looks": row.looks, "training": row.training, **asdict(row.cost)}
     return line | {"run_ids": " ".join(dict.fromkeys(run.result.run_id for run in row.system.runs))}

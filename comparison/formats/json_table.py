@@ -7,6 +7,7 @@ from ricercar.comparison.collect import Problem
 from ricercar.comparison.fields import fields
 from ricercar.comparison.overall import Overall
 from ricercar.comparison.rows import Row, Table
+from ricercar.comparison.verdicts import statement
 from ricercar.harness.typed_json import to_json
 
 SCHEMA = 1
@@ -40,6 +41,7 @@ def _board(table: Table, group_by: Sequence[str]) -> dict[str, Any]:
         "num_groups": len({track.group for track in board.tracks}),
         "apart": board.apart,
         "notes": board.notes,
+        "statement": statement(table),
         "detectable": None if comparisons is None else comparisons.detectable,
         "systems": [_system(row, group_by) for row in table.rows],
     }
@@ -56,7 +58,7 @@ def _system(row: Row, group_by: Sequence[str]) -> dict[str, Any]:
         "num_seeds": row.num_seeds,
         "num_tracks": row.num_tracks,
         "difference": row.difference,
-        "p_holm": row.p_holm,
+        "verdict": row.verdict,
         "cost": row.cost,
         "num_trials": row.num_trials,
         "expected_best": row.expected_best,

@@ -27,7 +27,7 @@ function overview() {
   const apart = boards.filter((board) => board.apart);
   return [
     h("h1", {}, page.title),
-    h("p", { class: "lead" }, `${count(page.num_results, "result")} on ${count(boards.length, "board")}. Systems are ranked together only where task, data, split and protocol are the same; intervals are 95 %.`),
+    h("p", { class: "lead" }, `${count(page.num_results, "result")} on ${count(boards.length, "board")}. Systems are ranked together only where task, data, split and protocol are the same. Each board says what its ranges are.`),
     part("all-boards", "Boards", "", h("div", { class: "scrolls" }, h("table", { class: "plain" }, head(["board", "tracks", "systems", "best", "score"]), h("tbody", {}, boards.map((board) => {
       const best = board.systems[0];
       return h("tr", {}, h("td", {}, h("a", { href: `#${board.id}` }, board.title)), h("td", {}, String(board.tracks.length)), h("td", {}, String(board.systems.length)),
@@ -41,21 +41,20 @@ function overview() {
 }
 
 function boardPage(board) {
-  const best = board.systems[0], ties = board.systems.slice(1).filter((system) => system.not_told_from_best);
-  const told = ties.length ? `Not told apart from it: ${ties.slice(0, 6).map(({ name }) => name).join("; ")}${ties.length > 6 ? ` and ${ties.length - 6} more` : ""}.` : board.systems.length > 1 && board.pairs ? "It is told apart from all others." : "";
+  const best = board.systems[0];
   const works = new Set(board.tracks.map((track) => track[1])).size;
   const contents = [["ranking", "Ranking"], ["intervals", "Intervals"], ["cost", "Cost"], ["pairs", "Pairs"], ["failures", "Tracks"], ["protocol", "Protocol"]];
   return [
     h("h1", {}, board.title),
-    best && h("p", { class: "lead" }, h("b", {}, best.name), ` is first of ${board.systems.length}: ${estimateText(best.metrics[board.primary])}, ${board.primary}, on ${count(board.tracks.length, "track")} of ${count(works, "work")}. `, told),
+    best && h("p", { class: "lead" }, h("b", {}, best.name), ` is first of ${board.systems.length}: ${estimateText(best.metrics[board.primary])}, ${board.primary}, on ${count(board.tracks.length, "track")} of ${count(works, "work")}. `, board.statement),
     board.apart && h("p", { class: "apart" }, board.apart),
     h("ul", { class: "contents", "aria-label": "On this board" }, contents.map(([id, text]) => h("li", {}, h("a", { href: `#${board.id}`, onclick: (event) => { event.preventDefault(); byId(id).scrollIntoView(); } }, text)))),
     part("ranking", "Ranking", `Ranked by ${board.primary}; ${board.better[board.primary]} is better. ${board.method}`, ranking(board),
       board.notes.length > 0 && [h("h3", {}, "Notes"), h("ul", { class: "notes" }, board.notes.map((note) => h("li", {}, note)))]),
     h("div", { class: "halves" },
-      part("intervals", "Means and intervals", "Filled: the mean with its 95 % interval. Rings: one seed each. Green: not told apart from the best.", intervals(board)),
+      part("intervals", "Means and intervals", `Filled: the mean with its ${board.range}. Rings: one seed each. Green: the best, and what is not told apart from it.`, intervals(board)),
       part("cost", "Score against cost", "The line joins the systems that nothing cheaper reaches.", costs(board))),
-    part("pairs", "Every pair", known(board.detectable) ? `Row minus column, on the same tracks. With these tracks and seeds, differences below ${board.detectable.toFixed(3)} are found less than 80 % of the time.` : "Row minus column, on the same tracks.", pairs(board), h("h3", {}, "Ranks over the works"), rankDiagram(board)),
+    part("pairs", "Every pair", known(board.detectable) ? `Row minus column, on the same tracks. With these tracks and seeds, differences below ${board.detectable.toFixed(3)} are told apart less than 80 % of the time.` : "Row minus column, on the same tracks.", pairs(board), h("h3", {}, "Ranks over the works"), rankDiagram(board)),
     part("failures", "Tracks, worst first", "Each dot is a system. Open a track to see and hear what went wrong.", failures(board)),
     part("protocol", "Protocol", "Conventions that move a score. Results under another protocol are on another board.",
       h("dl", { class: "facts" }, [...Object.entries(board.protocol).map(([key, value]) => [key, typeof value === "object" ? JSON.stringify(value) : String(value)]),

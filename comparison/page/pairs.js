@@ -21,7 +21,7 @@ function pairs(board) {
   const controls = blocks.length > 1 && h("div", { class: "controls" },
     labelled("Rows", select(blocks, "0", (value) => { down = +value; draw(); })), labelled("Columns", select(blocks, "0", (value) => { across = +value; draw(); })));
   return [controls, holder, h("p", { class: "small muted" },
-    number < board.systems.length && `The first ${number} systems. `, direction(board, board.primary) < 0 ? "− the row is better, + the column is better" : "+ the row is better, − the column is better", " (p below 0.05 after Holm's correction over all pairs of the board); without a sign: not told apart. Point at a cell for interval and p.")];
+    number < board.systems.length && `The first ${number} systems. `, direction(board, board.primary) < 0 ? "− the row is better, + the column is better" : "+ the row is better, − the column is better", " (told apart: p below 0.05, corrected for all pairs of the board); without a sign: not told apart; in brackets: nothing can be said. Point at a cell for interval and p.")];
 }
 
 function drawMatrix(board, top, left) {
@@ -31,7 +31,7 @@ function drawMatrix(board, top, left) {
     if (i === j) return h("td", { class: "none" }, "·");
     const { difference, low, high, p } = pair(board, i, j), significant = known(p) && p < 0.05;
     const title = `${board.systems[i].name} minus ${board.systems[j].name}: ${signed(difference)} (${between(low, high, signed)}), p ${chance(p)}`;
-    return h("td", { class: significant ? (sign * difference > 0 ? "better" : "worse") : "", title }, !known(difference) ? "-" : significant ? signed(difference) : Math.abs(difference).toFixed(3));
+    return h("td", { class: significant ? (sign * difference > 0 ? "better" : "worse") : "", title }, !known(difference) ? "-" : significant ? signed(difference) : known(p) ? Math.abs(difference).toFixed(3) : `(${Math.abs(difference).toFixed(3)})`);
   };
   return h("table", { class: "matrix" },
     h("thead", {}, h("tr", {}, h("td"), range(left).map((j) => h("th", { scope: "col", title: board.systems[j].name }, String(board.systems[j].rank))))),
@@ -42,5 +42,5 @@ function rankDiagram(board) {
   if (!board.ranks.svg) return [h("p", { class: "muted" }, board.ranks.why_not)];
   const picture = document.importNode(new DOMParser().parseFromString(board.ranks.svg, "image/svg+xml").documentElement, true);
   return [h("div", { class: "diagram" }, picture), h("p", { class: "small muted" },
-    `Average rank over ${count(board.ranks.num_blocks, "work")}; 1 is best. Joined by a bar: not told apart (Wilcoxon signed-rank, Holm). Friedman test that all are equal: p ${chance(board.ranks.friedman_p)}.`)];
+    `Average rank over ${count(board.ranks.num_blocks, "work")}; 1 is best. Of those that a bar joins, no two are told apart in the table above.`)];
 }

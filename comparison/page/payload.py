@@ -12,9 +12,9 @@ from ricercar.comparison.board import Board
 from ricercar.comparison.collect import Collection, Found
 from ricercar.comparison.notes import shared_works
 from ricercar.comparison.overall import Overall, overall
-from ricercar.comparison.report import not_worse
-from ricercar.comparison.rows import Estimate, Row, Table, table
-from ricercar.significance.paired import Comparisons
+from ricercar.comparison.rows import Difference, Estimate, Row, Table, table
+from ricercar.comparison.verdicts import how, range_name, statement
+from ricercar.significance.paired import LEVEL, Comparisons
 from ricercar.significance.ranks import critical_difference_svg, ranks
 
 if TYPE_CHECKING:  # importing it takes torch
@@ -25,9 +25,6 @@ _CELLS = 250_000  # scores of tracks on the page: metrics beyond the first that 
 _IN_PAIRS = 300  # systems at most in the matrix of pairs
 _DIAGRAM = 24  # systems at most in the diagram of ranks: the names of more overlap
 COSTS = ("params", "macs_per_second_of_audio", "train_s", "real_time_factor", "peak_memory_bytes")
-_METHOD = (
-    "Intervals are 95 %, over the works{seeds}; p-values are of paired tests, with Holm's correction over all pairs."
-)
 
 
 def page_payload(
@@ -55,7 +52,6 @@ def clip_payload(clip: "Clip") -> dict[str, Any]:
 
 def board_payload(content: Table, clips: Mapping[str, str]) -> dict[str, Any]:
     board = content.board
-    many_seeds = any(row.num_seeds > 1 for row in content.rows)
     return {
         "id": board.id,
         "title": board.title,
@@ -68,14 +64,16 @@ def board_payload(content: Table, clips: Mapping[str, str]) -> dict[str, Any]:
         "better": {name: board.scale(name).better for name in board.metrics},
         "apart": board.apart,
         "notes": board.notes,
-        "method": _METHOD.format(seeds=" and the seeds" if many_seeds else "; there is one seed each"),
+        "method": " ".join(how(content)),
+        "range": range_name(content),
+        "statement": statement(content),
         "tracks": [[track.id, track.group, number(track.seconds)] for track in board.tracks],
         "systems": [_system(content, row) for row in content.rows],
         "scores": _scores(content),
         "pairs": None if content.comparisons is None else _pairs(content.comparisons),
         "no_pairs": "There is one system." if len(board.systems) == 1 else f"{board.primary} cannot be drawn anew.",
         "detectable": None if content.comparisons is None else number(content.comparisons.detectable),
-        "ranks": _ranks(board),
+        "ranks": _ranks(content),
         "clips": dict(clips),
         "no_clips": "There is no sound and no annotation of this track on the page: make it with more clips.",
     }
@@ -95,15 +93,18 @@ def _system(content: Table, row: Row) -> dict[str, Any]:
         "looks": row.looks,
         "training": row.training,
         "warning": _warning(shared_works(system)),
-        "difference": None if row.difference is None else _estimate(row.difference),
-        "p_holm": number(row.p_holm),
-        "not_told_from_best": not_worse(content, row),
+        "difference": None if row.difference is None else _difference(row.difference),
+        "verdict": row.verdict,
         "cost": {name: getattr(row.cost, name) for name in COSTS},
         "choices": first.choices,
         "paper": first.system and (first.system.paper or first.system.url),
         "reproducible": first.config is not None and first.system is None,
         "runs": [_run(content.board, run) for run in system.runs],
     }
+
+
+def _difference(difference: Difference) -> list[float | None]:
+    return plain([difference.mean, difference.low, difference.high, *_shown(np.array([difference.p]))])
 
 
 def _run(board: Board, run: Found) -> dict[str, Any]:
@@ -145,7 +146,7 @@ def _pairs(comparisons: Comparisons) -> dict[str, list[list[float | None]]]:
         "difference": comparisons.difference,
         "low": comparisons.low,
         "high": comparisons.high,
-        "p": comparisons.p_holm,
+        "p": _shown(comparisons.p),
     }
     return {
         name: [plain(row[i + 1 : _IN_PAIRS]) for i, row in enumerate(values[:_IN_PAIRS])]
@@ -153,18 +154,24 @@ def _pairs(comparisons: Comparisons) -> dict[str, list[list[float | None]]]:
     }
 
 
-def _ranks(board: Board) -> dict[str, Any]:
-    nothing = {"svg": "", "friedman_p": None, "num_blocks": 0}
+def _shown(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Never rounded over the verdict by the page, which shows three digits."""
+    return np.where((p < LEVEL) & (np.round(p, 3) >= LEVEL), LEVEL - 0.001, p)
+
+
+def _ranks(content: Table) -> dict[str, Any]:
+    """Drawn with the verdicts of the table: a pair without one is not joined either."""
+    board, comparisons = content.board, content.comparisons
+    nothing = {"svg": "", "num_blocks": 0}
     if len(board.systems) > _DIAGRAM:
         return nothing | {"why_not": f"Ranks over the works are drawn for {_DIAGRAM} systems at most."}
-    scores = board.scores(board.track_metric)
+    if comparisons is None or not comparisons.num_pairs:
+        return nothing | {"why_not": "Ranks over the works are drawn where systems can be compared."}
+    scores = board.ranked(board.track_metric).scores
     found = ranks(replace(scores, values=board.scale(board.track_metric).sign * scores.values))
-    return {
-        "svg": critical_difference_svg(found, [system.name for system in board.systems]),
-        "friedman_p": number(found.friedman_p),
-        "num_blocks": found.num_blocks,
-        "why_not": f"No test of ranks: {found.untested}.",
-    }
+    apart = comparisons.told_apart | ~comparisons.known & ~np.eye(len(board.systems), dtype=bool)
+    svg = critical_difference_svg(found, apart, [system.name for system in board.systems])
+    return {"svg": svg, "num_blocks": found.num_blocks, "why_not": "There are no two systems with ranks."}
 
 
 def _average_ranks(found: Overall | None) -> dict[str, Any] | None:

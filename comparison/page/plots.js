@@ -29,9 +29,9 @@ function drawIntervals(board, width, systems) {
       s("line", { class: "rule", x1: left, x2: width - 8, y1: y, y2: y, "stroke-dasharray": "1 4" }),
       known(low) && s("line", { class: "range", x1: x(low), x2: x(high), y1: y, y2: y }),
       system.runs.length > 1 && system.runs.filter((run) => known(run.score)).map((run) => s("circle", { class: "seed", cx: x(Math.min(Math.max(run.score, from), to)), cy: y, r: 3.5 })),
-      known(mean) && s("circle", { class: system.not_told_from_best ? "mean top" : "mean", cx: x(mean), cy: y, r: 5 }));
+      known(mean) && s("circle", { class: ["best", "not told apart"].includes(system.verdict) ? "mean top" : "mean", cx: x(mean), cy: y, r: 5 }));
   };
-  return s("svg", { width, height: bottom + 26, role: "img", "aria-label": `Means and 95 % intervals of ${board.primary}` },
+  return s("svg", { width, height: bottom + 26, role: "img", "aria-label": `Means of ${board.primary}, each with its ${board.range}` },
     ticks(from, to, width < 600 ? 4 : 8).map((tick) => [s("line", { class: "rule", x1: x(tick), x2: x(tick), y1: 4, y2: bottom }), s("text", { class: "soft", x: x(tick), y: bottom + 16, "text-anchor": "middle" }, String(tick))]),
     systems.map(row));
 }

@@ -41,12 +41,12 @@ function rankingColumns(board, wide) {
   const names = [board.primary, ...board.metrics.filter((name) => name !== board.primary)];
   const [primary, ...others] = names.map(metric);
   return [
-    number("rank", "rank", String, { frozen: wide, minWidth: 50, headerSortStartingDir: "asc" }),
+    number("rank", "rank", ratio, { frozen: wide, minWidth: 50, headerSortStartingDir: "asc" }),
     { title: "system", field: "name", sorter: "string", frozen: wide, minWidth: wide ? 190 : 130, maxWidth: wide ? 340 : 190, cssClass: "tall",
       formatter: cell(({ system }) => h("span", { class: "name" }, h("button", { type: "button", onclick: () => showSystem(board, system) }, system.name), system.warning && h("span", { class: "sub warn" }, "▲ ", system.warning))) },
     primary,
     { title: "behind the best", field: "difference", sorter: "number", headerSortStartingDir: direction(board, board.primary) < 0 ? "asc" : "desc", minWidth: 176, cssClass: "tall",
-      formatter: cell(({ system }) => h("span", {}, system.difference ? signed(system.difference[0]) : "-", system.difference && h("span", { class: "sub" }, `${between(system.difference[1], system.difference[2], signed)}, p ${chance(system.p_holm)}`))) },
+      formatter: cell(({ system }) => h("span", {}, system.difference ? signed(system.difference[0]) : "-", system.difference && h("span", { class: "sub" }, `${between(system.difference[1], system.difference[2], signed)}, p ${chance(system.difference[3])}`))) },
     ...others,
     number("seeds", "seeds", ratio), number("tracks", "tracks", ratio), number("trials", "trials", ratio),
     number("expected best of its trials, validation", "expected", score), number("times scored on this split", "looks", ratio),
@@ -83,7 +83,7 @@ function showSystem(board, system) {
     h("td", { class: "mono" }, run_id), h("td", {}, known(seed) ? String(seed) : "-"), h("td", {}, score(value)), h("td", { class: "small muted" }, path));
   openDialog(byId("card"),
     h("h2", {}, system.name),
-    h("p", { class: "muted" }, `Rank ${system.rank} of ${board.systems.length}: ${board.title}`),
+    h("p", { class: "muted" }, `${known(system.rank) ? `Rank ${system.rank}` : "Not ranked"} of ${board.systems.length}: ${board.title}`),
     h("dl", { class: "facts" }, Object.entries(system.choices).flatMap(([key, value]) => [h("dt", {}, key), h("dd", {}, value)])),
     system.warning && h("p", { class: "warn" }, "▲ ", system.warning),
     system.expected_best.length > 1 && [h("h3", {}, "Expected best of its trials, on validation"), h("p", { class: "small" }, system.expected_best.map((value, i) => `${i + 1}: ${score(value)}`).join("   "))],
