@@ -108,7 +108,7 @@ def test_one_verdict_of_two_levels() -> None:
             assert [each.p[at], each.low[at], each.high[at]] == pytest.approx(
                 [expected.p[i, 0], expected.low[i, 0], expected.high[i, 0]]
             )
-    said = verdict(Expectation("backbone", "c", "a"), effects)
+    said = verdict(Expectation("backbone", "c", "a"), effects, SHARE)
     assert [said.low, said.high] == pytest.approx([expected.low[2, 0], expected.high[2, 0]])
 
 

@@ -150,8 +150,10 @@ def test_front_by_hand() -> None:
 def three(tmp_path: Path) -> Path:
     """By the primary metric all are alike; "a" has the fewest errors, "c" the largest size."""
     for name, errors, size in (("a", 1.0, 5.0), ("b", 2.0, 6.0), ("c", 3.0, 7.0)):
-        scores = {f"track{i}": {"F-measure": 0.5 + 0.1 * i, "errors": errors, "size": size} for i in range(3)}
-        make_run(tmp_path / name, backbone=name, scores=scores, scales={"errors": ERROR, "size": COUNT})
+        scores = {f"track{i}": {"F-measure": 0.5 + 0.05 * i, "errors": errors, "size": size} for i in range(6)}
+        for seed in range(2):
+            folder = tmp_path / name / str(seed)
+            make_run(folder, backbone=name, seed=seed, scores=scores, scales={"errors": ERROR, "size": COUNT})
     return tmp_path
 
 

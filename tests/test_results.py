@@ -339,7 +339,7 @@ def test_the_table_says_what_the_leaderboard_says() -> None:
     trivial = make_result(tracks[1][::-1], choices={"task": "notes", "data": "folder", "system": "baseline dull"})
     text = format_tracks(own, shows([]), [trivial])
     every = Scores(scores[:, None], np.arange(12) // 2, "tracks")
-    draws = resample(every, fixed=np.array([True, True]))
+    draws = resample(every, fixed=np.array([True, True]), bounds=(0.0, 1.0))
     assert f"{draws.low[0]:.4f} to {draws.high[0]:.4f}" in text
     pair = compare(draws)
     shown = rf"{pair.difference[0, 1]:.4f} +{pair.low[0, 1]:.4f} to {pair.high[0, 1]:.4f}"
