@@ -79,7 +79,10 @@ def test_seed_variance_is_borrowed_for_one_seed() -> None:
 def test_intervals_of_bounded_scores_are_inside_the_bounds(num_seeds: int) -> None:
     """Near the top, where mean plus and minus t times its error is above 1."""
     values = np.array([1.0, 1.0, 0.99, 1.0, 0.8, 1.0])
-    results = [make_result(seed=seed, scores=scored(*(values - 0.01 * seed))) for seed in range(num_seeds)]
+    scales = {"F": SHARE, "P": SHARE}
+    results = [
+        make_result(seed=seed, scores=scored(*(values - 0.01 * seed)), scales=scales) for seed in range(num_seeds)
+    ]
     for name, estimate in rows(board(*results))[0].metrics.items():
         assert 0 <= estimate.low < estimate.mean < estimate.high <= 1, name
 
