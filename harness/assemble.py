@@ -11,6 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from ricercar.checks import check_between, check_choice, check_positive, check_whole
 from ricercar.data.annotations.annotation import Annotation
@@ -30,6 +31,7 @@ from ricercar.harness.predict import Predict
 from ricercar.harness.results import stable_hash
 from ricercar.harness.scorers import Scorers
 from ricercar.harness.seeds import check_seeds
+from ricercar.models.frontends.frontend import Frontend
 from ricercar.models.net import Net
 from ricercar.tasks.scoring import Scoring
 from ricercar.tasks.several import Several
@@ -173,18 +175,34 @@ def make_net(cfg: DictConfig, tasks: Several) -> Net:
 
 def make_windows(cfg: DictConfig, store: AudioStore, device: torch.device) -> Windows:
     """What a network is fed: windows of the audio, or of pictures that are kept."""
-    frontend = make(cfg.frontend).to(device)
+    frontend = make(cfg.frontend)
     pictures = make(cfg.pictures)
     pictures.check(make(cfg.augmentation), frontend.trained)
     windows: Windows = pictures.windows(
         folder=store.root / "pictures",
         store=store,
         key=stable_hash([plain(cfg.frontend), source_hash("models/frontends")]),
-        analyse=lambda audio: frontend.analyse(audio.to(device)),
+        analyse=_Analysis(cfg.frontend, device),
         reach=frontend.reach,
         hop_length=cfg.hop_length,
     )
     return windows
+
+
+class _Analysis:
+    """(B, N) audio -> what a frontend makes of it, on `device`. Another process makes a frontend of its own."""
+
+    def __init__(self, frontend: DictConfig, device: torch.device) -> None:
+        self.node, self.device = frontend, device
+        self._frontend: Frontend | None = None
+
+    def __call__(self, audio: Tensor) -> Tensor:
+        if self._frontend is None:
+            self._frontend = make(self.node).to(self.device)
+        return self._frontend.analyse(audio.to(self.device))
+
+    def __reduce__(self) -> tuple[type["_Analysis"], tuple[DictConfig, torch.device]]:
+        return _Analysis, (self.node, self.device)
 
 
 def make_crops(

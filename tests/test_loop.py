@@ -35,9 +35,11 @@ def test_same_seed_same_weights(on_tones: list[str], tmp_path: Path) -> None:
     assert not all(torch.equal(a[name], c[name]) for name in a)
 
 
-def test_workers_change_nothing(on_tones: list[str], tmp_path: Path) -> None:
-    trained(tmp_path / "a", *SMALL, *on_tones)
-    trained(tmp_path / "b", *SMALL, *on_tones, "trainer.num_workers=1")
+@pytest.mark.parametrize("pictures", ["fresh", "cached"])
+def test_workers_change_nothing(on_tones: list[str], tmp_path: Path, pictures: str) -> None:
+    options = [*SMALL, *on_tones, f"pictures={pictures}", "augmentation=none"]
+    trained(tmp_path / "a", *options)
+    trained(tmp_path / "b", *options, "trainer.num_workers=1")
     a, b = weights(tmp_path / "a"), weights(tmp_path / "b")
     assert all(torch.equal(a[name], b[name]) for name in a)
 
