@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import hydra
-import torch
 from hydra.core.hydra_config import HydraConfig
 from lightning_fabric import Fabric
 from omegaconf import DictConfig, OmegaConf
@@ -20,7 +19,7 @@ from ricercar.data.track import Track
 from ricercar.harness import assemble, identity
 from ricercar.harness.budget import Budget
 from ricercar.harness.command import command, logged
-from ricercar.harness.cost import NetCost, cost_of
+from ricercar.harness.cost import NetCost, PeakMemory, cost_of
 from ricercar.harness.divergence import DivergenceError
 from ricercar.harness.entry import Training, Tuning
 from ricercar.harness.evaluate import annotated
@@ -31,6 +30,7 @@ from ricercar.harness.report import finish
 from ricercar.harness.results import Result, make_result
 from ricercar.harness.run_folder import RunLock
 from ricercar.harness.seeds import Run, describe, seeds_of
+from ricercar.harness.threads import threads
 from ricercar.harness.trackers.prefixed import Prefixed
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.tune import label, tuned
@@ -77,9 +77,8 @@ def _train(fabric: Fabric, entries: list[tuple[DictConfig, Run]], tracks: dict[s
     if not logging.getLogger().handlers:  # a spawned process
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     cfg = entries[0][0]
-    torch.set_num_threads(cfg.num_threads or torch.get_num_threads())
-    first = fabric.is_global_zero
-    with ExitStack() as trackers:
+    first, memory = fabric.is_global_zero, PeakMemory(fabric.device)
+    with threads(cfg.num_threads), ExitStack() as trackers:
         seeds = []
         for own, run in entries:
             tracker = assemble.make(cfg.tracker if first else OmegaConf.create({"_target_": assemble.NO_TRACKER}))
@@ -103,7 +102,7 @@ def _train(fabric: Fabric, entries: list[tuple[DictConfig, Run]], tracks: dict[s
                 if values[tuning.chosen]:
                     seed = _chosen(seed, own_trials[tuning.chosen])
                     log.info("chosen on valid: %s", label(values[tuning.chosen]))
-                _test(fabric, seed, tracks, cost, trained, tuning)
+                _test(fabric, seed, tracks, cost, trained, tuning, memory)
                 shutil.rmtree(seed.run.folder / "trials", ignore_errors=True)
         if diverged:
             raise diverged[0]
@@ -172,7 +171,13 @@ def _fit(fabric: Fabric, seeds: Sequence[Seed], tracks: dict[str, list[Track]]) 
 
 
 def _test(
-    fabric: Fabric, seed: Seed, tracks: dict[str, list[Track]], cost: NetCost, trained: Trained, tuning: Tuning
+    fabric: Fabric,
+    seed: Seed,
+    tracks: dict[str, list[Track]],
+    cost: NetCost,
+    trained: Trained,
+    tuning: Tuning,
+    memory: PeakMemory,
 ) -> None:
     """Scores the best checkpoint on the test split, once, and writes the results."""
     cfg, run = seed.cfg, seed.run
@@ -187,7 +192,7 @@ def _test(
     looks = {name: look(run.folder, name, data, "test") for name in tasks}
     evaluation = assemble.make_evaluation(cfg, tasks, assemble.make_windows(cfg, store, fabric.device), fabric.device)
     scores, predict_s = evaluation.test(net, tracks["test"], predictions)
-    total = cost.with_run(trained, predict_s, sum(map(store.duration_s, tracks["test"])), fabric.device)
+    total = cost.with_run(trained, predict_s, sum(map(store.duration_s, tracks["test"])), memory, fabric.device)
     several = {"tasks": run.choices["task"]} if len(tasks) > 1 else {}
     for name, task in tasks.items():
         scored = annotated(tracks["test"], task)
