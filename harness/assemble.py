@@ -2,6 +2,7 @@
 
 import logging
 import re
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import torch
 import yaml  # type: ignore[import-untyped]
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
 from ricercar.checks import check_between, check_choice, check_positive, check_whole
@@ -49,25 +52,57 @@ _MAY_BE_NULL = ("num_threads", "num_scorers", "trainer.patience")
 PRECISIONS = ("32-true", "bf16-mixed")
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
 _PARTS = ("task", "data", "frontend", "compression", "normalisation", "backbone", "trainer", "hardware")
+_FROM_CALLS = (
+    TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, ImportError, InstantiationException,
+    MisconfigurationException,
+)  # fmt: skip
+_CALLERS = ("", "hydra", "importlib", "functools")  # what stands between make() and a class
+_LIBRARIES = ("torch", "lightning_fabric")  # their classes refuse values by errors of many kinds
 NO_TRACKER = "ricercar.harness.trackers.none.NoTracker"
 
 
 def make(node: DictConfig, **runtime: Any) -> Any:
-    """The object that a group's yaml describes. An option it does not know, or a value it refuses, is an InputError."""
-    name = node._get_full_key(None)
+    """The object that a group's yaml describes. An option it does not know, or a value it refuses, is an InputError.
+
+    What goes wrong further inside a class is a mistake in the class, and comes as it was raised.
+    """
     for key in sorted(OmegaConf.missing_keys(node)):
         raise InputError(f"{key} is needed: give {key}=...")
     try:
         # In two steps: hydra would turn a dataclass among the runtime arguments into a plain dict.
         return instantiate(node, _convert_="all", _partial_=True)(**runtime)
-    except InputError as error:
-        raise InputError(_with_place(node, str(error))) from error
-    except InstantiationException as error:  # of a part within the group
-        cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
-        raise InputError(_with_place(node, str(cause))) from error
-    except (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError) as error:
-        given = ", ".join(f"{key}={value!r}" for key, value in plain(node).items() if key != "_target_")
-        raise InputError(f"{name}: {error} (with {given})") from error
+    except OmegaConfBaseException:
+        raise
+    except _FROM_CALLS as error:
+        raised = _innermost(error)
+        if isinstance(raised, InputError):
+            raise InputError(_with_place(node, str(raised))) from error
+        if _of_the_call(raised):
+            told = str(error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error)
+            given = ", ".join(f"{key}={value!r}" for key, value in plain(node).items() if key != "_target_")
+            raise InputError(f"{node._get_full_key(None)}: {told} (with {given})") from error
+    raise raised  # out of the handler, so that its traceback is all there is to see
+
+
+def _innermost(error: Exception) -> Exception:
+    """What Hydra has wrapped, where it has."""
+    while isinstance(error, _FROM_CALLS) and isinstance(error.__cause__, Exception) and _modules(error)[-1] == "hydra":
+        error = error.__cause__
+    return error
+
+
+def _of_the_call(error: Exception) -> bool:
+    """Whether an object was called or looked for in a wrong way, or a library's constructor refuses a value."""
+    inside = [each for each in _modules(error) if each not in _CALLERS]
+    return not inside or inside[0] in _LIBRARIES
+
+
+def _modules(error: Exception) -> list[str]:
+    """The packages that an error has passed on its way from where it was raised, the last, to here."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return [
+        "" if frame.f_globals is globals() else str(frame.f_globals.get("__name__")).split(".")[0] for frame in frames
+    ]
 
 
 def _with_place(node: DictConfig, message: str) -> str:
@@ -234,10 +269,12 @@ def best_of(tasks: Several, checkpoints: Checkpoints) -> dict[str, Any]:
     if best is None:
         raise InputError(f"{checkpoints.folder} has no best.pt. Train again: the run was not validated, or lost it.")
     with checkpoints.fitting("best"):
-        tasks.restore(best["vocabulary"])
-        for name, task in tasks.items():
-            task.decoding.update(best["decoding"][name])
+        vocabulary = {name: best["vocabulary"][name] for name in tasks}
+        decoding = {name: best["decoding"][name] for name in tasks}
         weights: dict[str, Any] = best["net"]
+    tasks.restore(vocabulary)
+    for name, task in tasks.items():
+        task.decoding.update(decoding[name])
     return weights
 
 
