@@ -1,10 +1,12 @@
-"""Classes of a user's own, with mistakes in them."""
+"""Classes of a user's own, some with mistakes in them."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 
 from ricercar.errors import InputError
+from ricercar.harness.trackers.none import NoTracker
 
 
 class Strict:
@@ -34,3 +36,37 @@ class Outer:
 
     def __init__(self, *, part: Any) -> None:
         self.part = part
+
+
+class LossesKept(NoTracker):
+    """Keeps the losses that are logged: {step: loss}."""
+
+    losses: ClassVar[dict[int, float]] = {}
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        if "train/loss" in values:
+            assert step not in self.losses
+            self.losses[step] = values["train/loss"]
+
+
+class NormOfAll(torch.optim.SGD):
+    """A step's length depends on all parameters of the optimizer, as of those that estimate a learning rate."""
+
+    def step(self, closure: Any = None) -> None:
+        gradients = [each.grad for group in self.param_groups for each in group["params"] if each.grad is not None]
+        norm = torch.stack([each.square().sum() for each in gradients]).sum().sqrt()
+        for each in gradients:
+            each.div_(norm)
+        super().step()
+
+
+class Lamb(torch.optim.Optimizer):
+    """As LAMB and LARS: a step is as long as the parameter's norm says."""
+
+    def __init__(self, params: Any, lr: float) -> None:
+        super().__init__(params, {"lr": lr})
+
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for each in group["params"]:
+                each.data -= group["lr"] * each.data.norm() * each.grad / each.grad.norm()
