@@ -84,7 +84,7 @@ def evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Res
 def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Result]:
     """Predicts and scores with a finished run, on its own data or on other."""
     given = Path(cfg.run).expanduser()
-    trained = assemble.trained_config(given, cfg)
+    accelerator, trained = cfg.accelerator, assemble.trained_config(given, cfg)
     own_data = trained.data
     if "data" in cfg:
         trained.data = cfg.data
@@ -101,7 +101,7 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     store = assemble.make_store(cfg)
     store.prepare(tracks)
 
-    device = assemble.make(cfg.hardware).device
+    device = assemble.device_of(cfg.hardware, accelerator)
     checkpoints = Checkpoints(given, next(iter(before.values())).run_id)
     weights = assemble.best_of(tasks, checkpoints)  # with it the vocabulary, which the network's outputs depend on
     net = assemble.make_net(cfg, tasks)

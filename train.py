@@ -28,6 +28,7 @@ from ricercar.harness.evaluate import annotated
 from ricercar.harness.looks import look
 from ricercar.harness.loop import Trained
 from ricercar.harness.member import Member
+from ricercar.harness.processes import Processes
 from ricercar.harness.report import finish
 from ricercar.harness.results import Result, make_result
 from ricercar.harness.run_folder import RunLock
@@ -161,7 +162,7 @@ def _fit(
         costs.append(cost_of(net, crops.num_samples, cfg.window_frames, cfg.sample_rate))
         net.to(fabric.device)
         assemble.fit_normalisation(net, crops, NUM_BATCHES_TO_FIT, fabric.device)
-        evaluation = assemble.make_evaluation(cfg, tasks, windows, fabric.device)
+        evaluation = assemble.make_evaluation(cfg, tasks, windows, fabric.device, Processes.of(fabric))
         validate = partial(evaluation.validate, tracks=tracks["valid"])
         members.append(Member(seed.cfg.seed, net, tasks, crops, validate, seed.run.checkpoints, seed.tracker))
     if fabric.is_global_zero:

@@ -31,6 +31,7 @@ from ricercar.harness.earlier import up_to_date
 from ricercar.harness.evaluate import Evaluation
 from ricercar.harness.origin import source_hash
 from ricercar.harness.predict import Predict
+from ricercar.harness.processes import ALONE, Processes
 from ricercar.harness.results import stable_hash
 from ricercar.harness.scorers import Scorers
 from ricercar.harness.seeds import check_seeds
@@ -301,8 +302,6 @@ def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
     content = OmegaConf.to_container(trained)
     merged = OmegaConf.merge(up_to_date(content), here)  # type: ignore[arg-type]
     assert isinstance(merged, DictConfig)
-    if cfg.accelerator is not None:
-        merged.hardware.accelerator = cfg.accelerator
     if cfg.data_root is not None:
         merged.data.root = cfg.data_root
     return merged
@@ -340,7 +339,26 @@ def _has(needed: Callable[[Mapping[str, Annotation]], Annotation | None], track:
         raise InputError(f"track {track.id}: {error}") from error
 
 
-def make_evaluation(cfg: DictConfig, tasks: Several, windows: Windows, device: torch.device) -> Evaluation:
+def device_of(hardware: DictConfig, accelerator: str | None) -> torch.device:
+    """One device to predict with, of the kind that `accelerator` names; None: that a training had, if it is here.
+
+    How many devices the training had, and how it used them, this machine need not be able to.
+    """
+    node = hardware.copy()
+    node.update(accelerator=accelerator or hardware.accelerator, devices=1, strategy="auto", precision="32-true")
+    try:
+        device: torch.device = make(node).device
+    except InputError as error:
+        if accelerator is not None:
+            raise
+        log.warning("predicted on the CPU, for want of what the run was trained on: %s", error)
+        return torch.device("cpu")
+    return device
+
+
+def make_evaluation(
+    cfg: DictConfig, tasks: Several, windows: Windows, device: torch.device, processes: Processes = ALONE
+) -> Evaluation:
     predict = Predict(
         windows=windows,
         num_frames=cfg.window_frames,
@@ -349,4 +367,5 @@ def make_evaluation(cfg: DictConfig, tasks: Several, windows: Windows, device: t
         device=device,
     )
     scorers = Scorers.beside(device, cfg.num_scorers)
-    return Evaluation(tasks=tasks, predict=predict, fps=cfg.sample_rate / cfg.hop_length, scorers=scorers)
+    fps = cfg.sample_rate / cfg.hop_length
+    return Evaluation(tasks=tasks, predict=predict, fps=fps, scorers=scorers, processes=processes)

@@ -11,6 +11,7 @@ from typing import cast
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 from tqdm import tqdm
 
 from ricercar.data.augmentation import Augmentation
@@ -183,7 +184,7 @@ class Loop:
                 state.num_validations = int(state.progress * self.num_validations)
                 for member, average, best in zip(members, averages, state.best, strict=True):
                     if best.diverged is None:
-                        evaluated.load_state_dict(average.weights)
+                        evaluated.load_state_dict(_of_first(fabric, average.weights))
                         self._validate(fabric, member, evaluated, average, best, state)
                 save_last()
                 since = saved_at = time.monotonic()
@@ -297,6 +298,13 @@ def _leave_diverged(watch: Watch, members: Sequence[Member], state: Progress) ->
                 log.warning("seed %d: %s", member.seed, best.diverged)
     if all(best.diverged is not None for best in state.best):
         raise DivergenceError(state.best[0].diverged)
+
+
+def _of_first(fabric: Fabric, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that the first process has, and keeps: statistics of batches are each process's own."""
+    if fabric.world_size == 1:
+        return weights
+    return fabric.broadcast({name: value.cpu() for name, value in weights.items()})
 
 
 class _Means:

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
-from configs import SYNTH, TINY, make_task
+from configs import SYNTH, TINY, composed, make_task
 from conftest import Command
 from ricercar.errors import InputError
 from ricercar.harness import assemble
@@ -74,6 +75,17 @@ def test_a_module_that_cannot_be_imported() -> None:
     with pytest.raises(ModuleNotFoundError) as raised:
         make(_target_="own_broken_module.Never")
     assert "import no_such_library" in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="is about a machine without a GPU")
+@pytest.mark.parametrize("hardware", ["ddp", "gpu", "auto", "cpu"])
+def test_any_machine_predicts_what_was_trained_elsewhere(hardware: str) -> None:
+    """But not with an accelerator that was asked for and is not there."""
+    node = composed(f"hardware={hardware}").hardware
+    assert assemble.device_of(node, None) == torch.device("cpu")
+    assert assemble.device_of(node, "cpu") == torch.device("cpu")
+    with pytest.raises(InputError, match="hardware: No supported gpu backend found"):
+        assemble.device_of(node, "gpu")
 
 
 class Forgetful(Several):
