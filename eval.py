@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import hydra
-import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -20,6 +19,7 @@ from ricercar.harness.evaluate import annotated, keep_predictions, predictions_h
 from ricercar.harness.looks import look
 from ricercar.harness.report import finish, report
 from ricercar.harness.results import Cost, Result, make_result, stable_hash
+from ricercar.harness.threads import threads
 from ricercar.harness.trackers.none import NoTracker
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Res
 def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Result]:
     """Predicts and scores with a finished run, on its own data or on other."""
     given = Path(cfg.run).expanduser()
-    trained = assemble.trained_config(given, cfg)
+    accelerator, trained = cfg.accelerator, assemble.trained_config(given, cfg)
     own_data = trained.data
     if "data" in cfg:
         trained.data = cfg.data
@@ -101,8 +101,7 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     store = assemble.make_store(cfg)
     store.prepare(tracks)
 
-    torch.set_num_threads(cfg.num_threads or torch.get_num_threads())
-    device = assemble.make(cfg.hardware).device
+    device = assemble.device_of(cfg.hardware, accelerator)
     checkpoints = Checkpoints(given, next(iter(before.values())).run_id)
     weights = assemble.best_of(tasks, checkpoints)  # with it the vocabulary, which the network's outputs depend on
     net = assemble.make_net(cfg, tasks)
@@ -115,7 +114,8 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     }
     looks = {name: look(given, name, data[name], cfg.split) for name in scored}
     evaluation = assemble.make_evaluation(cfg, tasks, assemble.make_windows(cfg, store, device), device)
-    scores, _ = evaluation.test(net.to(device), tracks, predictions)
+    with threads(cfg.num_threads):
+        scores, _ = evaluation.test(net.to(device), tracks, predictions)
     taught = _training_tracks(own_data)
     results = []
     for name, task in scored.items():

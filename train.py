@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import hydra
-import torch
 from hydra.core.hydra_config import HydraConfig
 from lightning_fabric import Fabric
 from omegaconf import DictConfig, OmegaConf
@@ -19,18 +19,21 @@ from omegaconf import DictConfig, OmegaConf
 from ricercar.data.track import Track
 from ricercar.harness import assemble, identity
 from ricercar.harness.budget import Budget
+from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import command, logged
-from ricercar.harness.cost import NetCost, cost_of
+from ricercar.harness.cost import NetCost, PeakMemory, cost_of
 from ricercar.harness.divergence import DivergenceError
 from ricercar.harness.entry import Training, Tuning
 from ricercar.harness.evaluate import annotated
 from ricercar.harness.looks import look
 from ricercar.harness.loop import Trained
 from ricercar.harness.member import Member
+from ricercar.harness.processes import Processes
 from ricercar.harness.report import finish
 from ricercar.harness.results import Result, make_result
 from ricercar.harness.run_folder import RunLock
 from ricercar.harness.seeds import Run, describe, seeds_of
+from ricercar.harness.threads import threads
 from ricercar.harness.trackers.prefixed import Prefixed
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.tune import label, tuned
@@ -49,17 +52,19 @@ class Seed:
 
 
 def train(cfg: DictConfig, run: Run) -> list[Result]:
-    """Trains, evaluates, and writes a result.json for each seed and task; of a finished job, resume only reads them."""
+    """Trains, evaluates, and writes a result.json for each seed and task; of a finished one, resume only reads them."""
     assemble.check(cfg)
     tasks = assemble.make_tasks(cfg)
     entries = seeds_of(cfg, run)
-    results = [
-        folder / "result.json" for _, each in entries for folder in assemble.folders(each.folder, tasks).values()
-    ]
-    if cfg.resume and all(path.exists() for path in results):
-        log.info("%s is finished", " and ".join(str(each.folder) for _, each in entries))
-        return [Result.read(path) for path in results]
-    describe(entries[1:], like=run)
+    runs = [each for _, each in entries]
+    results = [[each / "result.json" for each in assemble.folders(run.folder, tasks).values()] for run in runs]
+    finished = [run for run, paths in zip(runs, results, strict=True) if all(path.exists() for path in paths)]
+    if cfg.resume and finished:
+        log.info("%s is finished", " and ".join(str(each.folder) for each in finished))
+        entries = [entry for entry in entries if entry[1] not in finished]
+    if not entries:
+        return [Result.read(path) for paths in results for path in paths]
+    describe([entry for entry in entries if entry[1] is not run], like=run)
     with ExitStack() as locks:
         for _, each in entries:
             locks.enter_context(RunLock(each.folder))
@@ -68,18 +73,23 @@ def train(cfg: DictConfig, run: Run) -> list[Result]:
         everything = [track for split in tracks.values() for track in split]
         fabric: Fabric = assemble.make(cfg.hardware)
         assemble.make_windows(cfg, assemble.make_store(cfg), fabric.device).prepare(everything)
-        fabric.launch(partial(_train, entries=entries, tracks=tracks))
-    return [Result.read(path) for path in results]
+        fabric.launch(partial(_train, entries=entries, runs=runs, tracks=tracks))
+    return [Result.read(path) for paths in results for path in paths]
 
 
-def _train(fabric: Fabric, entries: list[tuple[DictConfig, Run]], tracks: dict[str, list[Track]]) -> None:
-    """One process of the training; the first of them evaluates and writes the results."""
+def _train(
+    fabric: Fabric, entries: list[tuple[DictConfig, Run]], runs: list[Run], tracks: dict[str, list[Track]]
+) -> None:
+    """One process of the training; the first of them evaluates and writes the results.
+
+    entries   what is to be trained
+    runs      all of this job: also those that are finished, which may have a checkpoint to go on from
+    """
     if not logging.getLogger().handlers:  # a spawned process
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     cfg = entries[0][0]
-    torch.set_num_threads(cfg.num_threads or torch.get_num_threads())
-    first = fabric.is_global_zero
-    with ExitStack() as trackers:
+    first, memory = fabric.is_global_zero, PeakMemory(fabric.device)
+    with threads(cfg.num_threads), ExitStack() as trackers:
         seeds = []
         for own, run in entries:
             tracker = assemble.make(cfg.tracker if first else OmegaConf.create({"_target_": assemble.NO_TRACKER}))
@@ -90,7 +100,10 @@ def _train(fabric: Fabric, entries: list[tuple[DictConfig, Run]], tracks: dict[s
                 log.info("%s", run.folder)
         values = [each for each, _ in assemble.make(cfg.tune).trials(cfg)]
         trials = [_trials(seed) for seed in seeds]
-        fitted = [_fit(fabric, of_seeds, tracks) for of_seeds in zip(*trials, strict=True)]
+        fitted = []
+        for changes, of_seeds in zip(values, zip(*trials, strict=True), strict=True):
+            places = [_of_trial(run, changes).checkpoints for run in runs if cfg.resume]
+            fitted.append(_fit(fabric, of_seeds, places, tracks))
         diverged = []
         for seed, own_trials, trained_costs in zip(seeds, trials, zip(*fitted, strict=True), strict=True):
             try:
@@ -103,24 +116,24 @@ def _train(fabric: Fabric, entries: list[tuple[DictConfig, Run]], tracks: dict[s
                 if values[tuning.chosen]:
                     seed = _chosen(seed, own_trials[tuning.chosen])
                     log.info("chosen on valid: %s", label(values[tuning.chosen]))
-                _test(fabric, seed, tracks, cost, trained, tuning)
-                shutil.rmtree(seed.run.folder / "trials", ignore_errors=True)
+                _test(fabric, seed, tracks, cost, trained, tuning, memory)
         if diverged:
             raise diverged[0]
+        if first:
+            for run in runs:
+                shutil.rmtree(run.folder / "trials", ignore_errors=True)
 
 
 def _trials(seed: Seed) -> list[Seed]:
     """The trainings of a search, each in a folder of its own; without a search, the only one."""
     return [
-        Seed(
-            cfg,
-            replace(seed.run, folder=seed.run.folder / "trials" / label(values)),
-            Prefixed(seed.tracker, f"{label(values)}/"),
-        )
-        if values
-        else seed
+        Seed(cfg, _of_trial(seed.run, values), Prefixed(seed.tracker, f"{label(values)}/")) if values else seed
         for values, cfg in assemble.make(seed.cfg.tune).trials(seed.cfg)
     ]
+
+
+def _of_trial(run: Run, values: dict[str, Any]) -> Run:
+    return replace(run, folder=run.folder / "trials" / label(values)) if values else run
 
 
 def _chosen(seed: Seed, trial: Seed) -> Seed:
@@ -131,7 +144,9 @@ def _chosen(seed: Seed, trial: Seed) -> Seed:
     return Seed(trial.cfg, seed.run, seed.tracker)
 
 
-def _fit(fabric: Fabric, seeds: Sequence[Seed], tracks: dict[str, list[Track]]) -> list[tuple[NetCost, Trained]]:
+def _fit(
+    fabric: Fabric, seeds: Sequence[Seed], resume_from: Sequence[Checkpoints], tracks: dict[str, list[Track]]
+) -> list[tuple[NetCost, Trained]]:
     """Trains each seed once, into the checkpoints of its run. The score of one that diverged is NaN."""
     cfg = seeds[0].cfg
     augmentation = assemble.make(cfg.augmentation)
@@ -147,7 +162,7 @@ def _fit(fabric: Fabric, seeds: Sequence[Seed], tracks: dict[str, list[Track]]) 
         costs.append(cost_of(net, crops.num_samples, cfg.window_frames, cfg.sample_rate))
         net.to(fabric.device)
         assemble.fit_normalisation(net, crops, NUM_BATCHES_TO_FIT, fabric.device)
-        evaluation = assemble.make_evaluation(cfg, tasks, windows, fabric.device)
+        evaluation = assemble.make_evaluation(cfg, tasks, windows, fabric.device, Processes.of(fabric))
         validate = partial(evaluation.validate, tracks=tracks["valid"])
         members.append(Member(seed.cfg.seed, net, tasks, crops, validate, seed.run.checkpoints, seed.tracker))
     if fabric.is_global_zero:
@@ -162,7 +177,7 @@ def _fit(fabric: Fabric, seeds: Sequence[Seed], tracks: dict[str, list[Track]]) 
             augmentation=augmentation,
             optimizer=lambda parameters: assemble.make(cfg.optimizer, params=parameters),
             schedule=assemble.make(cfg.schedule),
-            resume=cfg.resume,
+            resume_from=resume_from,
         )
     except DivergenceError as error:  # of all seeds
         if cfg.tune.space:
@@ -172,7 +187,13 @@ def _fit(fabric: Fabric, seeds: Sequence[Seed], tracks: dict[str, list[Track]]) 
 
 
 def _test(
-    fabric: Fabric, seed: Seed, tracks: dict[str, list[Track]], cost: NetCost, trained: Trained, tuning: Tuning
+    fabric: Fabric,
+    seed: Seed,
+    tracks: dict[str, list[Track]],
+    cost: NetCost,
+    trained: Trained,
+    tuning: Tuning,
+    memory: PeakMemory,
 ) -> None:
     """Scores the best checkpoint on the test split, once, and writes the results."""
     cfg, run = seed.cfg, seed.run
@@ -187,7 +208,7 @@ def _test(
     looks = {name: look(run.folder, name, data, "test") for name in tasks}
     evaluation = assemble.make_evaluation(cfg, tasks, assemble.make_windows(cfg, store, fabric.device), fabric.device)
     scores, predict_s = evaluation.test(net, tracks["test"], predictions)
-    total = cost.with_run(trained, predict_s, sum(map(store.duration_s, tracks["test"])), fabric.device)
+    total = cost.with_run(trained, predict_s, sum(map(store.duration_s, tracks["test"])), memory, fabric.device)
     several = {"tasks": run.choices["task"]} if len(tasks) > 1 else {}
     for name, task in tasks.items():
         scored = annotated(tracks["test"], task)

@@ -105,7 +105,7 @@ class Setup:
                 augmentation=self.augmentation,
                 optimizer=lambda parameters: assemble.make(self.cfg.optimizer, params=parameters),
                 schedule=assemble.make(self.cfg.schedule),
-                resume=False,
+                resume_from=[],
             )
         return 1000 * float(trained.train_s) / trained.steps
 

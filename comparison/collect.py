@@ -1,5 +1,6 @@
 """result.json files below folders."""
 
+import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -11,7 +12,7 @@ from ricercar.harness.results import Result
 
 NAME = "result.json"
 _NOT_ENTERED = {"checkpoints", "predictions", "wandb", ".hydra", ".git"}
-_MANY = 200  # files from which on processes save more time than starting them takes
+_MANY = 1000  # files from which on processes save more time than starting them takes
 _AT_ONCE = 32  # files that a process is given at once
 
 
@@ -78,7 +79,9 @@ def _below(path: Path, problems: list[Problem]) -> Iterator[Path]:
 def _read_all(files: list[Path]) -> list[Found | Problem]:
     if len(files) < _MANY:
         return [_read(path) for path in files]
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    # Spawned, because a fork copies the locks of running threads (NumPy's, for example).
+    num_processes = min(len(os.sched_getaffinity(0)), len(files) // _AT_ONCE + 1)
+    with ProcessPoolExecutor(num_processes, mp_context=multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(_read, files, chunksize=_AT_ONCE))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,11 @@ class AudioStore:
         self._keys: dict[int, tuple[AudioSource, str]] = {}  # the source is kept, so that its id stays its own
         self._num_samples: dict[str, int] = {}
         self._kept = _kept(self.folder)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process the sources are other objects, with other ids."""
+        self.__dict__.update(state)
+        self._keys = {id(source): (source, key) for source, key in self._keys.values()}
 
     def prepare(self, tracks: Sequence[Track], num_workers: int = 0) -> None:
         """Decodes what is missing, in `num_workers` processes (0: in this one). InputError names file or folder."""

@@ -34,6 +34,10 @@ class Kept:
         self.what = what
         self.open = lru_cache(MAX_MAPS)(self._open)  # safe to use from several threads
 
+    def __reduce__(self) -> tuple[type["Kept"], tuple[Path, np.dtype[Any], str]]:
+        """Another process maps by itself."""
+        return Kept, (self.folder, self.dtype, self.what)
+
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.npy"
 

@@ -9,6 +9,8 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ricercar.errors import InputError
+
 Batch = dict[str, Any]  # tensors, and dictionaries of tensors
 
 
@@ -45,9 +47,17 @@ class Prefetched:
 
 
 def from_workers(make: Callable[[int], Batch], first: int, num_workers: int, pin: bool) -> Iterator[Batch]:
-    """The same by `num_workers` processes: for batches that take longer to make than to use."""
-    batches = DataLoader(_Batches(make), None, sampler=_Steps(first), num_workers=num_workers, pin_memory=pin)
-    return iter(batches)
+    """The same by `num_workers` processes, which `make` is sent to: for batches that take longer to make than to use.
+
+    They take seconds to start: spawned, because a fork copies the locks of running threads (torch's, for example).
+    """
+    steps = _Steps(first)
+    for batch in DataLoader(
+        _Batches(make), None, sampler=steps, num_workers=num_workers, pin_memory=pin, multiprocessing_context="spawn"
+    ):
+        if "error" in batch:
+            raise InputError(batch["error"])
+        yield batch
 
 
 class _Batches(Dataset[Batch]):
@@ -55,7 +65,10 @@ class _Batches(Dataset[Batch]):
         self.make = make
 
     def __getitem__(self, step: int) -> Batch:
-        return self.make(step)
+        try:
+            return self.make(step)
+        except InputError as error:  # DataLoader would put the worker's traceback into the message
+            return {"error": str(error)}
 
 
 class _Steps:

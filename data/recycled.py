@@ -1,6 +1,5 @@
 """Memory that is used again."""
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -14,16 +13,28 @@ class Recycled:
     """
 
     def __init__(self) -> None:
-        self._blocks: dict[tuple[tuple[int, ...], np.dtype[Any]], list[NDArray[Any]]] = {}
+        self._free: dict[tuple[tuple[int, ...], np.dtype[Any]], list[NDArray[Any]]] = {}
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """As numpy.empty. What is made from the array, such as a tensor or a view, holds it."""
-        blocks = self._blocks.setdefault((shape, np.dtype(dtype)), [])
-        for block in blocks:
-            if sys.getrefcount(block) == _ALONE:
-                return block.view()
-        blocks.append(np.empty(shape, dtype))
-        return blocks[-1].view()
+        """As numpy.empty. What is made from the array, such as a tensor or a view of either, holds its memory."""
+        free = self._free.setdefault((shape, np.dtype(dtype)), [])
+        return np.asarray(_Lent(free.pop() if free else np.empty(shape, dtype), free))
+
+    def __reduce__(self) -> tuple[type["Recycled"], tuple[()]]:
+        """Another process begins with memory of its own."""
+        return Recycled, ()
 
 
-_ALONE = 3  # references to a block: from the list, from the variable, and from the question
+class _Lent:
+    """A block of memory, which goes back to those that are free when nobody holds this any more.
+
+    An array made from it holds it, and is itself held by every view: NumPy lets views of views hold the first array,
+    not what that one was made from.
+    """
+
+    def __init__(self, block: NDArray[Any], free: list[NDArray[Any]]) -> None:
+        self._block, self._free = block, free
+        self.__array_interface__ = block.__array_interface__
+
+    def __del__(self) -> None:
+        self._free.append(self._block)

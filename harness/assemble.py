@@ -2,6 +2,7 @@
 
 import logging
 import re
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,10 @@ import torch
 import yaml  # type: ignore[import-untyped]
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from torch import Tensor
 
 from ricercar.checks import check_between, check_choice, check_positive, check_whole
 from ricercar.data.annotations.annotation import Annotation
@@ -27,9 +31,11 @@ from ricercar.harness.earlier import up_to_date
 from ricercar.harness.evaluate import Evaluation
 from ricercar.harness.origin import source_hash
 from ricercar.harness.predict import Predict
+from ricercar.harness.processes import ALONE, Processes
 from ricercar.harness.results import stable_hash
 from ricercar.harness.scorers import Scorers
 from ricercar.harness.seeds import check_seeds
+from ricercar.models.frontends.frontend import Frontend
 from ricercar.models.net import Net
 from ricercar.tasks.scoring import Scoring
 from ricercar.tasks.several import Several
@@ -47,25 +53,57 @@ _MAY_BE_NULL = ("num_threads", "num_scorers", "trainer.patience")
 PRECISIONS = ("32-true", "bf16-mixed")
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
 _PARTS = ("task", "data", "frontend", "compression", "normalisation", "backbone", "trainer", "hardware")
+_FROM_CALLS = (
+    TypeError, ValueError, LookupError, ArithmeticError, RuntimeError, ImportError, InstantiationException,
+    MisconfigurationException,
+)  # fmt: skip
+_CALLERS = ("", "hydra", "importlib", "functools")  # what stands between make() and a class
+_LIBRARIES = ("torch", "lightning_fabric")  # their classes refuse values by errors of many kinds
 NO_TRACKER = "ricercar.harness.trackers.none.NoTracker"
 
 
 def make(node: DictConfig, **runtime: Any) -> Any:
-    """The object that a group's yaml describes. An option it does not know, or a value it refuses, is an InputError."""
-    name = node._get_full_key(None)
+    """The object that a group's yaml describes. An option it does not know, or a value it refuses, is an InputError.
+
+    What goes wrong further inside a class is a mistake in the class, and comes as it was raised.
+    """
     for key in sorted(OmegaConf.missing_keys(node)):
         raise InputError(f"{key} is needed: give {key}=...")
     try:
         # In two steps: hydra would turn a dataclass among the runtime arguments into a plain dict.
         return instantiate(node, _convert_="all", _partial_=True)(**runtime)
-    except InputError as error:
-        raise InputError(_with_place(node, str(error))) from error
-    except InstantiationException as error:  # of a part within the group
-        cause = error.__cause__ if isinstance(error.__cause__, InputError) else error
-        raise InputError(_with_place(node, str(cause))) from error
-    except (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError) as error:
-        given = ", ".join(f"{key}={value!r}" for key, value in plain(node).items() if key != "_target_")
-        raise InputError(f"{name}: {error} (with {given})") from error
+    except OmegaConfBaseException:
+        raise
+    except _FROM_CALLS as error:
+        raised = _innermost(error)
+        if isinstance(raised, InputError):
+            raise InputError(_with_place(node, str(raised))) from error
+        if _of_the_call(raised):
+            told = str(error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error)
+            given = ", ".join(f"{key}={value!r}" for key, value in plain(node).items() if key != "_target_")
+            raise InputError(f"{node._get_full_key(None)}: {told} (with {given})") from error
+    raise raised  # out of the handler, so that its traceback is all there is to see
+
+
+def _innermost(error: Exception) -> Exception:
+    """What Hydra has wrapped, where it has."""
+    while isinstance(error, _FROM_CALLS) and isinstance(error.__cause__, Exception) and _modules(error)[-1] == "hydra":
+        error = error.__cause__
+    return error
+
+
+def _of_the_call(error: Exception) -> bool:
+    """Whether an object was called or looked for in a wrong way, or a library's constructor refuses a value."""
+    inside = [each for each in _modules(error) if each not in _CALLERS]
+    return not inside or inside[0] in _LIBRARIES
+
+
+def _modules(error: Exception) -> list[str]:
+    """The packages that an error has passed on its way from where it was raised, the last, to here."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return [
+        "" if frame.f_globals is globals() else str(frame.f_globals.get("__name__")).split(".")[0] for frame in frames
+    ]
 
 
 def _with_place(node: DictConfig, message: str) -> str:
@@ -173,18 +211,34 @@ def make_net(cfg: DictConfig, tasks: Several) -> Net:
 
 def make_windows(cfg: DictConfig, store: AudioStore, device: torch.device) -> Windows:
     """What a network is fed: windows of the audio, or of pictures that are kept."""
-    frontend = make(cfg.frontend).to(device)
+    frontend = make(cfg.frontend)
     pictures = make(cfg.pictures)
     pictures.check(make(cfg.augmentation), frontend.trained)
     windows: Windows = pictures.windows(
         folder=store.root / "pictures",
         store=store,
         key=stable_hash([plain(cfg.frontend), source_hash("models/frontends")]),
-        analyse=lambda audio: frontend.analyse(audio.to(device)),
+        analyse=_Analysis(cfg.frontend, device),
         reach=frontend.reach,
         hop_length=cfg.hop_length,
     )
     return windows
+
+
+class _Analysis:
+    """(B, N) audio -> what a frontend makes of it, on `device`. Another process makes a frontend of its own."""
+
+    def __init__(self, frontend: DictConfig, device: torch.device) -> None:
+        self.node, self.device = frontend, device
+        self._frontend: Frontend | None = None
+
+    def __call__(self, audio: Tensor) -> Tensor:
+        if self._frontend is None:
+            self._frontend = make(self.node).to(self.device)
+        return self._frontend.analyse(audio.to(self.device))
+
+    def __reduce__(self) -> tuple[type["_Analysis"], tuple[DictConfig, torch.device]]:
+        return _Analysis, (self.node, self.device)
 
 
 def make_crops(
@@ -216,10 +270,12 @@ def best_of(tasks: Several, checkpoints: Checkpoints) -> dict[str, Any]:
     if best is None:
         raise InputError(f"{checkpoints.folder} has no best.pt. Train again: the run was not validated, or lost it.")
     with checkpoints.fitting("best"):
-        tasks.restore(best["vocabulary"])
-        for name, task in tasks.items():
-            task.decoding.update(best["decoding"][name])
+        vocabulary = {name: best["vocabulary"][name] for name in tasks}
+        decoding = {name: best["decoding"][name] for name in tasks}
         weights: dict[str, Any] = best["net"]
+    tasks.restore(vocabulary)
+    for name, task in tasks.items():
+        task.decoding.update(decoding[name])
     return weights
 
 
@@ -246,8 +302,6 @@ def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
     content = OmegaConf.to_container(trained)
     merged = OmegaConf.merge(up_to_date(content), here)  # type: ignore[arg-type]
     assert isinstance(merged, DictConfig)
-    if cfg.accelerator is not None:
-        merged.hardware.accelerator = cfg.accelerator
     if cfg.data_root is not None:
         merged.data.root = cfg.data_root
     return merged
@@ -285,7 +339,26 @@ def _has(needed: Callable[[Mapping[str, Annotation]], Annotation | None], track:
         raise InputError(f"track {track.id}: {error}") from error
 
 
-def make_evaluation(cfg: DictConfig, tasks: Several, windows: Windows, device: torch.device) -> Evaluation:
+def device_of(hardware: DictConfig, accelerator: str | None) -> torch.device:
+    """One device to predict with, of the kind that `accelerator` names; None: that a training had, if it is here.
+
+    How many devices the training had, and how it used them, this machine need not be able to.
+    """
+    node = hardware.copy()
+    node.update(accelerator=accelerator or hardware.accelerator, devices=1, strategy="auto", precision="32-true")
+    try:
+        device: torch.device = make(node).device
+    except InputError as error:
+        if accelerator is not None:
+            raise
+        log.warning("predicted on the CPU, for want of what the run was trained on: %s", error)
+        return torch.device("cpu")
+    return device
+
+
+def make_evaluation(
+    cfg: DictConfig, tasks: Several, windows: Windows, device: torch.device, processes: Processes = ALONE
+) -> Evaluation:
     predict = Predict(
         windows=windows,
         num_frames=cfg.window_frames,
@@ -294,4 +367,5 @@ def make_evaluation(cfg: DictConfig, tasks: Several, windows: Windows, device: t
         device=device,
     )
     scorers = Scorers.beside(device, cfg.num_scorers)
-    return Evaluation(tasks=tasks, predict=predict, fps=cfg.sample_rate / cfg.hop_length, scorers=scorers)
+    fps = cfg.sample_rate / cfg.hop_length
+    return Evaluation(tasks=tasks, predict=predict, fps=fps, scorers=scorers, processes=processes)

@@ -4,8 +4,9 @@ import os
 import pickle
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,27 @@ class Checkpoints:
                 f"{self.folder / name}.pt does not fit this configuration ({_first_line(error)}). It is damaged, or "
                 "from another version of the code: use that version, or start without resume=true."
             ) from error
+
+
+@dataclass(frozen=True)
+class Found:
+    """A checkpoint, and where it is from."""
+
+    place: Checkpoints
+    name: str
+    state: dict[str, Any]
+
+
+def furthest(places: Iterable[Checkpoints], seeds: Collection[int]) -> Found | None:
+    """Of the checkpoints `last*`, that of the most steps which has all of `seeds`; None where there is none."""
+    found = []
+    for place in places:
+        for path in sorted(place.folder.glob("last*.pt")):
+            state = place.load(path.stem)
+            with place.fitting(path.stem):
+                if state is not None and set(seeds) <= set(state["seeds"]):
+                    found.append((state["state"]["step"], Found(place, path.stem, state)))
+    return max(found, key=lambda each: each[0])[1] if found else None
 
 
 def _reason(error: BaseException) -> str:

@@ -1,11 +1,14 @@
 """What a network costs: parameters, multiplications, time and memory."""
 
-import resource
+import gc
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ricercar.harness.loop import Trained
@@ -15,12 +18,17 @@ from ricercar.models.net import Net
 
 @dataclass(frozen=True)
 class NetCost:
-    """params: trained numbers. macs: multiply-accumulates per second of audio, FFTs and pointwise work not counted."""
+    """params: trained numbers. macs: multiply-accumulates per second of audio of what follows the picture.
+
+    Pointwise work is not counted.
+    """
 
     params: int
     macs: float
 
-    def with_run(self, trained: Trained, predict_s: float, predicted_s: float, device: torch.device) -> Cost:
+    def with_run(
+        self, trained: Trained, predict_s: float, predicted_s: float, memory: "PeakMemory", device: torch.device
+    ) -> Cost:
         """predict_s: how long the prediction of `predicted_s` seconds of audio took."""
         return Cost(
             params=self.params,
@@ -28,7 +36,7 @@ class NetCost:
             train_s=trained.train_s,
             steps=trained.steps,
             audio_seconds_per_s=trained.audio_s / trained.train_s if trained.train_s > 0 else None,
-            peak_memory_bytes=peak_memory_bytes(device),
+            peak_memory_bytes=memory.in_bytes(),
             real_time_factor=predict_s / predicted_s,
             device=torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         )
@@ -46,8 +54,10 @@ def cost_of(net: Net, num_samples: int, num_frames: int, sample_rate: int) -> Ne
         if isinstance(module, nn.RNNBase)
         for handle in (module.register_forward_pre_hook(recurrent.enter), module.register_forward_hook(recurrent.leave))
     ]
-    with torch.no_grad(), FlopCounterMode(display=False) as recurrent.counter:
-        net.backbone(torch.zeros(1, net.frontend.num_channels, net.frontend.num_bins, num_frames))
+    picture = torch.zeros(1, net.frontend.num_channels, net.frontend.num_bins, num_frames)
+    # Attention by plain products: torch's counter does not know the fused operation for the CPU.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as recurrent.counter:
+        net.body(picture, None)
     for handle in handles:
         handle.remove()
     net.train(was_training)
@@ -71,8 +81,40 @@ class _Recurrent:
         self.missing += batch * frames * weights - (self.counter.get_total_flops() - self._before) / 2
 
 
-def peak_memory_bytes(device: torch.device) -> int:
-    """Of the GPU's allocator, or of this process."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+class PeakMemory:
+    """The most memory that was in use since this was made: of the GPU, or of this process on a CPU."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.known = True
+        gc.collect()  # what an earlier job has left behind
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        else:
+            self.known = _forget_peak()
+
+    def in_bytes(self) -> int | None:
+        """None where it is not known: the system keeps the peak of the process's whole life only."""
+        if not self.known:
+            return None
+        return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else _resident_peak()
+
+
+_PROCESS = Path("/proc/self")  # of Linux
+
+
+def _forget_peak() -> bool:
+    """Lowers the peak of the resident memory to what is resident now -> whether the system can."""
+    try:
+        (_PROCESS / "clear_refs").write_text("5")
+    except OSError:
+        return False
+    return _resident_peak() is not None
+
+
+def _resident_peak() -> int | None:
+    try:
+        found = re.search(r"^VmHWM:\s*(\d+) kB", (_PROCESS / "status").read_text(), re.MULTILINE)
+    except OSError:
+        return None
+    return 1024 * int(found[1]) if found else None

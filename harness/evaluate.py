@@ -14,6 +14,7 @@ from ricercar.data.audio_store import AudioStore
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.predict import Logits, Predict
+from ricercar.harness.processes import Processes
 from ricercar.harness.results import TrackScore, metrics_of, stable_hash
 from ricercar.harness.scales import check_scales
 from ricercar.harness.scorers import Scorers
@@ -39,17 +40,22 @@ class Validated:
 
 
 class Evaluation:
-    """Predicts, decodes and scores whole tracks; `scorers` decode and score while the next track is predicted."""
+    """Predicts, decodes and scores whole tracks; `scorers` decode and score while the next track is predicted.
 
-    def __init__(self, *, tasks: Several, predict: Predict, fps: float, scorers: Scorers) -> None:
+    processes   share out the tracks of a validation; all of them come to the same scores and decoding
+    """
+
+    def __init__(self, *, tasks: Several, predict: Predict, fps: float, scorers: Scorers, processes: Processes) -> None:
         self.tasks = tasks
         self.predict = predict
         self.fps = fps
         self.scorers = scorers
+        self.processes = processes
 
     def validate(self, net: Net, tracks: Sequence[Track]) -> Validated:
-        """Chooses the tasks' decoding on the same tracks."""
-        predicted = list(self.predict(net, tracks))
+        """Chooses the tasks' decoding on the same tracks: on all of them."""
+        own = (logits for _, logits in self.predict(net, self.processes.own(tracks)))
+        predicted = list(zip(tracks, self.processes.together(own, len(tracks)), strict=True))
         metrics: dict[str, float] = {}
         primary = []
         for name, task in self.tasks.items():
@@ -59,12 +65,14 @@ class Evaluation:
                 if (reference := task.reference(track.annotations)) is not None
             ]
             task.tune([(reference, logits) for _, reference, logits in labelled], self.fps)
-            jobs = (_Decoding(task, track, logits, self.fps, None, 0.0) for track, _, logits in labelled)
-            own = metrics_of([score for score, _ in self.scorers.map(_scored, jobs)], task)
-            check_scales({key: task.scale(key) for key in own}, own, task.primary)  # not only when all is trained
-            primary.append(task.scale(task.primary).gain(own[task.primary]))
+            mine = self.processes.own(labelled)
+            jobs = (_Decoding(task, track, logits, self.fps, None, 0.0) for track, _, logits in mine)
+            scores = (score for score, _ in self.scorers.map(_scored, jobs))
+            found = metrics_of(list(self.processes.together(scores, len(labelled))), task)
+            check_scales({key: task.scale(key) for key in found}, found, task.primary)  # not only when all is trained
+            primary.append(task.scale(task.primary).gain(found[task.primary]))
             prefix = f"{name}/" if len(self.tasks) > 1 else ""
-            metrics |= {f"{prefix}{key}": value for key, value in own.items()}
+            metrics |= {f"{prefix}{key}": value for key, value in found.items()}
         what = (
             ("minus " if task.scale(task.primary).better == LOWER else "") + task.primary
             for task in self.tasks.values()

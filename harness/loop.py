@@ -4,14 +4,14 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor
 from tqdm import tqdm
 
 from ricercar.data.augmentation import Augmentation
@@ -19,9 +19,10 @@ from ricercar.data.crops import Crops
 from ricercar.data.prefetch import Prefetched, from_workers
 from ricercar.harness.average import Average
 from ricercar.harness.budget import Budget
+from ricercar.harness.checkpoints import Checkpoints, furthest
 from ricercar.harness.divergence import DivergenceError, Watch
 from ricercar.harness.learners.in_turn import InTurn
-from ricercar.harness.learners.learner import Batch, Learner, Losses
+from ricercar.harness.learners.learner import Batch, Learner, Losses, Optimizers
 from ricercar.harness.learners.side_by_side import SideBySide
 from ricercar.harness.member import Member
 from ricercar.harness.progress import Best, Progress
@@ -30,6 +31,7 @@ from ricercar.harness.schedules.schedule import Schedule
 from ricercar.models.net import Net
 
 log = logging.getLogger(__name__)
+_OF_MEMBERS = ("nets", "averages", "optimizers")  # what a checkpoint has for each
 NUM_AHEAD = 2  # batches made while a GPU computes; on a CPU that would take its cores away
 
 
@@ -98,33 +100,36 @@ class Loop:
         fabric: Fabric,
         members: Sequence[Member],
         augmentation: Augmentation,
-        optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer],
+        optimizer: Optimizers,
         schedule: Schedule,
-        resume: bool,
+        resume_from: Sequence[Checkpoints],
     ) -> list[Trained]:
-        """optimizer: parameters -> what changes them."""
+        """resume_from: where a checkpoint `last` to go on from may be; it may have other members besides."""
         crops = members[0].crops
         batch_s = self.batch_size * fabric.world_size * crops.num_samples / crops.windows.sample_rate
         budget = Budget(self.budget, steps_per_epoch=max(1.0, crops.total_s / batch_s))
         nets = [member.net for member in members]
         evaluated = copy.deepcopy(nets[0])  # carries averaged weights
-        learner = self._learner(fabric, members, augmentation)
-        optim = optimizer(learner.parameters)
-        rates = [group["lr"] for group in optim.param_groups]
+        seeds = [member.seed for member in members]
+        learner = self._learner(fabric, members, augmentation, optimizer)
+        optims = [optimizer(parameters) for parameters in learner.parameters]
+        rates = [group["lr"] for optim in optims for group in optim.param_groups]
         state = Progress(schedule, [Best() for _ in members])
         averaged = [None] * len(members)
-        checkpoints = members[0].checkpoints
-        last = "last" if len(members) == 1 else f"last_of_{len(members)}_seeds"
-        saved = checkpoints.load(last) if resume else None
+        saved = furthest(resume_from, seeds)
         if saved is not None:
-            with checkpoints.fitting(last):
-                for net, weights in zip(nets, saved["nets"], strict=True):
+            with saved.place.fitting(saved.name):
+                places = [saved.state["seeds"].index(seed) for seed in seeds]
+                own = {name: [saved.state[name][place] for place in places] for name in _OF_MEMBERS}
+                for net, weights in zip(nets, own["nets"], strict=True):
                     net.load_state_dict(weights)
-                optim.load_state_dict(saved["optimizer"])
-                state.load_state_dict(saved["state"])
-                averaged = saved["averages"]
+                for optim, each in zip(optims, learner.joined(own["optimizers"]), strict=True):
+                    optim.load_state_dict(each)
+                state.load_state_dict(saved.state["state"], places)
+                averaged = own["averages"]
             log.info("resumed from step %d", state.step)
-        optim = cast(torch.optim.Optimizer, fabric.setup_optimizers(optim))
+        optims = [cast(torch.optim.Optimizer, fabric.setup_optimizers(optim)) for optim in optims]
+        groups = [group for optim in optims for group in optim.param_groups]
         averages = [Average(net, self.average_decay, each) for net, each in zip(nets, averaged, strict=True)]
         for net in nets:
             net.train()
@@ -132,30 +137,32 @@ class Loop:
         def save_last() -> None:
             _leave_diverged(watch, members, state)
             if fabric.is_global_zero:
-                weights = {
+                content = {
+                    "seeds": seeds,
                     "nets": [net.state_dict() for net in nets],
                     "averages": [average.weights for average in averages],
-                    "optimizer": optim.state_dict(),
+                    "optimizers": learner.split([optim.state_dict() for optim in optims]),
+                    "state": state.state_dict(),
                 }
-                checkpoints.save(last, {**weights, "state": state.state_dict()})
+                name = "last" if len(members) == 1 else f"last_of_{len(members)}_seeds"
+                members[0].checkpoints.save(name, content)
             fabric.barrier()
 
         streams = [self._stream(fabric, member.crops, state.step) for member in members]
         bar = tqdm(total=1.0, initial=state.progress, disable=_quiet(fabric), bar_format=_BAR, leave=False)
         watch = Watch(len(members), fabric.device)
-        sums: list[Losses] = [{} for _ in members]
+        means = _Means(len(members))
         since = saved_at = time.monotonic()
         compiling = self.compile is not None  # in the first step, which is not charged
         while state.progress < 1.0 and not state.stopped:
-            for group, rate in zip(optim.param_groups, rates, strict=True):
+            for group, rate in zip(groups, rates, strict=True):
                 group["lr"] = rate * schedule.factor(budget.ahead(state.step, state.elapsed_s))
-            values = self._update(fabric, learner, optim, streams, [member.seed for member in members], state.step)
+            values = self._update(fabric, learner, optims, streams, seeds, state.step)
             watch.see(state.step, values)
             state.step += 1
             for average in averages:
                 average.update(state.step)
-            for own, each in zip(sums, values, strict=True):
-                _add(own, each)
+            means.add(values)
             now = time.monotonic()
             if not compiling:
                 state.elapsed_s += now - since
@@ -165,8 +172,7 @@ class Loop:
             state.progress = budget.progress(state.step, state.elapsed_s)
             if state.step % self.log_every_steps == 0:
                 _leave_diverged(watch, members, state)
-                loss = self._log(members, state, sums, optim.param_groups[0]["lr"])
-                sums = [{} for _ in members]
+                loss = self._log(members, state, means, groups[0]["lr"])
                 bar.set_postfix_str(f"loss {loss:.4f}")
                 if fabric.broadcast(now - saved_at > self.checkpoint_s):
                     save_last()
@@ -178,10 +184,12 @@ class Loop:
                 state.num_validations = int(state.progress * self.num_validations)
                 for member, average, best in zip(members, averages, state.best, strict=True):
                     if best.diverged is None:
-                        evaluated.load_state_dict(average.weights)
+                        evaluated.load_state_dict(_of_first(fabric, average.weights))
                         self._validate(fabric, member, evaluated, average, best, state)
                 save_last()
                 since = saved_at = time.monotonic()
+        if means.num_steps > 0:
+            self._log(members, state, means, groups[0]["lr"])
         bar.close()
         done = Trained(state.step, state.elapsed_s / len(members), state.step * batch_s, math.nan, 0, None)
         return [
@@ -191,11 +199,13 @@ class Loop:
             for best in state.best
         ]
 
-    def _learner(self, fabric: Fabric, members: Sequence[Member], augmentation: Augmentation) -> Learner:
+    def _learner(
+        self, fabric: Fabric, members: Sequence[Member], augmentation: Augmentation, optimizer: Optimizers
+    ) -> Learner:
         """Side by side on one GPU, which saves launches, if the networks can be; else in turn."""
         nets, tasks = [member.net for member in members], [member.tasks for member in members]
         alone_on_gpu = fabric.device.type == "cuda" and fabric.world_size == 1  # stacked weights know no other process
-        together = len(nets) > 1 and alone_on_gpu and SideBySide.possible(nets[0])
+        together = len(nets) > 1 and alone_on_gpu and SideBySide.possible(nets[0], optimizer)
         learner = (SideBySide if together else InTurn)(fabric, nets, tasks, augmentation)
         if self.compile is not None:
             learner.compile(self.compile)
@@ -205,12 +215,12 @@ class Loop:
         self,
         fabric: Fabric,
         learner: Learner,
-        optimizer: torch.optim.Optimizer,
+        optimizers: Sequence[torch.optim.Optimizer],
         streams: Sequence[Iterator[Batch]],
         seeds: Sequence[int],
         step: int,
     ) -> list[Losses]:
-        """One step of the optimizer -> for each member {part of the loss: ()} and the norm of its gradient."""
+        """One step of the optimizers -> for each member {part of the loss: ()} and the norm of its gradient."""
         found: list[Losses] = [{} for _ in seeds]
         for part in range(self.accumulation):
             batches = []
@@ -224,8 +234,9 @@ class Loop:
                 _add(own, {name: loss / self.accumulation for name, loss in each.items()})
         for own, norm in zip(found, learner.clip(self.clip_norm), strict=True):
             own["gradient_norm"] = norm.detach()
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         return found
 
     def _stream(self, fabric: Fabric, crops: Crops, step: int) -> Iterator[Batch]:
@@ -238,14 +249,14 @@ class Loop:
             return from_workers(part, first, self.num_workers, pin=gpu)
         return iter(Prefetched(part, first, depth=NUM_AHEAD if gpu else 0, pin=gpu))
 
-    def _log(self, members: Sequence[Member], state: Progress, sums: Sequence[Losses], rate: float) -> float:
+    def _log(self, members: Sequence[Member], state: Progress, means: "_Means", rate: float) -> float:
         """-> the mean loss of the first member."""
         losses = []
-        for member, best, own in zip(members, state.best, sums, strict=True):
-            means = {f"train/{name}": float(value) / self.log_every_steps for name, value in own.items()}
-            losses.append(sum(value for name, value in means.items() if "gradient" not in name))
+        for member, best, own in zip(members, state.best, means.take(), strict=True):
+            losses.append(sum(value for name, value in own.items() if "gradient" not in name))
             if best.diverged is None:
-                member.tracker.log(state.step, {**means, "train/loss": losses[-1], "train/learning_rate": rate})
+                named = {f"train/{name}": value for name, value in own.items()}
+                member.tracker.log(state.step, {**named, "train/loss": losses[-1], "train/learning_rate": rate})
         return losses[0]
 
     def _validate(
@@ -287,6 +298,32 @@ def _leave_diverged(watch: Watch, members: Sequence[Member], state: Progress) ->
                 log.warning("seed %d: %s", member.seed, best.diverged)
     if all(best.diverged is not None for best in state.best):
         raise DivergenceError(state.best[0].diverged)
+
+
+def _of_first(fabric: Fabric, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that the first process has, and keeps: statistics of batches are each process's own."""
+    if fabric.world_size == 1:
+        return weights
+    return fabric.broadcast({name: value.cpu() for name, value in weights.items()})
+
+
+class _Means:
+    """Of what the members' steps gave since it was last asked for; until then, no GPU is waited for."""
+
+    def __init__(self, num_members: int) -> None:
+        self.num_steps = 0
+        self._sums: list[Losses] = [{} for _ in range(num_members)]
+
+    def add(self, values: Sequence[Losses]) -> None:
+        self.num_steps += 1
+        for own, each in zip(self._sums, values, strict=True):
+            _add(own, each)
+
+    def take(self) -> list[dict[str, float]]:
+        """-> {what: mean} of each member, and begins anew."""
+        means = [{name: float(value) / self.num_steps for name, value in own.items()} for own in self._sums]
+        self.num_steps, self._sums = 0, [{} for _ in means]
+        return means
 
 
 def _add(sums: Losses, values: Losses) -> None:

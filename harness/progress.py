@@ -1,5 +1,6 @@
 """Where a training stands: what its checkpoint `last` holds beside weights."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -40,9 +41,11 @@ class Progress:
         own = {name: value for name, value in vars(self).items() if name not in ("schedule", "best")}
         return {**own, "best": [asdict(each) for each in self.best], "schedule": self.schedule.state_dict()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.best = [Best(**each) for each in state["best"]]
+    def load_state_dict(self, state: dict[str, Any], members: Sequence[int]) -> None:
+        """members: which of those that were trained go on. Each has had its share of the time."""
+        self.best = [Best(**state["best"][member]) for member in members]
         self.schedule.load_state_dict(state["schedule"])
         for name, value in state.items():
             if name not in ("schedule", "best"):
                 setattr(self, name, value)
+        self.elapsed_s *= len(members) / len(state["best"])

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
-from configs import ROOT, composed
+from configs import CONF, ROOT, SYNTH, TINY, composed
 from conftest import Command
 
 SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000"]
@@ -189,13 +190,32 @@ def test_two_processes_do_not_share_a_run(run_command: Command, on_tones: list[s
     assert all("in use by another process" in error for error in refused)
 
 
-def test_two_processes_train_one_network(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
-    """Data-parallel training, as on several GPUs, here with two CPU processes."""
-    arguments = [*SMALL, *on_tones, "trainer.num_validations=2"]
+@pytest.mark.slow
+def test_two_processes_train_one_network(run_command: Command, cache: Path, tmp_path: Path) -> None:
+    """Data-parallel training, as on several GPUs, here with two CPU processes, which share out the validation.
+
+    It is evaluated on a machine with one CPU, to the score that chose the checkpoint.
+    """
+    data = [*SYNTH, "data.num_valid=3", f"cache_dir={cache}"]
+    learning = ["trainer.budget=12steps", "trainer.num_validations=4", "optimizer.lr=0.01"]
+    arguments = [*TINY, *data, *SMALL, "task=onset", *learning]
     done = run_command("train.py", *arguments, "hardware.devices=2", "hardware.strategy=ddp_spawn")
     assert done.returncode == 0, done.stderr
-    result = json.loads((only_run(tmp_path / "outputs") / "result.json").read_text())
-    assert result["cost"]["steps"] == 3
+    run = only_run(tmp_path / "outputs")
+    result = json.loads((run / "result.json").read_text())
+    assert result["cost"]["steps"] == 12
+    [trial] = result["tuning"]["trials"]
+    best = torch.load(run / "checkpoints" / "best.pt", weights_only=True)
+    assert trial["score"] == best["score"] > 0.01
+
+    trained = OmegaConf.load(run / ".hydra" / "config.yaml")
+    trained.hardware = OmegaConf.load(CONF / "hardware" / "ddp.yaml")
+    OmegaConf.save(trained, run / ".hydra" / "config.yaml")
+    again = run_command("eval.py", f"run={run}", "split=valid", "hydra.run.dir=again", f"cache_dir={cache}")
+    assert again.returncode == 0, again.stderr
+    assert "on the CPU" in again.stdout + again.stderr
+    there = json.loads((tmp_path / "again" / "result.json").read_text())
+    assert there["metrics"][there["primary"]] == trial["score"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

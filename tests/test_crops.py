@@ -1,5 +1,6 @@
 """Crops: reproducible item by item, labels in step with the sound, also when pitch is shifted; batches ahead of use."""
 
+import pickle
 import threading
 from itertools import islice
 from pathlib import Path
@@ -178,6 +179,35 @@ def test_batches_come_in_order(depth: int) -> None:
 
 def test_batches_of_workers_come_in_order() -> None:
     assert [int(batch["input"]) for batch in islice(from_workers(numbered, 7, 2, False), 5)] == list(range(7, 12))
+
+
+FORKED: list[int] = []
+
+
+def inherited(step: int) -> Batch:
+    """What a process that was forked has from this one; step 2 cannot be made."""
+    if step == 2:
+        raise InputError("track 2: unlucky")
+    return {"input": torch.tensor(FORKED)}
+
+
+def test_workers_are_not_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork while threads are alive can hang for ever. And an error comes as it was raised."""
+    monkeypatch.setitem(globals(), "FORKED", [1])
+    batches = from_workers(inherited, 1, 1, False)
+    assert next(batches)["input"].tolist() == []
+    with pytest.raises(InputError, match=r"^track 2: unlucky$"):
+        next(batches)
+
+
+def test_sources_keep_their_keys_in_another_process(tones: Path, cache: Path) -> None:
+    """They are other objects there, whose ids may be those of sources here."""
+    tracks = Folder(root=str(tones)).tracks("train")
+    store = AudioStore(cache, 16000)
+    keys = [store.key(track.audio) for track in tracks]
+    other, theirs = pickle.loads(pickle.dumps((store, tracks[::-1])))
+    assert [other.key(track.audio) for track in theirs] == keys[::-1]
+    assert list(other._keys) == [id(track.audio) for track in theirs[::-1]]
 
 
 @pytest.mark.parametrize("depth", [0, 2])

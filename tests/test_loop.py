@@ -1,13 +1,16 @@
 """The loop: reproducible, budgets, early stopping, precision; and that a model learns what there is to learn."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from own_classes import LossesKept
 
 from configs import composed
 from ricercar.errors import InputError
 from ricercar.harness import assemble
+from ricercar.harness.loop import Loop
 from ricercar.harness.results import Result
 from ricercar.models.net import Net
 from ricercar.train import Run, train
@@ -35,11 +38,64 @@ def test_same_seed_same_weights(on_tones: list[str], tmp_path: Path) -> None:
     assert not all(torch.equal(a[name], c[name]) for name in a)
 
 
-def test_workers_change_nothing(on_tones: list[str], tmp_path: Path) -> None:
-    trained(tmp_path / "a", *SMALL, *on_tones)
-    trained(tmp_path / "b", *SMALL, *on_tones, "trainer.num_workers=1")
+@pytest.mark.parametrize("pictures", ["fresh", "cached"])
+def test_workers_change_nothing(on_tones: list[str], tmp_path: Path, pictures: str) -> None:
+    options = [*SMALL, *on_tones, f"pictures={pictures}", "augmentation=none"]
+    trained(tmp_path / "a", *options)
+    trained(tmp_path / "b", *options, "trainer.num_workers=1")
     a, b = weights(tmp_path / "a"), weights(tmp_path / "b")
     assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.fixture
+def losses(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
+    monkeypatch.setattr(LossesKept, "losses", {})
+    return LossesKept.losses
+
+
+def test_logged_losses_are_means_of_the_steps_before(
+    on_tones: list[str], tmp_path: Path, losses: dict[int, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all steps since the last time: of fewer at the end, in a short run, and where a run goes on."""
+    options = [*SMALL, *on_tones, "tracker._target_=own_classes.LossesKept", "trainer.budget=6steps"]
+
+    def logged(folder: str, *more: str) -> dict[int, float]:
+        losses.clear()
+        trained(tmp_path / folder, *options, *more)
+        return dict(losses)
+
+    def mean(*steps: int) -> Any:
+        return pytest.approx(sum(each[step] for step in steps) / len(steps), rel=1e-5)
+
+    each = logged("each", "trainer.log_every_steps=1")
+    assert list(each) == [1, 2, 3, 4, 5, 6]
+    assert logged("few", "trainer.log_every_steps=4") == {4: mean(1, 2, 3, 4), 6: mean(5, 6)}
+    assert logged("short", "trainer.log_every_steps=20") == {6: mean(1, 2, 3, 4, 5, 6)}
+
+    validate, validated = Loop._validate, []
+
+    def interrupted(*args: Any) -> None:
+        validated.append(args)
+        if len(validated) == 3:
+            raise KeyboardInterrupt
+        validate(*args)
+
+    parts = ["trainer.log_every_steps=3", "trainer.num_validations=3"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_validate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            logged("cut", *parts)
+    assert logged("cut", *parts, "resume=true") == {6: mean(5, 6)}  # from the checkpoint of step 4
+
+
+def test_a_run_that_stops_early_logs_its_last_losses(
+    on_tones: list[str], tmp_path: Path, losses: dict[int, float]
+) -> None:
+    frozen = ["trainer.budget=40steps", "trainer.num_validations=10", "trainer.patience=2", "optimizer.lr=1e-12"]
+    trained(
+        tmp_path, *SMALL, *on_tones, *frozen, "tracker._target_=own_classes.LossesKept", "trainer.log_every_steps=100"
+    )
+    assert list(losses) == [12]
 
 
 @pytest.mark.parametrize(("budget", "steps"), [("5steps", 5), ("2epochs", 9)])  # 6.4 s of audio, 2 x 0.78 s per step
@@ -80,11 +136,13 @@ def test_audio_and_pictures_are_the_same_in_bfloat16(
     body, magnitudes = Net.body, Net.magnitudes
 
     def heard(net: Net, sound: torch.Tensor) -> torch.Tensor:
-        seen.append(sound)
+        if net.training:
+            seen.append(sound)
         return magnitudes(net, sound)
 
     def looked_at(net: Net, picture: torch.Tensor, valid: torch.Tensor) -> dict[str, torch.Tensor]:
-        seen.append(picture.detach())
+        if net.training:
+            seen.append(picture.detach())
         return body(net, picture, valid)
 
     monkeypatch.setattr(Net, "magnitudes", heard)

@@ -19,6 +19,7 @@ ONLY_PLACES = {
     "hydra": ["train.py", "eval.py", "data/check.py", "harness/assemble.py", "harness/command.py"],
 }
 COMMANDS = (Path("data/check.py"),)  # stands above everything, as train.py and eval.py do
+STARTS_PROCESSES = ("ProcessPoolExecutor", "DataLoader", "Pool", "Process")
 FOLDERS = ("comparison", "data", "harness", "metrics", "models", "significance", "tasks")
 SOURCES = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 SOURCES += [Path("train.py"), Path("eval.py"), Path("leaderboard.py"), Path("errors.py"), Path("checks.py")]
@@ -58,6 +59,16 @@ def test_data_flows_one_way(package: str, above: list[str]) -> None:
         if source.parts[0].removesuffix(".py") == package and source not in COMMANDS:
             ours = {name.split(".")[1] for name in imported(source) if name.startswith("ricercar.")}
             assert ours <= {package, *above}, f"{source} imports {ours}"
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=str)
+def test_processes_are_spawned(source: Path) -> None:
+    """A fork copies the locks of threads that are alive: the copy may wait for ever."""
+    for node in ast.walk(ast.parse((ROOT / source).read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in STARTS_PROCESSES:
+            how = [ast.unparse(keyword.value) for keyword in node.keywords if str(keyword.arg).endswith("context")]
+            assert len(how) == 1, f"{source}, line {node.lineno}"
+            assert "'spawn'" in how[0], f"{source}, line {node.lineno}"
 
 
 def targets() -> list[tuple[Path, str]]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ricercar.data.augmentation import Augmentation
 from ricercar.data.crops import to_float
-from ricercar.harness.learners.learner import Batch, Learner, Losses
+from ricercar.harness.learners.learner import Batch, Learner, Losses, OptimizerState
 from ricercar.harness.random_seed import draw_from
 from ricercar.models.net import Net
 from ricercar.tasks.several import Several
@@ -21,8 +21,7 @@ class InTurn(Learner):
         self, fabric: Fabric, nets: Sequence[Net], tasks: Sequence[Several], augmentation: Augmentation
     ) -> None:
         super().__init__(fabric, nets, tasks, augmentation)
-        self._own = [[parameter for parameter in net.parameters() if parameter.requires_grad] for net in nets]
-        self.parameters = [parameter for own in self._own for parameter in own]
+        self.parameters = [[parameter for parameter in net.parameters() if parameter.requires_grad] for net in nets]
         self._models = [fabric.setup_module(net) for net in nets]
 
     def add_gradients(self, batches: Sequence[Batch], seeds: Sequence[int], share: float, last: bool) -> list[Losses]:
@@ -38,7 +37,13 @@ class InTurn(Learner):
         return found
 
     def clip(self, limit: float) -> list[Tensor]:
-        return [nn.utils.clip_grad_norm_(own, limit) for own in self._own]
+        return [nn.utils.clip_grad_norm_(own, limit) for own in self.parameters]
+
+    def split(self, states: Sequence[OptimizerState]) -> list[OptimizerState]:
+        return list(states)
+
+    def joined(self, states: Sequence[OptimizerState]) -> list[OptimizerState]:
+        return list(states)
 
     def compile(self, mode: str) -> None:
         for net in self.nets:

@@ -1,9 +1,10 @@
 """What every learner is: the gradients of the networks of one training."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
@@ -13,15 +14,17 @@ from ricercar.tasks.several import Several
 
 Batch = dict[str, Any]  # what Crops.batch gives
 Losses = dict[str, Tensor]
+Optimizers = Callable[[list[nn.Parameter]], torch.optim.Optimizer]  # parameters -> what changes them
+OptimizerState = dict[str, Any]  # its state_dict
 
 
 class Learner(ABC):
     """K networks of one configuration that learn independently: network k from batch k, with its own random numbers.
 
-    parameters   what an optimizer changes; the networks see the changes
+    parameters   what each optimizer changes; the networks see the changes
     """
 
-    parameters: list[nn.Parameter]
+    parameters: list[list[nn.Parameter]]
 
     def __init__(
         self, fabric: Fabric, nets: Sequence[Net], tasks: Sequence[Several], augmentation: Augmentation
@@ -42,6 +45,14 @@ class Learner(ABC):
     @abstractmethod
     def clip(self, limit: float) -> list[Tensor]:
         """Scales each network's gradient down to the norm `limit` at most -> K () norms before."""
+
+    @abstractmethod
+    def split(self, states: Sequence[OptimizerState]) -> list[OptimizerState]:
+        """The states of the optimizers -> K states, as of an optimizer for each network."""
+
+    @abstractmethod
+    def joined(self, states: Sequence[OptimizerState]) -> list[OptimizerState]:
+        """K states, as of an optimizer for each network -> the states of the optimizers."""
 
     @abstractmethod
     def compile(self, mode: str) -> None:

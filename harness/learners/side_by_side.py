@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -11,7 +12,7 @@ from torch.func import functional_call, vmap
 
 from ricercar.data.augmentation import Augmentation
 from ricercar.data.crops import to_float
-from ricercar.harness.learners.learner import Batch, Learner, Losses
+from ricercar.harness.learners.learner import Batch, Learner, Losses, Optimizers, OptimizerState
 from ricercar.harness.random_seed import draw_from
 from ricercar.models.net import Net
 from ricercar.tasks.several import Several
@@ -28,15 +29,18 @@ class SideBySide(Learner):
         self, fabric: Fabric, nets: Sequence[Net], tasks: Sequence[Several], augmentation: Augmentation
     ) -> None:
         super().__init__(fabric, nets, tasks, augmentation)
-        assert self.possible(nets[0])
         self._stack = _Stack(nets)
-        self.parameters = [tensor for tensor in self._stack.joint.values() if isinstance(tensor, nn.Parameter)]
+        self._joint = [tensor for tensor in self._stack.joint.values() if isinstance(tensor, nn.Parameter)]
+        self.parameters = [self._joint]
         self._model = fabric.setup_module(self._stack)
 
     @staticmethod
-    def possible(net: Net) -> bool:
-        """Only what follows the picture is stacked, and torch.func cannot map over recurrent layers."""
-        return not net.trains_picture and not any(isinstance(module, nn.RNNBase) for module in net.modules())
+    def possible(net: Net, optimizer: Optimizers) -> bool:
+        """Only what follows the picture is stacked; torch.func cannot map over recurrent layers, and not every
+        optimizer does to stacked parameters what it does to each.
+        """
+        recurrent = any(isinstance(module, nn.RNNBase) for module in net.modules())
+        return not net.trains_picture and not recurrent and _elementwise(optimizer)
 
     def add_gradients(self, batches: Sequence[Batch], seeds: Sequence[int], share: float, last: bool) -> list[Losses]:
         valid = torch.stack([batch["valid"] for batch in batches])
@@ -79,15 +83,65 @@ class SideBySide(Learner):
         return torch.stack(pictures)
 
     def clip(self, limit: float) -> list[Tensor]:
-        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        gradients = [parameter.grad for parameter in self._joint if parameter.grad is not None]
         norms = torch.stack([gradient.flatten(1).square().sum(dim=1) for gradient in gradients]).sum(dim=0).sqrt()
         scale = (limit / (norms + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient.mul_(scale.view(-1, *[1] * (gradient.dim() - 1)))
         return list(norms.unbind())
 
+    def split(self, states: Sequence[OptimizerState]) -> list[OptimizerState]:
+        [joint] = states
+        each: list[OptimizerState] = [{**joint, "state": {}} for _ in self.nets]
+        for k, own in enumerate(each):
+            for i, kept in joint["state"].items():
+                stacked = {name for name, value in kept.items() if _shape(value) == self._joint[i].shape}
+                own["state"][i] = {name: value[k] if name in stacked else value for name, value in kept.items()}
+        return each
+
+    def joined(self, states: Sequence[OptimizerState]) -> list[OptimizerState]:
+        joint: OptimizerState = {**states[0], "state": {}}
+        for i, kept in states[0]["state"].items():
+            joint["state"][i] = {
+                name: torch.stack([own["state"][i][name] for own in states])
+                if _shape(value) == self._joint[i].shape[1:] and name != "step"  # a counter, of all
+                else value
+                for name, value in kept.items()
+            }
+        return [joint]
+
     def compile(self, mode: str) -> None:
         self._stack.compile(mode=mode)
+
+
+def _elementwise(optimizer: Optimizers) -> bool:
+    """Whether it changes two stacked parameters as it changes each alone, tried on a few numbers.
+
+    It does not where an element's step depends on others of its parameter, on the norm or the shape of it.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(scale: float) -> list[Tensor]:
+        shapes = ((6,), (5, 4), (3, 2, 3, 3))
+        return [scale * torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+
+    alone = [[nn.Parameter(values) for values in drawn(scale)] for scale in (1.0, 10.0)]
+    stacked = [nn.Parameter(torch.stack([values.detach() for values in each])) for each in zip(*alone, strict=True)]
+    try:
+        optimizers = [optimizer(own) for own in (*alone, stacked)]
+        for _ in range(3):
+            gradients = [drawn(scale) for scale in (1.0, 0.01)]
+            for own, each in zip(alone, gradients, strict=True):
+                for parameter, gradient in zip(own, each, strict=True):
+                    parameter.grad = gradient
+            for parameter, both in zip(stacked, zip(*gradients, strict=True), strict=True):
+                parameter.grad = torch.stack(both)
+            for own_optimizer in optimizers:
+                own_optimizer.step()
+    except (TypeError, ValueError, RuntimeError):  # such as of one that takes matrices only
+        return False
+    together = [torch.stack([values.detach() for values in each]) for each in zip(*alone, strict=True)]
+    return all(torch.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in zip(stacked, together, strict=True))
 
 
 class _Stack(nn.Module):
@@ -132,6 +186,10 @@ class _Body(nn.Module):
 def _after_picture(net: Net) -> dict[str, Tensor]:
     named = [*net.named_parameters(), *net.named_buffers()]
     return {name: tensor for name, tensor in named if name.startswith(("backbone.", "heads."))}
+
+
+def _shape(value: Any) -> torch.Size | None:
+    return value.shape if isinstance(value, Tensor) else None
 
 
 def _random_state(device: torch.device) -> list[Tensor]:
