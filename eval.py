@@ -5,6 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -16,9 +17,13 @@ from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import command, logged
 from ricercar.harness.entry import UNKNOWN, Outside, SystemFile, Training
 from ricercar.harness.evaluate import annotated, keep_predictions, predictions_hash, score_folder
+from ricercar.harness.identity import stable_hash
 from ricercar.harness.looks import look
 from ricercar.harness.report import finish, report
-from ricercar.harness.results import Cost, Result, make_result, stable_hash
+from ricercar.harness.results import Cost, Result, fingerprint, make_result
+from ricercar.harness.run_folder import RunLock, check_free
+from ricercar.harness.seeds import describe
+from ricercar.harness.settled import settled
 from ricercar.harness.threads import threads
 from ricercar.harness.trackers.none import NoTracker
 
@@ -29,8 +34,18 @@ _MODES = """give one of
   baseline=NAME         a trivial baseline of the task, with task= and data="""
 
 
-def evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Result]:
-    """Writes result.json, baselines, and predictions where there were none, into `folder`."""
+def evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str], hydra: HydraConf | None = None) -> list[Result]:
+    """Writes result.json, baselines, and predictions where there were none, into `folder`. InputError if it is a run's.
+
+    hydra: Hydra's own configuration, for .hydra/hydra.yaml.
+    """
+    with RunLock(folder):
+        check_free(folder, resume=False)
+        describe(folder, cfg, [] if hydra is None else hydra.overrides.task, hydra)
+        return _evaluate(cfg, folder, choices)
+
+
+def _evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Result]:
     if sum(cfg[mode] is not None for mode in ("run", "predictions", "baseline")) != 1:
         raise InputError(_MODES)
     assemble.check_data(cfg)
@@ -59,8 +74,9 @@ def evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Res
     own["system"] = cfg.name or (about.name if about else predictions.resolve().name)
     outside = about.outside if about else Outside(paper=None, url=None, trained_on=[], works_known=False)
     scores = score_folder(scoring, tracks, predictions, store)
+    data = fingerprint(tracks, scoring, store.key)
     result = make_result(
-        run_id=stable_hash([own, name, cfg.split, asdict(outside), predictions_hash(scoring, tracks, predictions)]),
+        run_id=stable_hash([own, data, cfg.split, asdict(outside), predictions_hash(scoring, tracks, predictions)]),
         choices=own,
         seed=about.seed if about else None,
         overrides=[],
@@ -162,7 +178,9 @@ def _training_tracks(data: DictConfig) -> list[Track]:
 def _job(cfg: DictConfig) -> float:
     """-> the mean of the primary metrics; larger is better, as a sweeper needs it."""
     hydra_cfg = HydraConfig.get()
-    results = evaluate(cfg, Path(hydra_cfg.runtime.output_dir), identity.choices_of(hydra_cfg.runtime.choices))
+    cfg = settled(cfg, Path(hydra_cfg.runtime.cwd))
+    choices = identity.choices_of(hydra_cfg.runtime.choices)
+    results = evaluate(cfg, Path(hydra_cfg.runtime.output_dir), choices, hydra_cfg)
     gains = [result.scales[result.primary].gain(result.metrics[result.primary]) for result in results]
     return sum(gains) / len(gains)
 

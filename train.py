@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from lightning_fabric import Fabric
 from omegaconf import DictConfig, OmegaConf
@@ -31,8 +32,9 @@ from ricercar.harness.member import Member
 from ricercar.harness.processes import Processes
 from ricercar.harness.report import finish
 from ricercar.harness.results import Result, make_result
-from ricercar.harness.run_folder import RunLock
-from ricercar.harness.seeds import Run, describe, seeds_of
+from ricercar.harness.run_folder import Record, RunLock, check_free, check_same, claim
+from ricercar.harness.seeds import Run, describe, record_of, seeds_of
+from ricercar.harness.settled import settled
 from ricercar.harness.threads import threads
 from ricercar.harness.trackers.prefixed import Prefixed
 from ricercar.harness.trackers.tracker import Tracker
@@ -51,29 +53,45 @@ class Seed:
     tracker: Tracker
 
 
-def train(cfg: DictConfig, run: Run) -> list[Result]:
-    """Trains, evaluates, and writes a result.json for each seed and task; of a finished one, resume only reads them."""
+def train(cfg: DictConfig, run: Run, hydra: HydraConf | None = None) -> list[Result]:
+    """Trains, evaluates, and writes a result.json for each seed and task; of a finished one, resume only reads them.
+
+    hydra: Hydra's own configuration, for .hydra/hydra.yaml.
+    """
     assemble.check(cfg)
     tasks = assemble.make_tasks(cfg)
     entries = seeds_of(cfg, run)
     runs = [each for _, each in entries]
     results = [[each / "result.json" for each in assemble.folders(run.folder, tasks).values()] for run in runs]
-    finished = [run for run, paths in zip(runs, results, strict=True) if all(path.exists() for path in paths)]
-    if cfg.resume and finished:
-        log.info("%s is finished", " and ".join(str(each.folder) for each in finished))
-        entries = [entry for entry in entries if entry[1] not in finished]
-    if not entries:
-        return [Result.read(path) for paths in results for path in paths]
-    describe([entry for entry in entries if entry[1] is not run], like=run)
     with ExitStack() as locks:
-        for _, each in entries:
+        for own, each in entries:
             locks.enter_context(RunLock(each.folder))
+            check_free(each.folder, cfg.resume)
+            check_same(each.folder, own)
         source = assemble.make(cfg.data)
         tracks = {split: assemble.tracks_of(source, tasks, split) for split in ("train", "valid", "test")}
         everything = [track for split in tracks.values() for track in split]
+        store = assemble.make_store(cfg)
+        claimed = [
+            (own, each, claim(each.folder, record_of(own, each.id, tasks, tracks, store.key), cfg.resume))
+            for own, each in entries
+        ]
+        done = [cfg.resume and all(path.exists() for path in paths) for paths in results]
+        unfinished = [entry for entry, is_done in zip(claimed, done, strict=True) if not is_done]
+        if any(done):
+            finished = [str(run.folder) for run, is_done in zip(runs, done, strict=True) if is_done]
+            log.info("%s is finished", " and ".join(finished))
+        if not unfinished:
+            return [Result.read(path) for paths in results for path in paths]
+        tasks.fit([tasks.taught(track.annotations) for track in tracks["train"]])
+        assemble.make_net(cfg, tasks)  # what does not go together is told before anything is kept
         fabric: Fabric = assemble.make(cfg.hardware)
-        assemble.make_windows(cfg, assemble.make_store(cfg), fabric.device).prepare(everything)
-        fabric.launch(partial(_train, entries=entries, runs=runs, tracks=tracks))
+        assemble.make_windows(cfg, store, fabric.device).prepare(everything)
+        for own, each, record in unfinished:
+            given = each.overrides if hydra is None or each != run else hydra.overrides.task
+            describe(each.folder, own, given, hydra)
+            record.write(each.folder)
+        fabric.launch(partial(_train, entries=[(own, each) for own, each, _ in unfinished], runs=runs, tracks=tracks))
     return [Result.read(path) for paths in results for path in paths]
 
 
@@ -139,7 +157,7 @@ def _of_trial(run: Run, values: dict[str, Any]) -> Run:
 def _chosen(seed: Seed, trial: Seed) -> Seed:
     """From here on the run is its best trial, which is tested, evaluated later and reproduced."""
     seed.run.checkpoints.take(trial.run.checkpoints, "best")
-    describe([(trial.cfg, seed.run)], like=seed.run)
+    describe(seed.run.folder, trial.cfg, None, None)
     seed.tracker.configure(assemble.plain(trial.cfg))
     return Seed(trial.cfg, seed.run, seed.tracker)
 
@@ -208,6 +226,7 @@ def _test(
     looks = {name: look(run.folder, name, data, "test") for name in tasks}
     evaluation = assemble.make_evaluation(cfg, tasks, assemble.make_windows(cfg, store, fabric.device), fabric.device)
     scores, predict_s = evaluation.test(net, tracks["test"], predictions)
+    begun = Record.read(run.folder)
     total = cost.with_run(trained, predict_s, sum(map(store.duration_s, tracks["test"])), memory, fabric.device)
     several = {"tasks": run.choices["task"]} if len(tasks) > 1 else {}
     for name, task in tasks.items():
@@ -222,7 +241,10 @@ def _test(
             training=Training.of(data, tracks["train"], scored),
             tuning=tuning,
             looks=looks[name],
-            reproducible=Budget(str(cfg.trainer.budget), 1.0).reproducible and fabric.device.type == "cpu",
+            reproducible=begun is not None
+            and not begun.mixed
+            and Budget(str(cfg.trainer.budget), 1.0).reproducible
+            and fabric.device.type == "cpu",
             scoring=task,
             source=data,
             split="test",
@@ -237,13 +259,14 @@ def _test(
 def _job(cfg: DictConfig) -> float:
     """-> the score on the validation split: a sweeper that searches must not see the test split."""
     hydra_cfg = HydraConfig.get()
+    cfg = settled(cfg, Path(hydra_cfg.runtime.cwd))
     run = Run(
         folder=Path(hydra_cfg.runtime.output_dir),
         id=identity.run_id(cfg),
         choices=identity.choices_of(hydra_cfg.runtime.choices),
         overrides=identity.telling(hydra_cfg.overrides.task),
     )
-    tunings = [result.tuning for result in train(cfg, run)]
+    tunings = [result.tuning for result in train(cfg, run, hydra_cfg)]
     return statistics.fmean(tuning.trials[tuning.chosen].score for tuning in tunings if tuning is not None)
 
 

@@ -13,7 +13,8 @@ from ricercar.comparison.collect import Collection, Found
 from ricercar.comparison.notes import few_works, notes_on, on_other_tracks
 from ricercar.comparison.options import clean, listed
 from ricercar.comparison.systems import System, systems_of
-from ricercar.harness.results import Result, stable_hash
+from ricercar.harness.identity import stable_hash
+from ricercar.harness.results import Result
 from ricercar.significance.draws import Bounds
 from ricercar.significance.scores import Bools, Floats, Scores
 from ricercar.tasks.scale import Scale

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ricercar.comparison.options import clean, options, short_names
-from ricercar.harness.identity import without_searched
+from ricercar.harness.identity import essence
 from ricercar.harness.results import Result
 
 # Of the data and the effort, of how it was run or written down: no design of a network
@@ -53,7 +53,7 @@ def _with_options(trained: Mapping[str, Result], named: Mapping[str, str]) -> di
         members.setdefault(name, []).append(key)
     found: dict[str, str] = {}
     for name, keys in members.items():
-        table = {key: options(without_searched(trained[key].config or {})) for key in keys} if len(keys) > 1 else {}
+        table = {key: options(essence(trained[key].config or {})) for key in keys} if len(keys) > 1 else {}
         differences = _differences({key: _without_seed(each) for key, each in table.items()}, shorten=True)
         found |= {key: ", ".join([name, *differences.get(key, [])]) for key in keys}
     return found

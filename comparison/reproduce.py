@@ -20,6 +20,7 @@ from ricercar.harness.origin import git_state, versions
 from ricercar.harness.results import Result, fingerprint
 from ricercar.harness.scored import scores_of
 from ricercar.harness.seeds import Run
+from ricercar.harness.settled import settled
 from ricercar.harness.targets import check_targets
 from ricercar.significance.bootstrap import resample
 from ricercar.train import train
@@ -96,7 +97,10 @@ def configuration(result: Result, data_root: str | None, cache_dir: str | None, 
     check_targets(result.config, _PACKAGES)
     cfg = OmegaConf.create({**up_to_date(result.config or {}), **machine})
     if data_root is not None:
-        cfg.data.root = data_root
+        assemble.move(cfg.data, data_root)
+    cfg = settled(cfg, Path.cwd())
+    if "content" not in (result.config or {}):  # the run had no word on it, and its id neither
+        cfg.pop("content", None)
     return cfg
 
 
@@ -184,8 +188,6 @@ def _again(before: Result, cfg: DictConfig, folder: Path) -> Result:
     """Trains into a folder that eval.py can read as any run's."""
     if (folder / "result.json").exists():
         raise InputError(f"{folder} has a result already: give another --output.")
-    (folder / ".hydra").mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
     choices = {**before.choices, "task": before.choices.get("tasks", before.choices["task"]), "tracker": "none"}
     choices.pop("tasks", None)
     after = train(cfg, Run(folder, identity.run_id(cfg), choices, before.overrides))

@@ -13,7 +13,8 @@ from ricercar.comparison.board import Board, System
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.track import Track
 from ricercar.errors import InputError
-from ricercar.harness.results import fingerprint, stable_hash
+from ricercar.harness.identity import stable_hash
+from ricercar.harness.results import fingerprint
 from ricercar.harness.targets import check_targets
 from ricercar.tasks.scoring import Scoring
 
@@ -89,8 +90,8 @@ def _sources(config: dict[str, Any], board: Board, cache_dir: Path, data_root: s
     parts = {part: OmegaConf.to_container(whole[part], resolve=True) for part in ("task", "data")}
     check_targets(parts, _PACKAGES)
     cfg = OmegaConf.create({**parts, "sample_rate": whole.sample_rate, "cache_dir": str(cache_dir)})
-    if data_root is not None and "root" in cfg.data:
-        cfg.data.root = data_root
+    if data_root is not None and {"root", "home"} & set(cfg.data):
+        assemble.move(cfg.data, data_root)
     scorings = assemble.make_scorings(cfg)
     if board.task not in scorings:
         raise InputError(f"the configuration is that of task {', '.join(scorings)}, not {board.task}.")

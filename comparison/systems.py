@@ -8,8 +8,8 @@ import numpy as np
 from ricercar.comparison.collect import Found
 from ricercar.comparison.names import names
 from ricercar.comparison.options import listed
-from ricercar.harness.identity import without_searched
-from ricercar.harness.results import Result, stable_hash
+from ricercar.harness.identity import essence, stable_hash, system_id
+from ricercar.harness.results import Result
 
 _BASELINE = "baseline "
 
@@ -68,7 +68,7 @@ def key_of(result: Result) -> str:
     if "system" in result.choices:
         return stable_hash([result.choices["system"], result.system and vars(result.system)])
     assert result.config is not None
-    return stable_hash({name: value for name, value in without_searched(result.config).items() if name != "seed"})
+    return system_id(result.config)
 
 
 def design_of(result: Result) -> str:
@@ -77,8 +77,8 @@ def design_of(result: Result) -> str:
         return result.choices["system"]
     if result.config is None:
         return result.run_id
-    design = without_searched(result.config)
-    return stable_hash({name: each for name, each in design.items() if name not in ("seed", "task", "data")})
+    own = essence(result.config)
+    return stable_hash({name: each for name, each in own.items() if name not in ("seed", "task", "data")})
 
 
 def systems_of(found: Iterable[Found]) -> tuple[list[System], list[str]]:

@@ -29,10 +29,10 @@ from ricercar.harness.budget import Budget
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.earlier import up_to_date
 from ricercar.harness.evaluate import Evaluation
+from ricercar.harness.identity import PLACES, stable_hash
 from ricercar.harness.origin import source_hash
 from ricercar.harness.predict import Predict
 from ricercar.harness.processes import ALONE, Processes
-from ricercar.harness.results import stable_hash
 from ricercar.harness.scorers import Scorers
 from ricercar.harness.seeds import check_seeds
 from ricercar.models.frontends.frontend import Frontend
@@ -149,6 +149,7 @@ def _check_training(cfg: DictConfig) -> None:
         if value is not None or key not in _MAY_BE_NULL:
             check_whole(least, **{key: value})
     check_between(0, 2**32 - 1, seed=cfg.seed)
+    check_choice((False, True, "anyway"), resume=cfg.resume)
     check_between(0, 0.999999, **{"trainer.average_decay": cfg.trainer.average_decay})
     check_between(0, 1e9, **{"trainer.checkpoint_minutes": cfg.trainer.checkpoint_minutes})
     if cfg.trainer.clip_norm is not None:
@@ -303,8 +304,16 @@ def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
     merged = OmegaConf.merge(up_to_date(content), here)  # type: ignore[arg-type]
     assert isinstance(merged, DictConfig)
     if cfg.data_root is not None:
-        merged.data.root = cfg.data_root
+        move(merged.data, cfg.data_root)
     return merged
+
+
+def move(data: DictConfig, root: str) -> None:
+    """Has a data set read from another folder. InputError where it is not read from one."""
+    option = next((name for name in PLACES if name in data and name != "soundfonts"), None)
+    if option is None:
+        raise InputError(f"data_root={root}: the data of the run ({data._target_}) are not read from a folder.")
+    data[option] = str(Path(root).expanduser().absolute())
 
 
 def make_store(cfg: DictConfig) -> AudioStore:

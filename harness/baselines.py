@@ -8,8 +8,9 @@ from ricercar.data.files import locked
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.evaluate import annotated, keep_predictions, prediction_file, score_baseline
+from ricercar.harness.identity import stable_hash
 from ricercar.harness.origin import source_hash, versions
-from ricercar.harness.results import Cost, Result, TrackScore, fingerprint, make_result, stable_hash
+from ricercar.harness.results import Cost, Result, TrackScore, fingerprint, make_result
 from ricercar.tasks.scoring import Scoring
 
 _SOURCES = ("data", "metrics", "tasks", "harness/evaluate.py")  # what estimates and scores of baselines come from
@@ -48,10 +49,11 @@ def baseline_result(
     """
     tracks = annotated(tracks, scoring)
     own = {"task": choices["task"], "data": choices["data"], "system": f"baseline {name}"}
+    data = fingerprint(tracks, scoring, store.key)
 
     def result_of(scores: Sequence[TrackScore]) -> Result:
         return make_result(
-            run_id=stable_hash([own, source, split, [track.id for track in taught]]),
+            run_id=stable_hash([own, data, split, [track.id for track in taught]]),
             choices=own,
             seed=None,
             overrides=[],

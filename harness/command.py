@@ -23,11 +23,13 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from ricercar.errors import InputError
 from ricercar.harness import identity
-from ricercar.harness.run_folder import run_folder
+from ricercar.harness.run_folder import discard, run_folder
+from ricercar.harness.settled import settled
 
 log = logging.getLogger(__name__)
 CONF = Path(__file__).parents[1] / "conf"
 _USER_ERRORS = (InputError, HydraException, OmegaConfBaseException, OSError)
+_OF_TWO_KINDS = ("resume",)  # its values are checked by name
 _TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
 
 
@@ -58,12 +60,16 @@ def command(main: Callable[[], Any], config_name: str) -> None:
 def logged(job: Callable[[DictConfig], float], cfg: DictConfig) -> float:
     """Runs one job of a command. A user error ends it with one message, anything else with a traceback.
 
-    In a sweep, which goes on, a failure is logged when it happens.
+    In a sweep, which goes on, a failure is logged when it happens. Where nothing began, no folder is left.
     """
     try:
         _check_types(cfg)
         return job(cfg)
+    except KeyboardInterrupt:
+        discard(Path(HydraConfig.get().runtime.output_dir))
+        raise
     except Exception as error:
+        discard(Path(HydraConfig.get().runtime.output_dir))
         mended = _user_error(error)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             name = " ".join(HydraConfig.get().overrides.task)
@@ -122,8 +128,12 @@ def _user_error(error: Exception) -> Exception | None:
 
 
 def _run_folder(base: str, *, _root_: DictConfig) -> str:
-    choices = identity.choices_of(HydraConfig.get().runtime.choices)
-    return run_folder(Path(base), choices, _root_.seed, identity.run_id(_root_), _root_.resume)
+    try:
+        cfg = settled(_root_, Path.cwd())
+    except OmegaConfBaseException:  # the job itself will tell
+        cfg = _root_
+    choices = identity.named(identity.choices_of(HydraConfig.get().runtime.choices), cfg)
+    return run_folder(Path(base), choices, cfg.seed, identity.run_id(cfg), cfg.resume)
 
 
 def _about_the_folder(error: Exception) -> str | None:
@@ -183,7 +193,7 @@ def _check_types(cfg: DictConfig) -> None:
         given, default = _at(cfg, key), _at(base, key)
         if override.startswith("+") and not _has(base, key) and not _is_free(base, key):
             raise InputError(f"unknown option {key}: {_choices(key, config_name or '')}")
-        if given is not None and default is not None and _kind(given) != _kind(default):
+        if given is not None and default is not None and _kind(given) != _kind(default) and key not in _OF_TWO_KINDS:
             raise InputError(f"{key}={given!r}: expected {_kind(default)}, such as {default!r}.")
 
 

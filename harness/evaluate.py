@@ -13,9 +13,10 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.audio_store import AudioStore
 from ricercar.data.track import Track
 from ricercar.errors import InputError
+from ricercar.harness.identity import stable_hash
 from ricercar.harness.predict import Logits, Predict
 from ricercar.harness.processes import Processes
-from ricercar.harness.results import TrackScore, metrics_of, stable_hash
+from ricercar.harness.results import TrackScore, metrics_of
 from ricercar.harness.scales import check_scales
 from ricercar.harness.scorers import Scorers
 from ricercar.models.net import Net

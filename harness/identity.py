@@ -1,69 +1,106 @@
-"""What a run is: the part of its configuration that determines the result, and the names that follow from it."""
+"""What a run is: the part of its configuration that determines the result, and the names that follow from it.
 
-import copy
-import re
+Plain values in, plain values out: reading results takes neither torch nor hydra.
+"""
+
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ricercar.harness.results import stable_hash
 from ricercar.harness.trackers.tracker import Job
 
 _NAMED = ("task", "data", "frontend", "backbone")
 _SEVERAL = ("task", "data")  # groups of which a list may be given: task=[beat,chord]
 
-# What does not change a result; everything else in the configuration goes into the run_id.
+# Groups and options of the top that do not change a result.
 _NEUTRAL = (
     "hydra", "resume", "seeds_per_job", "tracker", "cache_dir", "num_threads", "num_scorers", "run", "predictions",
-    "baseline", "split", "name", "system", "accelerator", "data_root",
+    "baseline", "split", "name", "system", "accelerator", "data_root", "content",
 )  # fmt: skip
+
+# The same of options within a group: where and how fast it is computed, how often something is noted down.
+_NEUTRAL_WITHIN = frozenset({
+    "trainer.num_workers", "trainer.log_every_steps", "trainer.checkpoint_minutes", "pictures.limit_gb",
+    "hardware.accelerator", "hardware.strategy", "hardware.devices", "hardware.num_nodes",
+})  # fmt: skip
+
+# Options of data sets, wherever in `data`, that say where files are.
+PLACES = ("root", "soundfonts", "home")
+PINNED = ("home",)  # what lies there follows from the options beside it: mirdata's data set and version
 
 
 def determining(cfg: DictConfig) -> dict[str, Any]:
-    """The part of a configuration that determines the result, with its interpolations."""
+    """The configuration that goes into a result: without the groups that cannot change it, with its interpolations.
+
+    `content` stays where there is one (see harness/settled.py): run_id reads it.
+    """
     plain = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items() if key not in _NEUTRAL}
+    kept = {str(key): value for key, value in plain.items() if key not in _NEUTRAL}
+    return kept | ({"content": plain["content"]} if plain.get("content") else {})
 
 
 def does_not_count(key: str) -> bool:
-    """Whether an option, by its whole name, changes no result."""
-    return key.split(".")[0] in _NEUTRAL
+    """Whether an option, by its whole name, changes no result, or says where something is."""
+    parts = key.split(".")
+    return parts[0] in _NEUTRAL or key in _NEUTRAL_WITHIN or (parts[0] == "data" and parts[-1] in PLACES)
 
 
-def without_searched(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A plain configuration without the options that its search tries: two that differ in these alone are one run.
+def essence(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What determines a result, of a configuration as it is in result.json, under the same names.
 
-    What a search chose differs from seed to seed; what it could choose from is in `tune`.
+    In place of the folders and files of data stands what `content` says of them, so that a copy elsewhere is the same
+    (see harness/settled.py); where it says nothing, the last part of the path. trainer.batch_size is that of all
+    devices together. The options that a search tries are not in it: what it chose differs from seed to seed, what it
+    could choose from is in `tune`.
     """
-    kept = copy.deepcopy(dict(config))
-    for key in (kept.get("tune") or {}).get("space") or {}:
-        node: Any = kept
-        *path, name = key.split(".")
-        for part in path:
-            node = node.get(part) if isinstance(node, dict) else None
-        if isinstance(node, dict):
-            node.pop(name, None)
-    return kept
+    dropped = _NEUTRAL_WITHIN | set((config.get("tune") or {}).get("space") or {})
+    found = {
+        key: _without(value, key, dropped)
+        for key, value in config.items()
+        if key not in _NEUTRAL and key not in dropped
+    }
+    if isinstance(found.get("data"), dict):
+        found["data"] = _anywhere(found["data"], "data", config.get("content") or {})
+    if "batch_size" in (trainer := found.get("trainer") or {}):
+        found["trainer"] = trainer | {"batch_size": _whole_batch(trainer["batch_size"], config.get("hardware") or {})}
+    return found
 
 
-def run_id(cfg: DictConfig) -> str:
+def run_id(config: Mapping[str, Any] | DictConfig) -> str:
     """Hash of what determines the result."""
-    return stable_hash(without_searched(determining(cfg)))
+    return stable_hash(essence(_plain(config)))
+
+
+def system_id(config: Mapping[str, Any] | DictConfig) -> str:
+    """The same for all seeds of one system."""
+    return stable_hash({key: value for key, value in essence(_plain(config)).items() if key != "seed"})
+
+
+def differing(one: Any, other: Any, path: str = "") -> list[str]:
+    """Names of the options that differ between two configurations, or what `essence` makes of them."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        inside = (
+            differing(one.get(key), other.get(key), f"{path}.{key}" if path else str(key)) for key in {**one, **other}
+        )
+        return [name for names in inside for name in names]
+    return [] if stable_hash(one) == stable_hash(other) else [path]
 
 
 def job(cfg: DictConfig, id: str, name: str, choices: Mapping[str, str]) -> Job:
     """What trackers know a run by. The seeds of one system are a group."""
-    parts = [choices[key] for key in _NAMED if key in choices]
-    system = stable_hash({key: value for key, value in without_searched(determining(cfg)).items() if key != "seed"})
-    return Job(id, name, "-".join([*parts, system[:8]]), "train", tuple(dict.fromkeys(parts)))
+    called = named(choices, cfg)
+    parts = [called[key] for key in _NAMED if key in called]
+    return Job(id, name, "-".join([*parts, system_id(cfg)[:8]]), "train", tuple(dict.fromkeys(parts)))
 
 
 def telling(overrides: Iterable[str]) -> list[str]:
     """The overrides that determine the result: not those of this machine, such as cache_dir."""
-    return [each for each in overrides if re.split(r"[.=]", each.lstrip("+~"))[0] not in _NEUTRAL]
+    return [each for each in overrides if not does_not_count(each.lstrip("+~").partition("=")[0])]
 
 
 def choices_of(choices: Mapping[str, str | None]) -> dict[str, str]:
@@ -78,7 +115,90 @@ def choices_of(choices: Mapping[str, str | None]) -> dict[str, str]:
     return plain | {group: parts for group, parts in several.items() if parts}
 
 
-def dataset_name(cfg: DictConfig, choice: str) -> str:
-    """What a data set is called in a result: the choice, and the folder's name where it reads one."""
-    root = OmegaConf.select(cfg, "data.root")
-    return choice if root is None else f"{choice}:{Path(root).expanduser().resolve().name}"
+def named(choices: Mapping[str, str], cfg: Mapping[str, Any] | DictConfig) -> dict[str, str]:
+    """The choices as folders and groups of runs are called, wherever the data lie: mirdata's sets each by its name."""
+    if "data" not in choices:
+        return dict(choices)
+    return {**choices, "data": _joined(_plain(cfg).get("data"), choices["data"], "_", ("dataset", "version"))}
+
+
+def dataset_name(cfg: Mapping[str, Any] | DictConfig, choice: str) -> str:
+    """What a data set is called in a result: the choice, and the folder's name or mirdata's, where there is one.
+
+    synth, folder:maps, mirdata:guitarset, mirdata:slakh:baby, and of several at once synth+folder:maps.
+    """
+    return _joined(_plain(cfg).get("data"), choice, ":", ("root", "dataset", "version"))
+
+
+def stable_hash(value: Any) -> str:
+    """-> 16 hexadecimal digits of plain values, whatever the order of keys; 1.0 is 1."""
+    text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
+    return determining(config) if isinstance(config, DictConfig) else dict(config)
+
+
+def _without(value: Any, path: str, dropped: Iterable[str]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _without(each, f"{path}.{key}", dropped) for key, each in value.items() if f"{path}.{key}" not in dropped
+    }
+
+
+def _anywhere(data: Mapping[str, Any], path: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a data set, and of the sets in it, with what is there in place of where it is."""
+    found = {}
+    for key, value in data.items():
+        here = f"{path}.{key}"
+        if isinstance(value, dict):
+            found[key] = _anywhere(value, here, content)
+        elif key in PLACES and value is not None and key not in PINNED:
+            names = [_last(each) for each in value] if isinstance(value, list) else _last(value)
+            found[key] = content.get(here, names)
+        elif key not in PINNED:
+            found[key] = value
+    return found
+
+
+def _last(path: Any) -> str:
+    return Path(str(path)).name
+
+
+def _whole_batch(batch_size: Any, hardware: Mapping[str, Any]) -> Any:
+    """Windows of a step; where a number is not known (an interpolation), what is there of it."""
+    factors = [batch_size, _num_devices(hardware.get("devices", 1)), hardware.get("num_nodes", 1)]
+    if not all(isinstance(each, int) for each in factors):
+        return [each for each in factors if each != 1]
+    return factors[0] * factors[1] * factors[2]
+
+
+def _num_devices(devices: Any) -> Any:
+    """2 of 2, "2", [0, 3] and "0,3"; what is no number, such as auto, as it is."""
+    if isinstance(devices, list):
+        return len(devices)
+    if isinstance(devices, str):
+        return len(devices.split(",")) if "," in devices else int(devices) if devices.isdecimal() else devices
+    return devices
+
+
+def _joined(data: Any, choice: str, sign: str, options: tuple[str, ...]) -> str:
+    """The name of a data set, and of its parts where it has some."""
+    data = data if isinstance(data, dict) else {}
+    if parts := data.get("parts"):
+        return "+".join(_joined(part, str(name), sign, options) for name, part in parts.items())
+    told = {key: str(data[key]) for key in options if data.get(key) is not None}
+    if "root" in told:
+        told["root"] = Path(told["root"]).expanduser().resolve().name
+    return sign.join([choice, *(value for value in told.values() if value not in ("default", "???"))])
+
+
+def _canonical(value: Any) -> Any:
+    """The same for values that are equal: a whole float is an integer, a tuple a list."""
+    if isinstance(value, dict):
+        return {str(key): _canonical(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_canonical(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value

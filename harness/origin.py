@@ -2,12 +2,16 @@
 
 import hashlib
 import importlib.metadata
+import inspect
 import os
+import pkgutil
 import platform
 import subprocess
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import ricercar
 
@@ -49,6 +53,14 @@ def source_hash(*sources: str) -> str:
     return content.hexdigest()
 
 
+def class_hashes(config: Any) -> dict[str, str]:
+    """-> {name: hash of its files} of each class or function that a configuration names and Ricercar does not have.
+
+    The files are those that it and the classes it is made from are written in; a name that leads nowhere is left out.
+    """
+    return {name: hashed for name in sorted(_targets(config)) if (hashed := _hash_of(name)) is not None}
+
+
 def git_state(root: Path = Path(ricercar.__file__).parent) -> Git | None:
     """The state of the repository that `root` is the top of; None where it is none, or without git."""
     commit = _git(root, "rev-parse", "HEAD")
@@ -57,6 +69,36 @@ def git_state(root: Path = Path(ricercar.__file__).parent) -> Git | None:
     if commit is None or top is None or changes is None or Path(top).resolve() != root.resolve():
         return None
     return Git(commit, bool(changes))
+
+
+def _targets(node: Any) -> Iterator[str]:
+    """Names of classes from elsewhere."""
+    if isinstance(node, Mapping):
+        target = node.get("_target_")
+        if isinstance(target, str) and not target.startswith("ricercar."):
+            yield target
+    children = node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
+    for child in children:
+        yield from _targets(child)
+
+
+def _hash_of(name: str) -> str | None:
+    try:
+        found = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError):
+        return None  # making it will tell
+    files = {_file_of(each) for each in getattr(found, "__mro__", (found,))} - {None}
+    content = hashlib.sha256()
+    for file in sorted(file for file in files if file is not None):
+        content.update(Path(file).read_bytes())
+    return content.hexdigest() if files else None
+
+
+def _file_of(item: Any) -> str | None:
+    try:
+        return inspect.getsourcefile(item)
+    except TypeError:  # built in
+        return None
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -1,18 +1,20 @@
 """result.json: what a run, or a folder of predictions, is worth. docs/result.md describes every field."""
 
-import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.files import write_text
 from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
+from ricercar.harness import identity
 from ricercar.harness.entry import Outside, Training, Tuning
+from ricercar.harness.identity import stable_hash
 from ricercar.harness.origin import CODE, Git, git_state, source_hash, versions
 from ricercar.harness.scales import check_bounds, check_scales
 from ricercar.harness.typed_json import parse, to_json, typed
@@ -176,6 +178,11 @@ class Result:
             if set(track.metrics) != expected:
                 odd = sorted(set(track.metrics) ^ expected)
                 raise InputError(f"tracks[{i}].metrics differs from metrics in: {', '.join(odd)}.")
+        if self.config is not None and self.system is None and self.run_id != (own := identity.run_id(self.config)):
+            raise InputError(
+                f"run_id is {self.run_id!r}, but the configuration gives {own!r}: it is another run's, or that of an "
+                "earlier version, which counted other options."
+            )
         if stable_hash(self.protocol) != self.protocol_id:
             raise InputError(f"protocol_id is {self.protocol_id!r}, but protocol gives {stable_hash(self.protocol)!r}.")
         means = mean_metrics(self.tracks, str(self.protocol.get("averaging")))
@@ -259,19 +266,21 @@ def mean_metrics(tracks: Sequence[TrackScore], averaging: str) -> dict[str, floa
     return means
 
 
-def stable_hash(value: Any) -> str:
-    """-> 16 hexadecimal digits of plain values, whatever the order of keys; 1.0 is 1."""
-    text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def fingerprint(tracks: Sequence[Track], scoring: "Scoring", audio_key: Callable[[AudioSource], str]) -> str:
     """-> hash of ids, works, audio and references of the tracks, in any order."""
-    references = {track.id: scoring.reference(track.annotations) for track in tracks}
+    return fingerprint_of(tracks, scoring.reference, audio_key)
+
+
+def fingerprint_of(
+    tracks: Sequence[Track],
+    used: Callable[[Mapping[str, Annotation]], Annotation | None],
+    audio_key: Callable[[AudioSource], str],
+) -> str:
+    """As `fingerprint`, with the annotation that `used` takes of each track; those without it are left out."""
     rows = [
-        (track.id, track.work, audio_key(track.audio), reference.text())
+        (track.id, track.work, audio_key(track.audio), annotation.text())
         for track in tracks
-        if (reference := references[track.id]) is not None
+        if (annotation := used(track.annotations)) is not None
     ]
     return stable_hash(sorted(rows))
 
@@ -284,12 +293,3 @@ def _check_schema(content: Any) -> None:
             f"schema is {json.dumps(schema)}, this version of Ricercar reads {SCHEMA}. "
             "Read it with the version that wrote it (versions.ricercar), or score the predictions again."
         )
-
-
-def _canonical(value: Any) -> Any:
-    """The same for values that are equal: a whole float is an integer, a tuple a list."""
-    if isinstance(value, dict):
-        return {str(key): _canonical(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(each) for each in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,17 +1,22 @@
 """The runs of one job: one for each seed that is trained in it."""
 
-import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from ricercar.data.files import write_text
+from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
 from ricercar.harness import identity
 from ricercar.harness.checkpoints import Checkpoints
-from ricercar.harness.run_folder import run_folder
+from ricercar.harness.identity import stable_hash
+from ricercar.harness.origin import CODE, class_hashes, source_hash
+from ricercar.harness.results import fingerprint_of
+from ricercar.harness.run_folder import Record, run_folder
+from ricercar.tasks.several import Several
 
 
 @dataclass(frozen=True)
@@ -56,21 +61,46 @@ def seeds_of(cfg: DictConfig, run: Run) -> list[tuple[DictConfig, Run]]:
         own.seed = seed
         own.seeds_per_job = 1
         id = identity.run_id(own)
-        folder = run.folder.parent / run_folder(run.folder.parent, run.choices, seed, id, cfg.resume)
+        choices = identity.named(run.choices, own)
+        folder = run.folder.parent / run_folder(run.folder.parent, choices, seed, id, cfg.resume)
         overrides = [*(each for each in run.overrides if not each.startswith("seed=")), f"seed={seed}"]
         entries.append((own, replace(run, folder=folder, id=id, overrides=overrides)))
     return entries
 
 
-def describe(entries: Iterable[tuple[DictConfig, Run]], like: Run) -> None:
-    """Writes .hydra/ into the folders of runs that Hydra does not know, after that of the run `like`."""
-    for cfg, run in entries:
-        folder = run.folder / ".hydra"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_text(folder / "config.yaml", OmegaConf.to_yaml(cfg))
-            write_text(folder / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(run.overrides)))
-            if like.folder != run.folder and (like.folder / ".hydra" / "hydra.yaml").exists():
-                shutil.copyfile(like.folder / ".hydra" / "hydra.yaml", folder / "hydra.yaml")
-        except OSError as error:
-            raise InputError(f"cannot write into the run's folder {run.folder}: {error}") from error
+def describe(folder: Path, cfg: DictConfig, overrides: Sequence[str] | None, hydra: Any) -> None:
+    """Writes what is known of a run into its folder .hydra, as Hydra does. hydra: its own configuration, or None.
+
+    Hydra itself does not (hydra.output_subdir): it would do so before anyone has looked whether the folder is free.
+    """
+    parts: dict[str, Any] = {
+        "config": cfg,
+        "overrides": overrides,
+        "hydra": None if hydra is None else {"hydra": hydra},
+    }
+    try:
+        for name, content in parts.items():
+            if content is not None:
+                write_text(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(OmegaConf.create(content)))
+    except OSError as error:
+        raise InputError(f"cannot write into the run's folder {folder}: {error}") from error
+
+
+def record_of(
+    cfg: DictConfig,
+    id: str,
+    tasks: Several,
+    tracks: Mapping[str, Sequence[Track]],
+    audio_key: Callable[[AudioSource], str],
+) -> Record:
+    """What a training of this configuration would begin with now."""
+    data = {
+        split: stable_hash(
+            [
+                fingerprint_of(every, task.taught if split == "train" else task.reference, audio_key)
+                for task in tasks.values()
+            ]
+        )
+        for split, every in tracks.items()
+    }
+    return Record(id, data, source_hash(*CODE), class_hashes(identity.determining(cfg)))

@@ -10,9 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from ricercar.errors import InputError
 from ricercar.harness.divergence import DivergenceError
 from ricercar.harness.entry import Trial, Tuning
-from ricercar.harness.identity import does_not_count
+from ricercar.harness.identity import does_not_count, stable_hash
 from ricercar.harness.loop import Trained
-from ricercar.harness.results import stable_hash
 
 _LONGEST = 120  # characters of a trial's name
 # Trials differ in these in vain, or not in a way that the validation split can judge.

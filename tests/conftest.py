@@ -1,6 +1,8 @@
 """A tiny data set of sine tones, and a way to train on it in-process and as a command."""
 
+import logging
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
@@ -68,18 +70,48 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def run_command(tmp_path: Path) -> Command:
-    """run_command("train.py", ...) in an empty folder, as a user would, without a key, a terminal or a home."""
+    """run_command("train.py", ...) in an empty folder, as a user would, without a key, a terminal or a home.
 
-    def run(script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    folder: below the empty one, to start in.
+    """
+
+    def run(script: str, *arguments: str, folder: str = ".", **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "HYDRA_"))}
         return subprocess.run(
             [sys.executable, str(ROOT / script), *arguments],
-            cwd=tmp_path,
+            cwd=tmp_path / folder,
             env={**clean, "HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "", **environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=240,
         )
+
+    return run
+
+
+Here = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """run_here("train.py", ...) -> exit code and what is printed as errors; in this process, which saves its imports.
+
+    folder: below the empty one, to start in.
+    """
+
+    def run(script: str, *arguments: str, folder: str = ".") -> tuple[int, str]:
+        monkeypatch.chdir(tmp_path / folder)
+        quiet = ["hydra/job_logging=none"] if script != "leaderboard.py" else []
+        monkeypatch.setattr(sys, "argv", [script, *arguments, *quiet])
+        monkeypatch.setattr(logging, "raiseExceptions", True)
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+        code: int | str | None = 0
+        try:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+        except SystemExit as ended:
+            code = ended.code
+        assert isinstance(code, int)
+        return code, capsys.readouterr().err
 
     return run

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from ricercar.harness.entry import Outside, Training, Trial, Tuning
+from ricercar.harness.identity import run_id, stable_hash
 from ricercar.harness.origin import Git
-from ricercar.harness.results import SCHEMA, Cost, DatasetId, Result, TrackScore, mean_metrics, stable_hash
+from ricercar.harness.results import SCHEMA, Cost, DatasetId, Result, TrackScore, mean_metrics
 from ricercar.tasks.scale import HIGHER, Scale, of_mir_eval
 
 PROTOCOL: dict[str, Any] = {"onset_tolerance_s": 0.05, "averaging": "tracks"}
@@ -77,7 +78,7 @@ def make_result(
             outside = Outside(None, None, ["elsewhere"], False)
     values: dict[str, Any] = {
         "schema": SCHEMA,
-        "run_id": stable_hash([own, seed] if config is None else config | {"system": system, "seed": seed}),
+        "run_id": stable_hash([own, seed, config]),
         "choices": own,
         "seed": seed,
         "overrides": [],
@@ -102,7 +103,10 @@ def make_result(
         "git": Git("0" * 40, False),
         "code": "c0de" * 4,
     }
-    return Result(**{**values, **changes})
+    values |= changes
+    if system is None and values["config"] is not None and "run_id" not in changes:
+        values["run_id"] = run_id(values["config"])
+    return Result(**values)
 
 
 def make_config(choices: Mapping[str, str], seed: int | None, options: Mapping[str, Any]) -> dict[str, Any]:

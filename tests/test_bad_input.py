@@ -1,8 +1,6 @@
 """Bad input: one message that names the place and the value, exit code 1, no traceback; and odd input that works."""
 
-import logging
 import os
-import runpy
 import shutil
 import signal
 import subprocess
@@ -20,12 +18,13 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from configs import ROOT, TINY, composed
-from conftest import Command
+from conftest import Command, Here
 from ricercar.checks import check_between, check_pair, check_whole
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import quoted
+from ricercar.harness.identity import run_id
 from ricercar.harness.results import Result
 from ricercar.train import Run, train
 
@@ -34,21 +33,12 @@ Told = Callable[..., str]
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Told:
+def told(run_here: Here) -> Told:
     """told("train.py", ...) -> what the command says when it refuses; in this process, which saves its imports."""
 
     def run(script: str, *arguments: str) -> str:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", [script, *arguments, "hydra/job_logging=disabled"])
-        monkeypatch.setattr(logging, "raiseExceptions", True)
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(ROOT / script), run_name="__main__")
-        logging.root.setLevel(logging.WARNING)  # Hydra has switched logging off, for the job that would have come
-        for name in list(logging.root.manager.loggerDict):
-            logging.getLogger(name).disabled = False
-        error = capsys.readouterr().err
-        assert ended.value.code == 1
+        code, error = run_here(script, *arguments)
+        assert code == 1
         assert error.startswith("error: "), error
         assert "Traceback" not in error
         return error
@@ -207,7 +197,8 @@ def test_configuration_of_a_run(content: str, words: list[str], tmp_path: Path) 
 def trained(folder: Path, *overrides: str) -> Result:
     folder.mkdir(exist_ok=True)
     choices = {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}
-    [result] = train(composed(*overrides), Run(folder, "id", choices, []))
+    cfg = composed(*overrides)
+    [result] = train(cfg, Run(folder, run_id(cfg), choices, []))
     return result
 
 
@@ -216,7 +207,7 @@ def test_checkpoint_of_another_network(name: str, on_tones: list[str], tmp_path:
     """As after a change of the code: the configuration is the same, the weights are not."""
     trained(tmp_path, *SMALL, *on_tones)
     (tmp_path / "result.json").unlink()
-    checkpoints = Checkpoints(tmp_path, "id")
+    checkpoints = Checkpoints(tmp_path, run_id(composed(*SMALL, *on_tones)))
     state = checkpoints.load(name)
     assert state is not None
     weights = state["net"] if name == "best" else state["nets"][0]

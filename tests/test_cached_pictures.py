@@ -71,4 +71,4 @@ def test_what_they_cannot_be(on_tones: list[str], tmp_path: Path, override: str,
     cfg = composed(*CACHED, *on_tones, f"cache_dir={tmp_path / 'cache'}", override)
     (tmp_path / "a").mkdir()
     with pytest.raises(InputError, match=word):
-        train(cfg, Run(tmp_path / "a", "id", CHOICES, []))
+        train(cfg, Run(tmp_path / "a", identity.run_id(cfg), CHOICES, []))

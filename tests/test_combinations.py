@@ -7,6 +7,7 @@ import pytest
 
 from configs import choices, composed, make_task, trained_tasks
 from ricercar.errors import InputError
+from ricercar.harness.identity import run_id
 from ricercar.harness.results import Result
 from ricercar.train import Run, train
 
@@ -15,7 +16,8 @@ LOG_FREQUENCY = {"cqt", "hcqt", "vqt"}
 
 
 def trained(folder: Path, task: str, data: str, overrides: list[str]) -> list[Result]:
-    return train(composed(*overrides), Run(folder, "id", {"task": task, "data": data}, []))
+    cfg = composed(*overrides)
+    return train(cfg, Run(folder, run_id(cfg), {"task": task, "data": data}, []))
 
 
 def check(result: Result, folder: Path) -> None:

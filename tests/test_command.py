@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,9 +34,13 @@ def only_run(folder: Path) -> Path:
     ],
     ids=["unknown option", "unknown choice", "wrong kind", "no folder"],
 )
-def test_user_errors_are_one_message(run_command: Command, arguments: list[str], messages: list[str]) -> None:
+def test_user_errors_are_one_message(
+    run_command: Command, arguments: list[str], messages: list[str], tmp_path: Path
+) -> None:
+    """And a start that fails leaves no folder."""
     done = run_command("train.py", *arguments)
     assert done.returncode == 1
+    assert list(tmp_path.glob("outputs/*")) == []
     assert "Traceback" not in done.stderr
     for message in messages:
         assert message in done.stderr
@@ -81,9 +86,10 @@ def test_train_then_eval_gives_the_same_scores(run_command: Command, on_tones: l
     assert result["training"] == {"data": ["tones"], "works": "known", "shared": ["g3"]}
 
 
-def test_baseline(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
-    """As eval.py scores it, and as a run shows it beside the model."""
-    data = on_tones[-3:]
+def test_baseline(run_command: Command, on_tones: list[str], tones: Path, tmp_path: Path) -> None:
+    """As eval.py scores it on a copy of the data, and as a run shows it beside the model."""
+    shutil.copytree(tones, tmp_path / "copy")
+    data = ["data=folder", "data.root=copy", on_tones[-1]]
     done = run_command("eval.py", "baseline=majority", "task=key", "hydra.run.dir=alone", *data)
     assert done.returncode == 0, done.stderr
     alone = json.loads((tmp_path / "alone" / "result.json").read_text())
@@ -92,13 +98,13 @@ def test_baseline(run_command: Command, on_tones: list[str], tmp_path: Path) -> 
     assert trained.returncode == 0, trained.stderr
     beside = json.loads((tmp_path / "run" / "baselines" / "majority" / "result.json").read_text())
     assert beside["tracks"] == alone["tracks"]
-    assert beside["dataset"] == alone["dataset"]
+    assert beside["dataset"]["fingerprint"] == alone["dataset"]["fingerprint"]
     assert beside["run_id"] == alone["run_id"]
     assert "trivial baseline" in trained.stdout
 
 
 def test_sweep_goes_on_after_a_failure(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
-    """The middle job cannot work; the others finish, the exit code tells, and resume=true leaves them alone.
+    """The middle job cannot work and leaves no folder; the others finish, the exit code tells, resume=true leaves them.
 
     W&B follows each job as a run of its own.
     """
@@ -109,7 +115,8 @@ def test_sweep_goes_on_after_a_failure(run_command: Command, on_tones: list[str]
     assert "failed: harmonic_cnn needs a log-frequency picture" in done.stdout
     results = sorted((tmp_path / "multirun").glob("*/result.json"))
     assert [path.parent.name.split("-")[3] for path in results] == ["dense", "lstm"]
-    assert len(list((tmp_path / "multirun").glob("*/wandb/offline-run-*/*.wandb"))) == 3  # the failed one too
+    assert len(list((tmp_path / "multirun").glob("*/wandb/offline-run-*/*.wandb"))) == 2
+    assert len([path for path in (tmp_path / "multirun").iterdir() if path.is_dir()]) == 2
     before = [path.stat().st_mtime_ns for path in results]
     run_command("train.py", *sweep, "resume=true")
     assert [path.stat().st_mtime_ns for path in results] == before

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from configs import SYNTH, composed
 from ricercar.errors import InputError
 from ricercar.harness.entry import SystemFile, Training
+from ricercar.harness.identity import run_id
 from ricercar.harness.looks import look
 from ricercar.harness.loop import Trained
 from ricercar.harness.results import Result
@@ -22,13 +23,14 @@ DONE = Trained(steps=3, train_s=1.0, audio_s=2.0, best_score=0.5, best_step=3, d
 NAN = float("nan")
 
 
-def run_in(folder: Path) -> Run:
-    return Run(folder, "id", {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}, [])
+def run_in(folder: Path, cfg: DictConfig) -> Run:
+    return Run(folder, run_id(cfg), {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}, [])
 
 
 def trained(folder: Path, on_tones: list[str], *overrides: str) -> Result:
     folder.mkdir(exist_ok=True)
-    [result] = train(composed(*NET, *on_tones, *overrides), run_in(folder))
+    cfg = composed(*NET, *on_tones, *overrides)
+    [result] = train(cfg, run_in(folder, cfg))
     return result
 
 

@@ -10,6 +10,7 @@ from own_classes import LossesKept
 from configs import composed
 from ricercar.errors import InputError
 from ricercar.harness import assemble
+from ricercar.harness.identity import run_id
 from ricercar.harness.loop import Loop
 from ricercar.harness.results import Result
 from ricercar.models.net import Net
@@ -21,7 +22,8 @@ SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000"]
 def trained(folder: Path, *overrides: str) -> Result:
     folder.mkdir(exist_ok=True)
     choices = {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}
-    [result] = train(composed(*overrides), Run(folder, "id", choices, []))
+    cfg = composed(*overrides)
+    [result] = train(cfg, Run(folder, run_id(cfg), choices, []))
     return result
 
 

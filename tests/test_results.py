@@ -18,6 +18,7 @@ from ricercar.data.annotations.notes import Notes
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.entry import Outside, Training, Trial, Tuning
+from ricercar.harness.identity import stable_hash
 from ricercar.harness.origin import Git, git_state, versions
 from ricercar.harness.results import (
     SCHEMA,
@@ -27,7 +28,6 @@ from ricercar.harness.results import (
     TrackScore,
     fingerprint,
     mean_metrics,
-    stable_hash,
 )
 from ricercar.harness.scored import scores_of
 from ricercar.harness.table import format_tracks
@@ -163,6 +163,7 @@ def change_at(*path: Any, to: Any) -> str:
         (change_at("training", "works", to=3), "training.works is 3"),
         (edited(lambda content: content.pop("cost")), "has no field 'cost'"),
         (edited(lambda content: content["tracks"][1].pop("group")), "tracks[1] has no field 'group'"),
+        (change_at("system", to=None), "run_id is '0123456789abcdef', but the configuration gives '"),
         (change_at("speed", to=1), "unknown field 'speed'. Known are: schema, run_id"),
         (change_at("tracks", 2, "metrics", "f1", to="0.9"), 'tracks[2].metrics.f1 is "0.9", it must be a number'),
         (change_at("cost", "params", to=1.5), "cost.params is 1.5, it must be a whole number"),

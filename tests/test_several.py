@@ -13,6 +13,7 @@ from conftest import Command
 from ricercar.data.annotations.key import Key
 from ricercar.errors import InputError
 from ricercar.harness.command import expanded
+from ricercar.harness.identity import run_id
 from ricercar.tasks.several import Several
 from ricercar.train import Run, train
 
@@ -83,13 +84,15 @@ def test_lists_of_choices(argument: str, overrides: list[str]) -> None:
 
 def test_each_task_has_a_result(on_tones: list[str], tmp_path: Path) -> None:
     """The tones have notes, keys and a tempo; one of the training tracks loses its key."""
-    cfg = composed(*expanded("task=[notes,key]"), "frontend=mel", "backbone=dense", *on_tones)
-    results = train(cfg, Run(tmp_path, "id", {"task": "notes+key", "data": "folder"}, []))
+    options = [*expanded("task=[notes,key]"), "frontend=mel", "backbone=dense", *on_tones]
+    cfg = composed(*options)
+    run = Run(tmp_path, run_id(cfg), {"task": "notes+key", "data": "folder"}, [])
+    results = train(cfg, run)
     assert [result.choices["task"] for result in results] == ["notes", "key"]
     assert all(result.choices["tasks"] == "notes+key" for result in results)
     assert (tmp_path / "notes" / "predictions" / "t3.tsv").exists()
     assert (tmp_path / "key" / "predictions" / "t3.txt").exists()
-    again = train(composed(*expanded("task=[notes,key]"), *on_tones, "resume=true"), Run(tmp_path, "id", {}, []))
+    again = train(composed(*options, "resume=true"), run)
     assert again == results
 
 

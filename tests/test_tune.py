@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from conftest import Command
+from ricercar.harness.identity import run_id
 from ricercar.harness.results import Result
 
 NET = ["frontend=mel", "backbone=dense", "backbone.width=16"]
@@ -62,6 +63,7 @@ def test_a_searched_run_is_reproduced_and_its_seeds_are_one_system(
     other = 1 - content["tuning"]["chosen"]
     content["tuning"]["chosen"], content["seed"], content["config"]["seed"] = other, 1, 1
     content["config"]["compression"]["offset"] = content["tuning"]["trials"][other]["values"]["compression.offset"]
+    content["run_id"] = run_id(content["config"])
     (tmp_path / "outputs" / "other").mkdir()
     (tmp_path / "outputs" / "other" / "result.json").write_text(json.dumps(content))
     done = run_command("leaderboard.py", str(path.parent), "outputs/other", "--no-baselines", "--format=json")

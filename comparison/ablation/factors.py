@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ricercar.comparison.options import options
-from ricercar.harness.identity import without_searched
+from ricercar.harness.identity import essence
 
 Cell = tuple[str, ...]
 
@@ -20,16 +20,18 @@ class Factor:
 
 @dataclass(frozen=True)
 class Setting:
-    """How a run was configured. choices: of each group; options: {dotted name: value as text}, without the seed."""
+    """How a run was configured.
+
+    choices   of each group
+    options   {dotted name: value as text} of what determines a result, without the seed
+    """
 
     choices: Mapping[str, str]
     options: Mapping[str, str]
 
     @classmethod
     def of(cls, choices: Mapping[str, str], config: Mapping[str, Any]) -> "Setting":
-        return cls(
-            choices, {name: value for name, value in options(without_searched(config)).items() if name != "seed"}
-        )
+        return cls(choices, {name: value for name, value in options(essence(config)).items() if name != "seed"})
 
     def level(self, factor: str) -> str | None:
         """None where the configuration has no such group or option."""
