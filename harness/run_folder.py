@@ -15,7 +15,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from ricercar.data.files import is_at, write_text
 from ricercar.errors import InputError
-from ricercar.harness.identity import determining, differing, essence, run_id
+from ricercar.harness.identity import PLACES, determining, differing, essence, run_id
 from ricercar.harness.typed_json import parse, to_json, typed
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,8 @@ def check_same(folder: Path, cfg: DictConfig) -> None:
     except (OSError, YAMLError):
         theirs = OmegaConf.create()
     assert isinstance(theirs, DictConfig)
-    names = differing(essence(determining(theirs)), essence(determining(cfg)))
+    found = differing(essence(determining(theirs)), essence(determining(cfg)))
+    names = [f"what lies at {name}" if name.rpartition(".")[2] in PLACES else name for name in found]
     raise InputError(
         f"{folder} belongs to another configuration (run_id {before.run_id}, here {run_id(cfg)}), which differs in "
         f"{', '.join(names[:10])}. Give the same options, or another folder."
