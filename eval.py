@@ -82,7 +82,7 @@ def _evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Re
         overrides=[],
         config=identity.determining(cfg),
         system=outside,
-        training=about.training(tracks) if about else Training([], UNKNOWN, []),
+        training=about.training(tracks) if about else Training([], UNKNOWN, [], None),
         tuning=None,
         looks=None,
         scoring=scoring,
@@ -161,8 +161,10 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
 
 def _training(before: Result, taught: list[Track], scored: list[Track]) -> Training:
     """Which works that the run was trained on are scored now."""
-    data = before.training.data if before.training is not None else []
-    return replace(Training.of("", taught, scored), data=data) if taught else Training(data, UNKNOWN, [])
+    told = before.training or Training([], UNKNOWN, [], None)
+    if not taught:
+        return replace(told, works=UNKNOWN, shared=[])
+    return replace(Training.of("", taught, scored, told.fingerprint), data=told.data)
 
 
 def _training_tracks(data: DictConfig) -> list[Track]:

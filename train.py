@@ -227,6 +227,7 @@ def _test(
     evaluation = assemble.make_evaluation(cfg, tasks, assemble.make_windows(cfg, store, fabric.device), fabric.device)
     scores, predict_s = evaluation.test(net, tracks["test"], predictions)
     begun = Record.read(run.folder)
+    assert begun is not None
     total = cost.with_run(trained, predict_s, sum(map(store.duration_s, tracks["test"])), memory, fabric.device)
     several = {"tasks": run.choices["task"]} if len(tasks) > 1 else {}
     for name, task in tasks.items():
@@ -238,11 +239,10 @@ def _test(
             overrides=run.overrides,
             config=identity.determining(cfg),
             system=None,
-            training=Training.of(data, tracks["train"], scored),
+            training=Training.of(data, tracks["train"], scored, begun.taught),
             tuning=tuning,
             looks=looks[name],
-            reproducible=begun is not None
-            and not begun.mixed
+            reproducible=not begun.mixed
             and Budget(str(cfg.trainer.budget), 1.0).reproducible
             and fabric.device.type == "cpu",
             scoring=task,

@@ -62,13 +62,16 @@ def is_baseline(result: Result) -> bool:
 
 
 def key_of(result: Result) -> str:
-    """Hash of the configuration without the seed; of name and origin for predictions from elsewhere; or the run_id."""
+    """Hash of the configuration without the seed and of what was learnt from; of name and origin for predictions from
+    elsewhere; or the run_id.
+    """
     if is_baseline(result) or (result.config is None and "system" not in result.choices):
         return result.run_id
     if "system" in result.choices:
         return stable_hash([result.choices["system"], result.system and vars(result.system)])
     assert result.config is not None
-    return system_id(result.config)
+    learnt = result.training.fingerprint if result.training else None
+    return stable_hash([system_id(result.config), learnt]) if learnt else system_id(result.config)
 
 
 def design_of(result: Result) -> str:

@@ -35,17 +35,19 @@ class Training:
     data      names of data sets
     works     known: `shared` is all there is; unknown: nobody said which works were in it
     shared    works of the scored split that were in the training data too
+    fingerprint   hash of the audio and annotations that were learnt and chosen from; None: not known
     """
 
     data: list[str]
     works: str
     shared: list[str]
+    fingerprint: str | None
 
     @classmethod
-    def of(cls, data: str, taught: Iterable[Track], scored: Iterable[Track]) -> Self:
+    def of(cls, data: str, taught: Iterable[Track], scored: Iterable[Track], fingerprint: str | None) -> Self:
         """The training of a system of our own, on the tracks `taught` of one data set."""
         shared = {track.work for track in taught} & {track.work for track in scored}
-        return cls([data], KNOWN, sorted(shared))
+        return cls([data], KNOWN, sorted(shared), fingerprint)
 
 
 @dataclass(frozen=True)
@@ -106,5 +108,5 @@ class SystemFile:
 
     def training(self, scored: Iterable[Track]) -> Training:
         if self.works is None:
-            return Training(self.trained_on, UNKNOWN, [])
-        return Training(self.trained_on, KNOWN, sorted(set(self.works) & {track.work for track in scored}))
+            return Training(self.trained_on, UNKNOWN, [], None)
+        return Training(self.trained_on, KNOWN, sorted(set(self.works) & {track.work for track in scored}), None)

@@ -15,7 +15,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from ricercar.data.files import is_at, write_text
 from ricercar.errors import InputError
-from ricercar.harness.identity import PLACES, determining, differing, essence, run_id
+from ricercar.harness.identity import PLACES, determining, differing, essence, run_id, stable_hash
 from ricercar.harness.typed_json import parse, to_json, typed
 
 log = logging.getLogger(__name__)
@@ -53,6 +53,11 @@ class Record:
     code: str
     classes: dict[str, str]
     mixed: bool = False
+
+    @property
+    def taught(self) -> str:
+        """Hash of what is learnt and chosen from."""
+        return stable_hash([self.data["train"], self.data["valid"]])
 
     def write(self, folder: Path) -> None:
         """InputError names the folder."""

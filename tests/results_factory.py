@@ -84,7 +84,7 @@ def make_result(
         "overrides": [],
         "config": config,
         "system": outside,
-        "training": None if system else Training([data], "known", []),
+        "training": None if system else Training([data], "known", [], None),
         "tuning": None,
         "looks": None if system else 1,
         "reproducible": None if system else True,

@@ -145,5 +145,5 @@ def test_training_names_the_works_that_are_scored(tmp_path: Path, works: str, ex
     scored: list[Any] = [OmegaConf.create({"work": work}) for work in ("ravel", "bach", "bach", "liszt")]
     training = SystemFile.read(tmp_path / "system.yaml").training(scored)
     assert (training.works, training.shared) == expected
-    assert Training.of("maps", scored[:1], scored) == Training(["maps"], "known", ["ravel"])
+    assert Training.of("maps", scored[:1], scored, "0") == Training(["maps"], "known", ["ravel"], "0")
     assert json.dumps(training.data) == '["maps"]'

@@ -60,7 +60,7 @@ def test_a_work_is_the_group_unless_a_column_says_otherwise(folder: Path) -> Non
         ("ben", "piece 1"),
         ("ben", "ben"),
     ]
-    assert Training.of("folder", taught, scored).shared == ["piece 1"]
+    assert Training.of("folder", taught, scored, None).shared == ["piece 1"]
     scoring: Any = make_task("onset")
     nothing = Onsets.make([])
     assert [score(scoring, track, nothing, nothing, 1.0).group for track in scored] == ["piece 1", "ben"]

@@ -300,6 +300,22 @@ def test_two_machines_train_one_system(run_here: Here, on_tones: list[str], tone
     assert result_in(tmp_path / "again").tracks == second.tracks
 
 
+def test_who_learnt_from_other_annotations_is_another_system(
+    run_here: Here, on_tones: list[str], tones: Path, tmp_path: Path
+) -> None:
+    """One note less in training: the same index, the same configuration, the same test split."""
+    found = []
+    for seed, name in enumerate(("whole", "less")):
+        shutil.copytree(tones, tmp_path / name / "tones")
+        notes = tmp_path / name / "tones" / "notes" / "t0.tsv"
+        notes.write_text("".join(notes.read_text().splitlines(keepends=True)[: None if name == "whole" else -1]))
+        own = ["data.root=tones", f"seed={seed}"]
+        assert run_here("train.py", *SMALL, *on_tones, *own, folder=name) == (0, "")
+        found += [result_in(path) for path in (tmp_path / name).glob("outputs/*")]
+    assert found[0].comparable == found[1].comparable
+    assert key_of(found[0]) != key_of(found[1])
+
+
 def test_what_begins_is_kept(run_here: Here, on_tones: list[str], tmp_path: Path) -> None:
     """A failure in training leaves the folder; one before does not, even of a network that does not fit its input."""
     diverges = ["optimizer=sgd", "optimizer.lr=1e30", "trainer.clip_norm=null", "trainer.log_every_steps=1"]

@@ -85,7 +85,7 @@ HEARD = {"guitarset": ["BN1-129-Eb"]}
 def test_only_works_that_are_works_were_trained_on(dataset: str, tmp_path: Path, indexes: Path) -> None:
     """Not classes of sounds, nor drummers, nor the two names of MedleyDB that stand for many."""
     data = source(dataset, written(dataset, tmp_path / "home", indexes).home)
-    assert Training.of("", data.tracks("train"), data.tracks("test")).shared == HEARD.get(dataset, [])
+    assert Training.of("", data.tracks("train"), data.tracks("test"), None).shared == HEARD.get(dataset, [])
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def sweep(tmp_path: Path) -> Path:
     for i, backbone in enumerate(["cnn", "lstm", "dense"]):
         for seed in range(2):
             scores = make_scores(0.8 - 0.2 * i, seed=10 * i + seed)
-            training = Training(["synth"], "known", ["track0"] if backbone == "dense" else [])
+            training = Training(["synth"], "known", ["track0"] if backbone == "dense" else [], None)
             make_run(tmp_path / f"{backbone}{seed}", backbone=backbone, seed=seed, scores=scores, training=training)
     return tmp_path
 

@@ -162,10 +162,10 @@ def test_a_trial_that_diverged_is_a_trial() -> None:
 @pytest.mark.parametrize(
     ("training", "words"),
     [
-        (Training(["a"], "known", []), "no"),
-        (Training(["a"], "known", ["bach"]), "1 work"),
-        (Training(["a"], "known", ["bach", "liszt"]), "2 works"),
-        (Training(["a"], "unknown", []), "unknown"),
+        (Training(["a"], "known", [], None), "no"),
+        (Training(["a"], "known", ["bach"], None), "1 work"),
+        (Training(["a"], "known", ["bach", "liszt"], None), "2 works"),
+        (Training(["a"], "unknown", [], None), "unknown"),
         (None, "-"),
     ],
 )
