@@ -15,6 +15,8 @@ MIN_GROUPS = 6  # works: of fewer, nothing is concluded about others
 _ROUNDING = 1e-12  # relative to the means: a difference or an error below it is that of rounding
 _EQUAL = 1e-13  # relative to the systems' variances: a variance of their difference below it is that of rounding
 
+_MOST = 3.0  # nats that an interval of a bounded mean is bent by: odds 20 times as high or low
+
 Bounds = tuple[float | None, float | None]
 
 
@@ -185,18 +187,35 @@ def _within(mean: Floats, reach: Floats, low: float | None, high: float | None) 
     if high is not None:
         inside &= mean < high
     middle, width = mean[inside], reach[inside]
-    if low is not None and high is not None:
-        share = (middle - low) / (high - low)
-        steps = width / (high - low) / (share * (1 - share))
-        bent = [low + (high - low) * special.expit(special.logit(share) + sign * steps) for sign in (-1, 1)]
-    elif low is not None:
-        bent = [low + (middle - low) * np.exp(sign * width / (middle - low)) for sign in (-1, 1)]
-    else:
-        assert high is not None
-        bent = [high - (high - middle) * np.exp(-sign * width / (high - middle)) for sign in (-1, 1)]
     found = []
-    for end, curved in zip(ends, bent, strict=True):
+    for sign, end in zip((-1, 1), ends, strict=True):
         each = np.clip(end, low, high)
-        each[inside] = curved
-        found.append(each)
+        if low is not None and high is not None:
+            length = high - low
+            each[inside] = low + length * _bent_share((middle - low) / length, sign * width / length)
+        elif low is not None:
+            each[inside] = low + _bent_distance(middle - low, sign * width)
+        else:
+            assert high is not None
+            each[inside] = high - _bent_distance(high - middle, -sign * width)
+        found.append(np.clip(each, low, high))
     return found[0], found[1]
+
+
+def _bent_share(share: Floats, reach: Floats) -> Floats:
+    """share + reach on the scale of log odds, by the delta method."""
+    steps = reach / (share * (1 - share))
+    return _unless_too_far(special.expit(special.logit(share) + np.clip(steps, -_MOST, _MOST)), share, reach, steps)
+
+
+def _bent_distance(distance: Floats, reach: Floats) -> Floats:
+    """distance + reach on the scale of its logarithm."""
+    steps = reach / distance
+    return _unless_too_far(distance * np.exp(np.clip(steps, -_MOST, _MOST)), distance, reach, steps)
+
+
+def _unless_too_far(bent: Floats, middle: Floats, reach: Floats, steps: Floats) -> Floats:
+    """Where the error is several times the distance to a bound, the delta method says nothing: straight, if farther."""
+    straight = np.maximum(middle + reach, 0)
+    farther = np.abs(straight - middle) > np.abs(bent - middle)
+    return np.where((np.abs(steps) > _MOST) & farther, straight, bent)

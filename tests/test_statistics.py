@@ -11,7 +11,7 @@ from scipy import stats
 from ricercar.harness.results import TrackScore, mean_metrics
 from ricercar.significance import bootstrap
 from ricercar.significance.bootstrap import resample, resample_pooled
-from ricercar.significance.draws import Draws
+from ricercar.significance.draws import Bounds, Draws
 from ricercar.significance.paired import Comparisons, compare
 from ricercar.significance.scores import Floats, Scores
 
@@ -114,6 +114,15 @@ def test_log_odds_by_hand() -> None:
     expected = [1 / (1 + np.exp(-(np.log(9) + sign * reach))) for sign in (-1, 1)]
     assert_allclose([draws.low[0], draws.high[0]], expected)
     assert draws.mean[0] - draws.low[0] > 1.3 * (draws.high[0] - draws.mean[0])
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (0.0, None)])
+def test_a_mean_near_its_bound_may_not_be_anything(bounds: Bounds) -> None:
+    """One work of six has a score at all: the mean is 0.01, and its error as large."""
+    values = np.array([[[0.0, 0.0, 0.0, 0.0, 0.0, 0.06]]])
+    draws = resample(make(values), bounds=bounds, fixed=np.array([True]))
+    assert draws.low[0] == 0 or draws.low[0] > 1e-4
+    assert 0.02 < draws.high[0] < 0.2
 
 
 def test_differences_of_bounded_scores_are_bounded() -> None:
