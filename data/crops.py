@@ -25,7 +25,7 @@ class Crops:
     Tracks are drawn in proportion to their length, a window's start to the sample, or to the frame where windows are
     pictures. `valid` (bool) marks the frames inside the track; `labelled` (bool) says for which tasks the track has
     something to teach; `taught` finds it. Pitch is shifted by playing the audio faster or slower, in whole semitones
-    that the labels follow, plus a detuning within `detune_cents` that only labels in Hz follow.
+    that the labels follow, plus a detuning within `detune_cents`: labels with pitches or frequencies follow both.
     """
 
     def __init__(

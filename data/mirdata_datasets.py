@@ -59,7 +59,7 @@ def _slakh_notes(multitrack: Any) -> Notes:
     return Notes.make(
         onset_s=np.concatenate([np.zeros(0), *(notes.onset_s for notes, _ in parts)]),
         offset_s=np.concatenate([np.zeros(0), *(notes.offset_s for notes, _ in parts)]),
-        pitch=np.concatenate([np.zeros(0, np.int64), *(notes.pitch for notes, _ in parts)]),
+        pitch=np.concatenate([np.zeros(0), *(notes.pitch for notes, _ in parts)]),
         velocity=np.concatenate([np.zeros(0, np.int64), *(notes.velocity for notes, _ in parts)]),
         program=np.concatenate([np.zeros(0, np.int64), *(np.full(len(notes), number) for notes, number in parts)]),
         pedalled_offset_s=np.concatenate([np.zeros(0), *(notes.pedalled_offset_s for notes, _ in parts)]),
@@ -73,7 +73,7 @@ def _groove_notes(path: Path) -> Notes:
 
 def _groove_onsets(path: Path) -> Onsets:
     notes = Notes.read(path)
-    labels = tuple(_DRUM_CLASS.get(pitch, _OTHER_DRUM) for pitch in notes.pitch.tolist())
+    labels = tuple(_DRUM_CLASS.get(pitch, _OTHER_DRUM) for pitch in notes.semitone.tolist())
     return Onsets(time_s=notes.onset_s, label=labels)
 
 

@@ -19,13 +19,13 @@ _HOP_S = 256 / 44100  # of the pitch contours
 
 
 def notes(path: Path) -> Notes:
-    """The notes of the six strings, at the nearest MIDI numbers."""
+    """The notes of the six strings, with their cents."""
     strings = [event for annotation in _annotations(path, "note_midi") for event in annotation["data"]]
     onset_s = np.array([event["time"] for event in strings], dtype=np.float64)
     return Notes.make(
         onset_s=onset_s,
         offset_s=onset_s + np.array([event["duration"] for event in strings], dtype=np.float64),
-        pitch=np.rint(np.array([event["value"] for event in strings], dtype=np.float64)),
+        pitch=np.array([event["value"] for event in strings], dtype=np.float64),
     )
 
 

@@ -22,13 +22,15 @@ _SYNTHESIS_HZ = 30_000  # at least: at 16 kHz, overtones folded back lie only 16
 _TAIL_S = 1.0  # after the last note, where no duration is given
 _PEAK = 0.95
 _NUM_VOICES = 512
+_NUM_CHANNELS = 101  # from -50 to 50 cents
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Rendering:
     """An AudioSource: notes played by a SoundFont. Equal notes and settings give equal bytes.
 
-    A note sounds from its onset to its pedalled offset, exact to the sample. An unknown program is played as a piano.
+    A note sounds from its onset to its pedalled offset, exact to the sample, and at its pitch, exact to the cent. An
+    unknown program is played as a piano.
 
     duration_s     length of the audio; None: until a second after the last note
     tuning_cents   added to every pitch but the drums'
@@ -89,8 +91,8 @@ class Rendering:
         mix = np.zeros(num_samples, dtype=np.float32)
         programs = np.where(self.notes.program == UNKNOWN_PROGRAM, 0, self.notes.program)
         for program in np.unique(programs).tolist():
-            self._select(synth, font, program)
             chosen = programs == program
+            self._select(synth, font, program, np.unique(self._cents[chosen]).tolist())
             stem = self._stem(synth, chosen, num_samples, sample_rate)
             if self.levels_db is not None and program in self.levels_db:
                 energy = stem[self._sounding(chosen, num_samples, sample_rate)].astype(np.float64) ** 2
@@ -101,44 +103,50 @@ class Rendering:
             synth.generate_simple(sample_rate // 4)  # voices take a moment to fall silent
         return mix
 
-    def _select(self, synth: Any, font: int, program: int) -> None:
+    @property
+    def _cents(self) -> NDArray[np.int64]:
+        """(n,) what notes are above their keys, from -50 to 50: each has a channel of its own, which is tuned so."""
+        return np.rint(100 * (self.notes.pitch - self.notes.semitone)).astype(np.int64)
+
+    def _select(self, synth: Any, font: int, program: int, cents: list[int]) -> None:
         is_drums = program == DRUMS
         bank, preset = (DRUMS, 0) if is_drums else (0, program)
         if synth.sfpreset_name(font, bank, preset) is None:
             raise InputError(
                 f"SoundFont {self.soundfont.file} has no program {program}: choose other programs or fonts."
             )
-        synth.program_select(0, font, bank, preset, is_drums)
-        synth.set_tuning(0, 0.0 if is_drums else self.tuning_cents / 100.0)
+        for each in cents:
+            synth.program_select(each % _NUM_CHANNELS, font, bank, preset, is_drums)
+            synth.set_tuning(each % _NUM_CHANNELS, 0.0 if is_drums else (self.tuning_cents + each) / 100.0)
 
     def _stem(self, synth: Any, chosen: NDArray[np.bool_], num_samples: int, sample_rate: int) -> NDArray[np.float32]:
-        """(N,) the chosen notes on channel 0, rendered from event to event: every event is exact to the sample."""
+        """(N,) the chosen notes, rendered from event to event: every event is exact to the sample."""
         buffer = memoryview(bytearray(num_samples * 8))  # stereo float32
         done = 0
-        for sample, pitch, velocity in self._events(chosen, sample_rate):
+        for sample, channel, key, velocity in self._events(chosen, sample_rate):
             now = min(sample, num_samples)
             if now > done:
                 synth.generate_simple(now - done, buffer[done * 8 : now * 8])
                 done = now
             if velocity > 0:
-                synth.noteon(0, pitch, velocity)
+                synth.noteon(channel, key, velocity)
             else:
-                synth.noteoff(0, pitch)
+                synth.noteoff(channel, key)
         if num_samples > done:
             synth.generate_simple(num_samples - done, buffer[done * 8 :])
         stereo = np.frombuffer(buffer, dtype=np.float32).reshape(-1, 2)
         mono: NDArray[np.float32] = (stereo[:, 0] + stereo[:, 1]) * np.float32(0.5)
         return mono
 
-    def _events(self, chosen: NDArray[np.bool_], sample_rate: int) -> list[tuple[int, int, int]]:
-        """(sample, pitch, velocity) in order; velocity 0 ends a note, and comes before what starts at that sample."""
+    def _events(self, chosen: NDArray[np.bool_], sample_rate: int) -> list[tuple[int, int, int, int]]:
+        """(sample, channel, key, velocity) in order; velocity 0 ends a note, before what starts at that sample."""
         start = np.rint(self.notes.onset_s[chosen] * sample_rate).astype(np.int64)
         end = np.maximum(np.rint(self.notes.pedalled_offset_s[chosen] * sample_rate).astype(np.int64), start + 1)
         sample = np.concatenate([start, end])
-        pitch = np.tile(self.notes.pitch[chosen], 2)
+        channel, key = (np.tile(each[chosen], 2) for each in (self._cents % _NUM_CHANNELS, self.notes.semitone))
         velocity = np.concatenate([self.notes.velocity[chosen], np.zeros_like(end)])
-        order = np.lexsort((pitch, velocity, sample))
-        return list(zip(sample[order].tolist(), pitch[order].tolist(), velocity[order].tolist(), strict=True))
+        order = np.lexsort((key, velocity, sample))
+        return list(zip(*(each[order].tolist() for each in (sample, channel, key, velocity)), strict=True))
 
     def _sounding(self, chosen: NDArray[np.bool_], num_samples: int, sample_rate: int) -> NDArray[np.bool_]:
         """(N,) true where at least one of the chosen notes sounds."""

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ricercar.data.annotations.frequencies import midi_to_hz
 from ricercar.data.annotations.notes import Notes
 from ricercar.errors import InputError
+from ricercar.metrics.transcription import note_hits
+from ricercar.metrics.util import match_hits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_ONSET_TOLERANCE_S = 0.05
+_ONSET_TOLERANCE_S, _PITCH_TOLERANCE_CENTS = 0.05, 50.0
 _SIZE_INCHES, _DPI = (10.0, 4.5), 150
 # Okabe and Ito's palette: told apart with any kind of colour vision; a missed note is hollow besides.
 _HIT, _MISSED, _EXTRA, _REFERENCE = "#009E73", "#0072B2", "#D55E00", "#00261B"
@@ -27,8 +30,8 @@ def piano_roll(reference: Notes, estimate: Notes, start_s: float, end_s: float, 
     """-> (H, W, 3) picture of [start_s, end_s): hits and extra notes of the estimate, missed notes of the reference.
 
     A note lasts until its sound is damped. The thin line in a hit is the reference's note: a wrong offset shows.
-    A hit has the pitch of a reference note and an onset within 50 ms of it, each note counted once. That is
-    a picture and no score: the protocol of a task may say otherwise.
+    A hit is within 50 cents and 50 ms of a reference note, each note counted once. That is a picture and no score:
+    the protocol of a task may say otherwise.
     """
     assert end_s > start_s
     found, right = _matched(reference, estimate)
@@ -77,17 +80,14 @@ def write_png(path: Path, picture: NDArray[np.uint8]) -> None:
 
 
 def _matched(reference: Notes, estimate: Notes) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """-> which notes of each are in a pair. In order of onset the first possible partner gives the most pairs."""
+    """-> which notes of each are in a pair of a largest matching."""
     found, right = np.zeros(len(reference), bool), np.zeros(len(estimate), bool)
-    for pitch in np.intersect1d(reference.pitch, estimate.pitch):
-        ours, theirs = np.flatnonzero(reference.pitch == pitch), np.flatnonzero(estimate.pitch == pitch)
-        i = j = 0
-        while i < len(ours) and j < len(theirs):
-            late_s = round(float(estimate.onset_s[theirs[j]] - reference.onset_s[ours[i]]), 4)  # as mir_eval does
-            if abs(late_s) <= _ONSET_TOLERANCE_S:
-                found[ours[i]] = right[theirs[j]] = True
-            i += late_s >= -_ONSET_TOLERANCE_S
-            j += late_s <= _ONSET_TOLERANCE_S
+    sides = [
+        (np.stack([notes.onset_s, notes.pedalled_offset_s], axis=1), midi_to_hz(notes.pitch))
+        for notes in (reference, estimate)
+    ]
+    for i, j in match_hits(note_hits(*sides[0], *sides[1], _ONSET_TOLERANCE_S, _PITCH_TOLERANCE_CENTS)):
+        found[i] = right[j] = True
     return found, right
 
 
@@ -108,7 +108,7 @@ def _draw(axes: "Axes", bars: Bars, height: float, label: str, **style: Any) -> 
 
 def _draw_keyboard(axes: "Axes", pitch: NDArray[np.float64]) -> None:
     """Rows for the black keys, a line and a label for each C."""
-    lowest, highest = (int(pitch.min()), int(pitch.max())) if len(pitch) else (60, 72)
+    lowest, highest = (round(pitch.min()), round(pitch.max())) if len(pitch) else (60, 72)
     spare = max(0, 23 - (highest - lowest)) // 2  # two octaves at least
     lowest, highest = lowest - 2 - spare, highest + 2 + spare
     axes.set_ylim(lowest - 0.5, highest + 0.5)

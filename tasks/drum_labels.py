@@ -90,4 +90,4 @@ class DrumLabels:
 def drums_of(notes: Notes) -> Onsets:
     """The onsets of percussion (program 128), with their labels."""
     chosen = notes.program == DRUMS
-    return Onsets(time_s=notes.onset_s[chosen], label=tuple(drum_label(int(pitch)) for pitch in notes.pitch[chosen]))
+    return Onsets(time_s=notes.onset_s[chosen], label=tuple(map(drum_label, notes.semitone[chosen].tolist())))

@@ -39,7 +39,7 @@ class _Habits:
             kept = notes.program != DRUMS
             onsets.append(notes.onset_s[kept])
             durations.append((notes.pedalled_offset_s - notes.onset_s)[kept])
-            pitches.append(notes.pitch[kept])
+            pitches.append(notes.semitone[kept])
             programs.append(notes.program[kept])
         pitch = np.concatenate(pitches)
         if not len(pitch):

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.data.annotations.notes import DRUMS, Notes
-from ricercar.tasks.note_decoding import NoteDecoder, Peaks, find_peaks
+from ricercar.tasks.note_decoding import Floats, NoteDecoder, Peaks, find_peaks
 
 DRUM_S = 0.05  # a drum's sound has no end worth writing down
 _NEIGHBOURHOOD = "neighbourhood_frames"
@@ -60,8 +60,11 @@ class InstrumentDecoder:
         onset_s = np.maximum(peaks.time / fps + decoding["onset_shift_s"], 0.0)
         return np.asarray(np.round(onset_s, 6), dtype=np.float64)
 
-    def pitch(self, name: str, peaks: Peaks) -> NDArray[np.int64]:
-        return self.drums[peaks.pitch] if name == "drums" else peaks.pitch + self.lowest_pitch
+    def pitch(self, name: str, peaks: Peaks) -> Floats:
+        found: Floats = (self.drums[peaks.pitch] if name == "drums" else peaks.pitch + self.lowest_pitch).astype(
+            np.float64
+        )
+        return found
 
     def program(self, name: str) -> int:
         return DRUMS if name == "drums" else self.classes[name]

@@ -43,7 +43,7 @@ class Sounds:
     """What is scored. intervals: (n, 2). pitch, group: (n,); drums are the last group, unknown programs -1."""
 
     intervals: Floats
-    pitch: Ints
+    pitch: Floats
     group: Ints
 
     def __len__(self) -> int:
@@ -75,7 +75,8 @@ class InstrumentScoring:
 
     protocol.grouping   MT3's granularities. flat: pitched or drums. families: the 16 of General MIDI, and drums.
                         full: every program, and drums
-    Notes below protocol.lowest_pitch or above highest_pitch count on neither side; MT3 scores 21 to 108.
+    Notes below protocol.lowest_pitch or above highest_pitch (by half a semitone or more) count on neither side; MT3
+    scores 21 to 108.
     An estimate of unknown program is wrong, except under flat.
     Where neither side has a note, protocol.empty decides: mir_eval 0, one 1, exclude NaN.
     """
@@ -120,7 +121,7 @@ class InstrumentScoring:
             MarkedNotes(side.intervals, side.pitch, [names[each] for each in side.group]) for side in (a, b)
         )
         near = self.hits(a, b)
-        i, j = octaves(ours, theirs, self.protocol["onset_tolerance_s"])
+        i, j = octaves(ours, theirs, self.protocol["onset_tolerance_s"], self.protocol["pitch_tolerance_cents"])
         pitched = a.group[i] != self.drums
         less = {"label": self._hits(a, b), "octave": (i[pitched], j[pitched])}
         return note_marks(ours, theirs, near, self.with_offsets(near, a, b), less)
@@ -130,9 +131,10 @@ class InstrumentScoring:
         sounds = Sounds(intervals, notes.pitch, self.group_of(notes.program))
         return sounds.of(self.inside(notes.pitch))
 
-    def inside(self, pitch: Ints) -> NDArray[np.bool_]:
-        """(n,) -> (n,) whether notes of the pitch are scored."""
-        found: NDArray[np.bool_] = (pitch >= self.protocol["lowest_pitch"]) & (pitch <= self.protocol["highest_pitch"])
+    def inside(self, pitch: Floats | Ints) -> NDArray[np.bool_]:
+        """(n,) -> (n,) whether notes of the pitch are scored: the limits reach half a semitone further."""
+        lowest, highest = self.protocol["lowest_pitch"] - 0.5, self.protocol["highest_pitch"] + 0.5
+        found: NDArray[np.bool_] = (pitch >= lowest) & (pitch < highest)
         return found
 
     def group_of(self, program: Ints) -> Ints:

@@ -10,6 +10,7 @@ from ricercar.tasks.frame_instants import INSTANTS, instants, nearest_rows, rows
 from ricercar.tasks.spans import span_cells
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 def row_targets(
@@ -39,10 +40,9 @@ def note_targets(
 ) -> NDArray[np.float32]:
     """-> (T, P): the share of the frame in which each semitone sounds. offset_s: (len(notes),) offsets to use."""
     at_s = instants(start_s, num_frames, fps)
-    kept = (notes.pitch >= lowest_pitch) & (notes.pitch < lowest_pitch + num_pitches) & (notes.program != DRUMS)
-    return _shares(
-        sounding(notes.onset_s[kept], offset_s[kept], notes.pitch[kept] - lowest_pitch, at_s, num_pitches), num_frames
-    )
+    column = notes.semitone - lowest_pitch
+    kept = (column >= 0) & (column < num_pitches) & (notes.program != DRUMS)
+    return _shares(roll(notes.onset_s[kept], offset_s[kept], column[kept], at_s, num_pitches), num_frames)
 
 
 def from_notes(notes: Notes, offset_s: Floats, hop_s: float) -> Multipitch:
@@ -50,18 +50,28 @@ def from_notes(notes: Notes, offset_s: Floats, hop_s: float) -> Multipitch:
     kept = notes.program != DRUMS
     num_rows = int(offset_s[kept].max(initial=0.0) / hop_s) + 1
     at_s = hop_s * np.arange(num_rows, dtype=np.float64)
-    row, pitch = np.nonzero(sounding(notes.onset_s[kept], offset_s[kept], notes.pitch[kept], at_s, 128))
+    row, pitch = sounding(notes.onset_s[kept], offset_s[kept], notes.pitch[kept], at_s)
     return Multipitch(time_s=at_s, count=np.bincount(row, minlength=len(at_s)), frequency_hz=midi_to_hz(pitch))
 
 
-def sounding(
-    onset_s: Floats, offset_s: Floats, pitch: NDArray[np.int64], at_s: Floats, num_pitches: int
-) -> NDArray[np.bool_]:
-    """-> (len(at_s), num_pitches): whether onset <= t < offset for a note of the pitch. at_s is sorted."""
-    first, end = np.searchsorted(at_s, onset_s, side="left"), np.searchsorted(at_s, offset_s, side="left")
-    sounds = np.zeros((len(at_s), num_pitches), dtype=bool)
-    sounds.reshape(-1)[span_cells(first, end, pitch, num_pitches)] = True
+def sounding(onset_s: Floats, offset_s: Floats, pitch: Floats, at_s: Floats) -> tuple[Ints, Floats]:
+    """-> rows of at_s, which is sorted, and the pitches for which onset <= t < offset there, in order; each once."""
+    distinct, column = np.unique(pitch, return_inverse=True)
+    cells = span_cells(*_rows(onset_s, offset_s, at_s), column, len(distinct))
+    row, column = np.divmod(np.unique(cells), max(len(distinct), 1))
+    return row, distinct[column]
+
+
+def roll(onset_s: Floats, offset_s: Floats, column: Ints, at_s: Floats, num_columns: int) -> NDArray[np.bool_]:
+    """-> (len(at_s), num_columns): whether onset <= t < offset for a note of the column. at_s is sorted."""
+    sounds = np.zeros((len(at_s), num_columns), dtype=bool)
+    sounds.reshape(-1)[span_cells(*_rows(onset_s, offset_s, at_s), column, num_columns)] = True
     return sounds
+
+
+def _rows(onset_s: Floats, offset_s: Floats, at_s: Floats) -> tuple[Ints, Ints]:
+    """The first row of each note, and the one after its last."""
+    return np.searchsorted(at_s, onset_s, side="left"), np.searchsorted(at_s, offset_s, side="left")
 
 
 def _shares(sounds: NDArray[np.bool_], num_frames: int) -> NDArray[np.float32]:

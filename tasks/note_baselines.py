@@ -31,7 +31,7 @@ def common_pitches(references: Sequence[Annotation]) -> Estimator:
     for reference in references:
         assert isinstance(reference, Notes)
         pitched = reference.program != DRUMS
-        counts += np.bincount(reference.pitch[pitched], minlength=128)
+        counts += np.bincount(reference.semitone[pitched], minlength=128)
         seconds += float(reference.offset_s.max(initial=0.0))
     pitches = _UNLEARNED
     if counts.any():

@@ -15,10 +15,10 @@ Pairs = Mapping[int, int]
 
 @dataclass(frozen=True)
 class MarkedNotes:
-    """One side. intervals: (n, 2) seconds. pitch: (n,) MIDI numbers. label: n instruments."""
+    """One side. intervals: (n, 2) seconds. pitch: (n,) MIDI numbers with fractions. label: n instruments."""
 
     intervals: NDArray[np.float64]
-    pitch: NDArray[np.int64]
+    pitch: NDArray[np.float64]
     label: Sequence[str]
 
     def mark(self, number: int, kind: str) -> Mark:
@@ -58,13 +58,16 @@ def note_marks(
     return sorted(marks, key=lambda mark: (mark.start_s, mark.pitch, mark.kind, mark.label, mark.end_s))
 
 
-def octaves(reference: MarkedNotes, estimate: MarkedNotes, onset_tolerance_s: float) -> Hits:
-    """Pairs with one onset and label, and pitches one octave or more apart."""
+def octaves(
+    reference: MarkedNotes, estimate: MarkedNotes, onset_tolerance_s: float, pitch_tolerance_cents: float
+) -> Hits:
+    """Pairs with one onset and label, and pitches that agree when moved by one octave or more."""
     onset_s = reference.intervals[:, 0]
     i, j = time_hits(onset_s, estimate.intervals[:, 0], onset_tolerance_s)
     apart = reference.pitch[i] - estimate.pitch[j]
     same = np.array([reference.label[a] == estimate.label[b] for a, b in zip(i, j, strict=True)], dtype=bool)
-    kept = same & (apart != 0) & (apart % 12 == 0)
+    moved = np.rint(apart / 12)
+    kept = same & (moved != 0) & (100 * np.abs(apart - 12 * moved) <= pitch_tolerance_cents)
     return i[kept], j[kept]
 
 

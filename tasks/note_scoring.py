@@ -9,19 +9,22 @@ import mir_eval
 import numpy as np
 from numpy.typing import NDArray
 
+from ricercar.data.annotations.frequencies import hz_to_midi, midi_to_hz
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.errors import InputError
 from ricercar.metrics import transcription, transcription_velocity
+from ricercar.metrics.multipitch import Pitches, num_true_positives
 from ricercar.metrics.util import Hits, Pairs, match_hits, num_matched, precision_recall_f1
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.multipitch_scoring import multipitch_scores
-from ricercar.tasks.multipitch_targets import sounding
+from ricercar.tasks.multipitch_targets import roll, sounding
 from ricercar.tasks.note_marks import MarkedNotes, note_marks, octaves
 from ricercar.tasks.protocol import check_protocol
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_WINDOW_SEMITONES = 0.5  # mir_eval's
 _NUM_PITCHES = 128
 _NOTE_NAMES = ("Precision", "Recall", "F-measure", "Average_Overlap_Ratio")
 
@@ -43,7 +46,7 @@ class Pitched:
     """What is scored: notes without drums, as mir_eval takes them."""
 
     intervals: Floats
-    pitch: Ints
+    pitch: Floats
     velocity: Ints
 
     @property
@@ -92,7 +95,9 @@ class NoteScoring:
         a, b = self.pitched(reference), self.pitched(estimate)
         ours, theirs = (MarkedNotes(side.intervals, side.pitch, [""] * len(side)) for side in (a, b))
         near, exact = self.hits(a, b)
-        less = {"octave": octaves(ours, theirs, self.protocol["onset_tolerance_s"])}
+        less = {
+            "octave": octaves(ours, theirs, self.protocol["onset_tolerance_s"], self.protocol["pitch_tolerance_cents"])
+        }
         return note_marks(ours, theirs, near, exact, less)
 
     def pitched(self, notes: Notes) -> Pitched:
@@ -145,19 +150,31 @@ class NoteScoring:
         hop_s = self.protocol["multipitch_hop_s"]
         last_s = max([0.0, *a.intervals[:, 1].tolist(), *b.intervals[:, 1].tolist()])
         times = np.arange(int(last_s / hop_s) + 1) * hop_s
-        rolls = [
-            sounding(side.intervals[:, 0], side.intervals[:, 1], side.pitch, times, _NUM_PITCHES) for side in (a, b)
-        ]
-        # Notes have whole semitones: mir_eval's window of half a semitone finds equal pitches, and nothing else.
-        correct, *classes = map(_pitch_classes, (rolls[0] & rolls[1], *rolls))
-        chroma_correct = np.minimum(*classes)
-        return multipitch_scores(*(number.sum(axis=1) for number in (correct, chroma_correct, *classes)))
+        if all(np.array_equal(side.pitch, np.rint(side.pitch)) for side in (a, b)):
+            # Near enough are then equal pitches, and nothing else: a tenth of the time.
+            rolls = [
+                roll(side.intervals[:, 0], side.intervals[:, 1], side.pitch.astype(np.int64), times, _NUM_PITCHES)
+                for side in (a, b)
+            ]
+            counts, *classes = map(_pitch_classes, (rolls[0] & rolls[1], *rolls))
+            return multipitch_scores(*(number.sum(axis=1) for number in (counts, np.minimum(*classes), *classes)))
+        ours, theirs = (_frames(side, times) for side in (a, b))
+        correct, chroma_correct = (
+            num_true_positives(ours, theirs, _WINDOW_SEMITONES, chroma) for chroma in (False, True)
+        )
+        return multipitch_scores(correct, chroma_correct, ours.count, theirs.count)
 
 
-def _pitch_classes(roll: NDArray[np.bool_]) -> Ints:
+def _frames(side: Pitched, times: Floats) -> Pitches:
+    """The pitches that sound at the times, as mir_eval has them from their frequencies."""
+    row, pitch = sounding(side.intervals[:, 0], side.intervals[:, 1], side.pitch, times)
+    return Pitches(hz_to_midi(midi_to_hz(pitch)), np.bincount(row, minlength=len(times)))
+
+
+def _pitch_classes(sounds: NDArray[np.bool_]) -> Ints:
     """(T, 128) what sounds -> (T, 12) in how many octaves."""
-    frame, pitch = np.divmod(np.flatnonzero(roll), _NUM_PITCHES)
-    return np.bincount(12 * frame + pitch % 12, minlength=12 * len(roll)).reshape(-1, 12)
+    frame, pitch = np.divmod(np.flatnonzero(sounds), _NUM_PITCHES)
+    return np.bincount(12 * frame + pitch % 12, minlength=12 * len(sounds)).reshape(-1, 12)
 
 
 def _ratios(module: str, suffix: str, pairs: Pairs, a: Pitched, b: Pitched) -> dict[str, float]:

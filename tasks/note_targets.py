@@ -12,7 +12,8 @@ KINDS = ("regression", "binary")
 
 
 class NoteTargets:
-    """Notes -> {onset, frame, offset, velocity: (T, P) float32 in [0, 1]}, without drums and notes of other pitches.
+    """Notes -> {onset, frame, offset, velocity: (T, P) float32 in [0, 1]}, without drums and notes of other pitches;
+    a pitch is that of the nearest semitone.
 
     kind regression   onset and offset: max(0, 1 - |dt| / J) around the exact time, dt in frames, J = half_width_frames
                       (Kong et al. 2021, High-resolution piano transcription, equation 1)
@@ -51,7 +52,7 @@ class NoteTargets:
         self, notes: Notes, offset_s: NDArray[np.float64], start_s: float, num_frames: int, fps: float
     ) -> dict[str, NDArray[np.float32]]:
         """`notes` may be all of the track or those near the window; offset_s (len(notes),) are the offsets to use."""
-        pitch = notes.pitch - self.lowest_pitch
+        pitch = notes.semitone - self.lowest_pitch
         kept = (pitch >= 0) & (pitch < self.num_pitches) & (notes.program != DRUMS)
         pitch = pitch[kept]
         # To 1e-6 frames, so that a time on the frame grid falls on the same side in every window.

@@ -169,7 +169,7 @@ def guitarset(data: Standin) -> None:
             audio_hex_cln=["audio_hex-pickup_debleeded/not_needed.wav", ""],
         )
     data.annotations = {
-        "notes": Notes.make([0.1, 0.2], [0.3, 0.5], [60, 45]),
+        "notes": Notes.make([0.1, 0.2], [0.3, 0.5], [59.9, 45.1]),
         "beats": Beats.make([0.1, 0.4], [4, 1]),
         "chords": Chords(np.array([0.0]), np.array([0.5]), ("D#:hdim7",)),
         "key": Key.parse("Eb minor"),

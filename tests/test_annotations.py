@@ -13,6 +13,7 @@ from ricercar.data.annotations.alignment import Alignment
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.beats import Beats
 from ricercar.data.annotations.chords import Chords
+from ricercar.data.annotations.frequencies import midi_to_hz
 from ricercar.data.annotations.hierarchy import Hierarchy
 from ricercar.data.annotations.key import Key
 from ricercar.data.annotations.melody import Melody
@@ -47,6 +48,7 @@ def random_notes(num_notes: int, seed: int = 0) -> Notes:
 EXAMPLES: list[Annotation] = [
     random_notes(300),
     Notes.make([0.5, 0.1], [0.6, 0.123456], [60, 61]),
+    Notes.make([0.5, 0.1], [0.6, 0.123456], [60 + 1 / 3, 61]),
     Notes.make([], [], []),
     Beats.make([0.1, 0.5, 1.000001], [0, 1, 2]),
     Beats.make([0.1, 0.5]),
@@ -126,7 +128,16 @@ NOTES_HEADER = "onset offset pitch velocity\n"
         (Notes, "a.tsv", NOTES_HEADER + "\n# comment\n-0.5 1 60 64\n", 4, ["onset -0.5"]),
         (Notes, "a.tsv", NOTES_HEADER + "nan 1 60 64\n", 2, ["onset nan"]),
         (Notes, "a.tsv", NOTES_HEADER + "0 inf 60 64\n", 2, ["offset inf"]),
-        (Notes, "a.tsv", NOTES_HEADER + "0 1 60.5 64\n", 2, ["pitch 60.5", "whole number", "0 to 127"]),
+        (Notes, "a.tsv", "onset offset pitch velocity program\n0 1 60.5 64 128\n", 2, ["pitch 60.5", "drum", "whole"]),
+        (Notes, "a.tsv", NOTES_HEADER + "0 1 60 64\n0 1 440 64\n", 3, ["pitch 440", "0 to 127"]),
+        (Notes, "a.tsv", NOTES_HEADER + "0 1 nan 64\n", 2, ["pitch nan"]),
+        (Notes, "a.tsv", NOTES_HEADER + "0 1 60 0.5\n", 2, ["velocity 0.5", "1 to 127"]),
+        (Notes, "a.tsv", NOTES_HEADER + "100 400 60 64\n500 900 60 64\n950 1100 60 9\n", 2, ["milliseconds"]),
+        (Notes, "a.txt", "0 1 60\n1 2 62\n2 3 64\n", 1, ["frequency 60", "60 to 64", "MIDI numbers"]),
+        (Notes, "a.txt", "# c\n0 1 60\n", 2, ["frequency 60", "MIDI numbers"]),
+        (Notes, "a.txt", "0 1 60.1\n1 2 62.05\n2 3 63.92\n", 1, ["frequency 60.1", "MIDI numbers"]),
+        (Notes, "a.txt", "0 1 6000\n1 2 6210\n2 3 5950\n", 1, ["frequency 6000", "cents"]),
+        (Notes, "a.txt", "0 1 440 0.5\n", 1, ["velocity 0.5", "1 to 127"]),
         (Notes, "a.tsv", NOTES_HEADER + "0 1 128 64\n", 2, ["pitch 128"]),
         (Notes, "a.tsv", NOTES_HEADER + "0 1 60 0\n", 2, ["velocity 0", "1 to 127"]),
         (Notes, "a.tsv", NOTES_HEADER + "0 1 C4 64\n", 2, ["pitch 'C4'", "not a number"]),
@@ -209,9 +220,44 @@ def test_notes_from_mir_eval_rows(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("0.5 1 440\n0 1 262.5\n")
     notes = Notes.read(path)
-    assert (notes.onset_s.tolist(), notes.pitch.tolist(), notes.velocity.tolist()) == ([0, 0.5], [60, 69], [64, 64])
+    assert (notes.onset_s.tolist(), notes.velocity.tolist()) == ([0, 0.5], [64, 64])
+    assert notes.pitch.tolist() == pytest.approx([69 + 12 * np.log2(262.5 / 440), 69], abs=1e-12)
     path.write_text("0.5 1 440 100\n")
     assert Notes.read(path).velocity.tolist() == [100]
+
+
+@pytest.mark.parametrize(
+    "frequencies_hz",
+    [
+        (41.203, 43.654, 48.999, 61.735),  # the strings of a bass: below 128 Hz, and within 40 of each other
+        (41.4, 43.4, 49.2, 62.0),  # the same, up to 10 cents out of tune
+        (55, 110),
+        (32.703, 4186.009, 2093.005),
+    ],
+)
+def test_frequencies_of_notes_that_are_in_hz(frequencies_hz: tuple[float, ...], tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("".join(f"{onset} {onset + 1} {hz}\n" for onset, hz in enumerate(frequencies_hz)))
+    np.testing.assert_allclose(midi_to_hz(Notes.read(path).pitch), frequencies_hz, rtol=1e-12)
+
+
+def test_whole_frequencies_are_read_where_the_file_says_hz(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("# onset offset frequency_hz\n0 1 60\n1 2 62\n2 3 64\n")
+    np.testing.assert_allclose(midi_to_hz(Notes.read(path).pitch), [60, 62, 64], rtol=1e-12)
+
+
+def test_notes_keep_their_cents(tmp_path: Path) -> None:
+    """Read from Hz, shifted and detuned, and written again."""
+    path = tmp_path / "notes.txt"
+    path.write_text("0 1 450\n1 2 333.3\n")
+    notes = Notes.read(path)
+    moved = notes.transposed(3).detuned(20)
+    np.testing.assert_allclose(moved.pitch, notes.pitch + 3.2, atol=1e-12)
+    moved.write(tmp_path / "notes.tsv")
+    assert Notes.read(tmp_path / "notes.tsv").pitch.tolist() == moved.pitch.tolist()
+    moved.write_midi(tmp_path / "notes.mid")
+    assert Notes.read(tmp_path / "notes.mid").pitch.tolist() == moved.semitone.tolist()
 
 
 def test_mir_eval_reads_what_is_written(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def crops(
         """Sounding pitches, written out: what a task does with more care."""
         notes = taught["notes"]
         roll = np.zeros((num_frames, 128), dtype=np.float32)
-        for onset_s, offset_s, pitch in zip(notes.onset_s, notes.offset_s, notes.pitch, strict=True):
+        for onset_s, offset_s, pitch in zip(notes.onset_s, notes.offset_s, notes.semitone, strict=True):
             first, last = (round((time_s - start_s) * fps) for time_s in (onset_s, offset_s))
             roll[max(first, 0) : max(last, 0), pitch] = 1.0
         return {"roll": roll}

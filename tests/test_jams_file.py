@@ -60,7 +60,7 @@ def position(number: int) -> dict[str, int]:
 
 LEVELS = ((0, 4, "A", 0), (0, 1, "a", 1), (1, 3, "b", 1))
 EXAMPLES: list[tuple[dict[str, Any], Annotation]] = [
-    (annotation("note_midi", (1, 0.5, 60.3), (0, 1, 69)), Notes.make([0, 1], [1, 1.5], [69, 60])),
+    (annotation("note_midi", (1, 0.5, 60.3), (0, 1, 69)), Notes.make([0, 1], [1, 1.5], [69, 60.3])),
     (annotation("note_hz", (0, 1, 440.0)), Notes.make([0], [1], [69])),
     (annotation("beat", (0.5, 0, 1.0), (1, 0, None), (1.5, 0, 2)), Beats.make([0.5, 1, 1.5], [1, 0, 2])),
     (annotation("beat", (0.5, 0, 1.0, float("nan")), (1, 0, 1.0)), Beats.make([0.5, 1])),
@@ -188,6 +188,8 @@ def test_gaps_of_a_melody_are_silence(tmp_path: Path) -> None:
         (Key, annotation("key_mode", (0, 1, "C:major"), (1, 1, "D:major")), ["observation 2", "second key"]),
         (Key, annotation("key_mode"), ["no key"]),
         (Notes, annotation("note_hz", (0, 1, 440), (0, 1, 0)), ["observation 2", "0 Hz"]),
+        (Notes, annotation("note_hz", (0, 1, 60.1), (1, 1, 62.0), (2, 1, 64.1)), ["observation 1", "60.1", "MIDI"]),
+        (Notes, annotation("note_midi", (0, 300, 60), (400, 300, 60), (800, 300, 60)), ["observation 1", "millisec"]),
         (Notes, annotation("note_midi", (0, 1, 200)), ["observation 1", "pitch 200"]),
         (Notes, annotation("note_midi", (0, None, 60)), ["observation 1", "reversed or empty"]),
         (Tempo, annotation("tempo", (0, 1, 60), (0, 1, 60), (0, 1, 60)), ["3 tempi"]),

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from dataclasses import replace
 
 import mir_eval
 import numpy as np
@@ -40,7 +41,9 @@ def jittered(notes: NotesAnnotation, seed: int) -> NotesAnnotation:
     )
 
 
-def mir_eval_scores(reference: NotesAnnotation, estimate: NotesAnnotation, hop_s: float) -> dict[str, float]:
+def mir_eval_scores(
+    reference: NotesAnnotation, estimate: NotesAnnotation, hop_s: float, pitch_tolerance: float = 50.0
+) -> dict[str, float]:
     """All of mir_eval's own evaluate()."""
 
     def side(notes: NotesAnnotation) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -54,9 +57,9 @@ def mir_eval_scores(reference: NotesAnnotation, estimate: NotesAnnotation, hop_s
 
     (a, a_hz), (b, b_hz) = side(reference), side(estimate)
     parts = {
-        "transcription": mir_eval.transcription.evaluate(a, a_hz, b, b_hz),
+        "transcription": mir_eval.transcription.evaluate(a, a_hz, b, b_hz, pitch_tolerance=pitch_tolerance),
         "transcription_velocity": mir_eval.transcription_velocity.evaluate(
-            a, a_hz, reference.velocity, b, b_hz, estimate.velocity
+            a, a_hz, reference.velocity, b, b_hz, estimate.velocity, pitch_tolerance=pitch_tolerance
         ),
         "multipitch": mir_eval.multipitch.evaluate(times, sounding(reference), times, sounding(estimate)),
     }
@@ -72,6 +75,32 @@ def test_scores_are_those_of_mir_eval(seed: int) -> None:
     assert 0.2 < expected["transcription/F-measure"] < 0.9
     assert {name: scores[name] for name in expected} == expected
     assert set(scores) - set(expected) == {"multipitch/F-measure", "velocity/mean_absolute_error"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("cents", [50.0, 20.0])
+def test_scores_off_the_grid_are_those_of_mir_eval(seed: int, cents: float) -> None:
+    """As of singing: some notes are near another semitone than their estimates, and within the tolerance."""
+    random = np.random.default_rng(seed)
+    reference, estimate = (
+        replace(notes, pitch=np.clip(notes.pitch + random.normal(0, 0.3, len(notes)), 16, 110))
+        for notes in (dense(seed), jittered(dense(seed), seed))
+    )
+    scores = make(protocol__pitch_tolerance_cents=cents).score(reference, estimate)
+    expected = mir_eval_scores(reference, estimate, hop_s=0.01, pitch_tolerance=cents)
+    assert 0.1 < expected["transcription/F-measure"] < 0.9
+    assert {name: scores[name] for name in expected} == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_tolerance_of_pitches_is_in_cents() -> None:
+    reference, estimate = (NotesAnnotation.make([0], [1], [pitch]) for pitch in (60.45, 60.75))
+    name = "transcription/F-measure"
+    assert make(protocol__pitch_tolerance_cents=31).score(reference, estimate)[name] == 1.0
+    assert make(protocol__pitch_tolerance_cents=29).score(reference, estimate)[name] == 0.0
+    marks = make(protocol__pitch_tolerance_cents=29).marks(reference, estimate.transposed(12))
+    assert {mark.kind for mark in marks} == {"spurious", "missed"}
+    marks = make(protocol__pitch_tolerance_cents=31).marks(reference, estimate.transposed(12))
+    assert {mark.kind for mark in marks} == {"octave", "missed"}
 
 
 def test_scores_by_hand() -> None:

@@ -106,3 +106,10 @@ def test_png_into_no_folder(tmp_path: Path) -> None:
 def test_matplotlib_is_imported_when_it_is_needed() -> None:
     check = "import sys, ricercar.harness.pictures; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], timeout=60).returncode == 0
+
+
+def test_a_hit_may_have_the_other_semitone_as_its_nearest() -> None:
+    assert [each.tolist() for each in _matched(Notes.make([0], [1], [60.45]), Notes.make([0], [1], [60.6]))] == [
+        [True],
+        [True],
+    ]

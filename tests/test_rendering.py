@@ -54,8 +54,10 @@ def onset_lag_s(onset_s: float, pitch: int, program: int) -> float:
 
 
 @pytest.mark.parametrize("tuning_cents", [0.0, -37.0])
-@pytest.mark.parametrize(("program", "pitch"), [(0, 48), (0, 72), (4, 60), (24, 69), (34, 43), (40, 76), (71, 60)])
-def test_pitch(program: int, pitch: int, tuning_cents: float) -> None:
+@pytest.mark.parametrize(
+    ("program", "pitch"), [(0, 48), (0, 72), (4, 60), (24, 69), (34, 43), (40, 76), (71, 60), (0, 72.37), (24, 68.6)]
+)
+def test_pitch(program: int, pitch: float, tuning_cents: float) -> None:
     audio = decoded(Notes.make([0.1], [1.3], [pitch], [90], [program]), tuning_cents=tuning_cents)
     window = audio[round(0.3 * SAMPLE_RATE) : round(1.2 * SAMPLE_RATE)]
     spectrum = np.abs(np.fft.rfft(window * np.hanning(len(window)), 2**19))

@@ -47,7 +47,7 @@ def audio_of(index: int) -> NDArray[np.float32]:
 def pitched(track: Track) -> list[Any]:
     """(onset_s, pedalled_offset_s, pitch, program) of all notes but the drums'."""
     notes: Any = track.annotations["notes"]
-    rows = zip(notes.onset_s, notes.pedalled_offset_s, notes.pitch, notes.program, strict=True)
+    rows = zip(notes.onset_s, notes.pedalled_offset_s, notes.semitone, notes.program, strict=True)
     return [row for row in rows if row[3] != DRUMS]
 
 

@@ -178,6 +178,14 @@ def test_reference_from_notes(pedal: str, expected: list[list[int]]) -> None:
     assert found.text() == pitches(expected).text()
 
 
+def test_reference_from_notes_off_the_grid() -> None:
+    """Two of 30 cents apart are two; one that is there twice is one."""
+    notes = Notes.make([0.0, 0.0, 0.01, 0.01], [0.03, 0.02, 0.02, 0.03], [60.3, 60.6, 60.3, 47.25])
+    found = make().reference({"notes": notes})
+    assert found is not None
+    assert found.text() == pitches([[60.3, 60.6], [47.25, 60.3, 60.6], [47.25, 60.3], []]).text()
+
+
 def test_own_annotation_comes_before_notes() -> None:
     own = pitches([[50]])
     assert make().reference({"notes": SOME_NOTES, "multipitch": own}) is own
@@ -212,6 +220,8 @@ def test_targets_are_shares_of_frames() -> None:
     found = make().encode(notes, 0.0, 5, FPS)["frame"]
     assert found[:, 60 - 21].tolist() == [0, 0.25, 1, 1, 0]
     assert np.count_nonzero(found) == 3
+    for pitch in (59.6, 60.4):
+        assert make().encode(notes.transposed(pitch - 60), 0.0, 5, FPS)["frame"].tolist() == found.tolist()
 
 
 def test_targets_of_rows_are_those_of_the_nearest_semitone() -> None:

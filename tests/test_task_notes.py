@@ -53,6 +53,10 @@ def test_regression_targets_by_hand() -> None:
     }
     assert {name: values[:, A4].tolist() for name, values in targets.items()} == expected
     assert all(np.delete(values, A4, axis=1).max() == 0 for values in targets.values())
+    detuned = make(targets="regression", half_width_frames=2.0).encode(note.detuned(-40), 0.0, 10, FPS)
+    assert {name: values.tolist() for name, values in detuned.items()} == {
+        name: values.tolist() for name, values in targets.items()
+    }
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class Annotation(ABC):
         return self
 
     def detuned(self, cents: float) -> Self:
-        """The annotation of the audio tuned `cents` higher. Unchanged unless the kind has frequencies."""
+        """The annotation of the audio tuned `cents` higher. Unchanged unless the kind has pitches or frequencies."""
         return self
 
     def stretched(self, factor: float) -> Self:

@@ -7,7 +7,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ricercar.data.annotations.frequencies import hz_to_midi
 from ricercar.data.annotations.jams_observations import Observations, found
+from ricercar.data.annotations.note_units import check_hz, check_seconds
 from ricercar.data.annotations.rows import RowError, require, times
 from ricercar.errors import InputError
 
@@ -43,21 +45,23 @@ def _first(build: Callable[[Any, Observations], Any]) -> Callable[[Any, Parts], 
 
 
 def _notes(kind: Any, parts: Parts) -> Any:
-    """The nearest MIDI numbers; velocity and instrument are not in JAMS. pitch_midi, pitch_hz: notes of older files."""
-    made = []
+    """Velocity and instrument are not in JAMS. pitch_midi, pitch_hz: notes of older files."""
+    made, values, hz = [], [], parts[0].namespace.endswith("hz")
     for part in parts:
         with part.located():
-            pitch = part.numbers()
-            if part.namespace.endswith("hz"):
-                pitch = _midi(pitch)
-            made.append(kind.make(part.time_s, part.end_s, np.rint(pitch)))
+            values.append(part.numbers())
+            made.append(kind.make(part.time_s, part.end_s, _midi(values[-1]) if hz else values[-1]))
+            check_seconds(part.time_s, part.end_s)
+    with parts[0].located():
+        if hz:
+            check_hz(np.concatenate(values))
     columns = ("onset_s", "offset_s", "pitch")
     return kind.make(*(np.concatenate([getattr(each, column) for each in made]) for column in columns))
 
 
 def _midi(frequency_hz: Floats) -> Floats:
     require(frequency_hz > 0, lambda row: f"frequency {frequency_hz[row]:g} Hz is not above 0 Hz.")
-    return np.asarray(69 + 12 * np.log2(frequency_hz / 440.0))
+    return hz_to_midi(frequency_hz)
 
 
 def _beats(kind: Any, part: Observations) -> Any:
