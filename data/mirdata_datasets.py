@@ -1,6 +1,7 @@
 """The data sets of mirdata that are known here: a new one is a new entry."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +57,20 @@ def _slakh_notes(multitrack: Any) -> Notes:
         if stem.audio_path is not None and stem.midi_path is not None:
             said = stems[track_id.rpartition("-")[2]]
             parts.append((Notes.read(Path(stem.midi_path)), DRUMS if said["is_drum"] else int(said["program_num"])))
-    return Notes.make(
+    return Notes(
         onset_s=np.concatenate([np.zeros(0), *(notes.onset_s for notes, _ in parts)]),
         offset_s=np.concatenate([np.zeros(0), *(notes.offset_s for notes, _ in parts)]),
         pitch=np.concatenate([np.zeros(0), *(notes.pitch for notes, _ in parts)]),
         velocity=np.concatenate([np.zeros(0, np.int64), *(notes.velocity for notes, _ in parts)]),
         program=np.concatenate([np.zeros(0, np.int64), *(np.full(len(notes), number) for notes, number in parts)]),
         pedalled_offset_s=np.concatenate([np.zeros(0), *(notes.pedalled_offset_s for notes, _ in parts)]),
+        unended=np.concatenate([np.zeros(0, bool), *(notes.unended for notes, _ in parts)]),
     )
 
 
 def _groove_notes(path: Path) -> Notes:
     notes = Notes.read(path)
-    return Notes.make(notes.onset_s, notes.offset_s, notes.pitch, notes.velocity, DRUMS)
+    return replace(notes, program=np.full(len(notes), DRUMS), pedalled_offset_s=notes.offset_s)
 
 
 def _groove_onsets(path: Path) -> Onsets:

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+import midi_examples
 from ricercar.data.annotations.alignment import Alignment
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.beats import Beats
@@ -340,6 +341,7 @@ def test_a_work_in_several_splits_is_worth_a_look(folder: Path, tmp_path: Path) 
         ("d,train,g,zero.wav,,", "cannot be read", ["d (train)", "zero.wav"]),
         ("d,train,g,none.wav,,", "cannot be read", ["line 5", "none.wav", "no such file"]),
         ("d,train,g,d.wav,wrong.tsv,", "cannot be read", ["line 5", "'d', notes", "wrong.tsv, line 2"]),
+        ("d,train,g,d.wav,midi.txt,", "cannot be read", ["line 5", "'d', notes", "midi.txt, line 1", "MIDI numbers"]),
         ("d,train,g,d.wav,none.tsv,", "cannot be read", ["line 5", "none.tsv", "no such file"]),
         ("a,train,g,d.wav,,", "cannot be read", ["line 5", "id 'a' is already on line 2"]),
         ("d,dev,g,d.wav,,", "cannot be read", ["line 5", "'dev'"]),
@@ -353,6 +355,7 @@ def test_a_work_in_several_splits_is_worth_a_look(folder: Path, tmp_path: Path) 
 def test_problems(row: str, heading: str, words: list[str], folder: Path, tmp_path: Path) -> None:
     broken(folder)
     soundfile.write(folder / "d.wav", music(7, 4), RATE)
+    (folder / "midi.txt").write_text("0 1 60\n1 2 61\n")
     soundfile.write(folder / "loud.wav", 0.9 * music(0, 4), RATE)
     result = surveyed(with_rows(folder, row), tmp_path)
     assert list(result.problems) == [heading]
@@ -386,6 +389,11 @@ def test_all_problems_are_told(folder: Path, tmp_path: Path) -> None:
         ("d,train,g,clipped.wav,,", "clipped", ["d (train)", "clipped.wav", "full scale"]),
         ("d,train,g,short.wav,,", "shorter than 1 s", ["d (train)", "0.500 s"]),
         ("d,train,g,d.wav,late.tsv,", "notes that go on after the audio", ["d (train)", "9.00 s", "4.00 s"]),
+        (
+            "d,train,g,d.wav,open.mid,",
+            "notes: without an end in the MIDI file: they last to the end of its track",
+            ["d (train)", "1 of 2, the first at 1.000 s: 64 MIDI"],
+        ),
         ("A,train,g,d.wav,,", "ids that differ in case alone (one file on some systems)", ["a, A"]),
         ("d,train,g,d.wav,,z", "tags that one track alone has", ["d (train)", "'z'"]),
         ("d,train,g,a.wav,,", "the same audio twice in a split", ["a (train", "d (train"]),
@@ -398,6 +406,8 @@ def test_worth_a_look(row: str, heading: str, words: list[str], folder: Path, tm
     soundfile.write(folder / "clipped.wav", 4 * music(7, 4), RATE)
     soundfile.write(folder / "short.wav", music(7, 0.5), RATE)
     Notes.make([1.0], [9.0], [60]).write(folder / "late.tsv")
+    opened = [*midi_examples.note(500, 900, 60), midi_examples.on(1000, 64)]
+    midi_examples.written(folder / "open.mid", opened, ends=[2000])
     result = surveyed(with_rows(folder, row), tmp_path)
     assert (dict(result.problems), list(result.odd)) == ({}, [heading])
     [text] = result.odd[heading]

@@ -10,8 +10,8 @@ import pytest
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
-from symusic import ControlChange, Note, Score, Tempo, Track
 
+import midi_examples as example
 from configs import CONF
 from ricercar.data.annotations.melody import Melody
 from ricercar.data.annotations.notes import DRUMS, Notes
@@ -88,15 +88,18 @@ A4, C4, E4 = 69, 60, 64
 
 def in_tracks(path: Path, parts: dict[str, list[tuple[float, float, int]]], program: int = 0) -> None:
     """Writes notes (start, end, pitch) into named tracks, a tick a millisecond; the pedal is down all the time."""
-    score: Any = Score(500)
-    score.tempos.append(Tempo(0, mspq=500_000))
+    tracks = []
     for name, notes in parts.items():
-        track: Any = Track(name=name, program=program, is_drum=name == "DRUMS")
-        for start_s, end_s, pitch in notes:
-            track.notes.append(Note(round(start_s * 1000), round((end_s - start_s) * 1000), pitch, 90))
-        track.controls.append(ControlChange(0, 64, 127))
-        score.tracks.append(track)
-    score.dump_midi(path)
+        channel = 9 if name == "DRUMS" else 0
+        played = [
+            each
+            for start_s, end_s, key in notes
+            for each in example.note(round(start_s * 1000), round(end_s * 1000), key, channel, 90)
+        ]
+        tracks.append(
+            [example.name(name), example.program(0, program, channel), example.control(0, 64, 127, channel), *played]
+        )
+    example.written(path, *tracks)
 
 
 def melody_in(root: Path, cells: str, **changed: Any) -> tuple[Melody, float]:

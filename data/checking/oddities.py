@@ -47,6 +47,13 @@ def _of_kind(annotation: Annotation) -> Iterator[Oddity]:
 
 @_of_kind.register
 def _(notes: Notes) -> Iterator[Oddity]:
+    yield from _where(
+        "without an end in the MIDI file: they last to the end of its track",
+        notes.unended,
+        notes.onset_s,
+        notes.pitch,
+        "MIDI",
+    )
     length_s = notes.offset_s - notes.onset_s
     yield from _where(
         f"shorter than {_SHORT_NOTE_S * 1000:g} ms", length_s < _SHORT_NOTE_S, notes.onset_s, length_s, "s"
