@@ -118,7 +118,7 @@ def test_log_odds_by_hand() -> None:
 
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (0.0, None)])
 def test_a_mean_near_its_bound_may_not_be_anything(bounds: Bounds) -> None:
-    """Of two seeds one has learnt nothing: the mean is 0.01, its error as large, with one degree of freedom: t is 12.7."""
+    """Of two seeds one has learnt nothing: the mean is 0.01, its error as large, with one degree of freedom."""
     values = np.array([[[0.0] * 6, [0.02] * 6]])
     draws = resample(make(values), bounds=bounds)
     assert draws.low[0] == 0
