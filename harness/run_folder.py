@@ -19,7 +19,7 @@ from ricercar.harness.identity import PLACES, determining, differing, essence, r
 from ricercar.harness.typed_json import parse, to_json, typed
 
 log = logging.getLogger(__name__)
-_LEFT_BY_A_START = (".lock", ".hydra", ".log")  # ends of names
+_LEFT_BY_A_START = {".lock", ".hydra", "train.log", "eval.log"}
 
 
 def run_folder(base: Path, choices: Mapping[str, str], seed: int, run_id: str, resume: bool) -> str:
@@ -140,7 +140,7 @@ def check_same(folder: Path, cfg: DictConfig) -> None:
 
 def discard(folder: Path) -> None:
     """Removes a folder in which nothing began: it has no more than a start leaves, and no other process holds it."""
-    if folder.is_dir():
+    if folder.is_dir() and not folder.samefile(Path.cwd()):
         with suppress(InputError), RunLock(folder) as lock:
             lock.discard()
 
@@ -182,7 +182,7 @@ class RunLock:
         folder = self.path.parent
         try:
             content = list(folder.iterdir())
-            if not all(each.name.endswith(_LEFT_BY_A_START) for each in content) or folder.samefile(Path.cwd()):
+            if not {each.name for each in content} <= _LEFT_BY_A_START or folder.samefile(Path.cwd()):
                 return
             for each in content:
                 for file in each.iterdir() if each.is_dir() else ():

@@ -191,6 +191,13 @@ def test_nothing_is_left_of_what_did_not_begin(tmp_path: Path) -> None:
     assert not run.exists()
 
 
+def test_a_check_that_fails_leaves_the_folder_it_is_in(run_here: Here, tmp_path: Path) -> None:
+    (tmp_path / "mine.log").write_text("")
+    code, text = run_here("data/check.py", "data=folder", f"data.root={tmp_path / 'nowhere'}")
+    assert (code, "There is no folder" in text) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.log"]
+
+
 @pytest.mark.parametrize("name", ["run.json", "result.json", "checkpoints", "beat/result.json"])
 def test_a_folder_with_a_run_is_not_free(name: str, tmp_path: Path) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
