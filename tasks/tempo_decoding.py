@@ -60,9 +60,9 @@ class TempoBins:
 
         A tempo beyond the range counts as the nearest one within.
         """
-        parts = [(tempo.bpm, tempo.strength)]
+        parts = [(tempo.bpm, 1.0)]
         if tempo.other_bpm is not None:
-            parts.append((tempo.other_bpm, 1.0 - tempo.strength))
+            parts = [(tempo.bpm, tempo.strength), (tempo.other_bpm, 1.0 - tempo.strength)]
         target = np.zeros(self.size)
         for bpm, strength in parts:
             place = np.clip(1 + self.bins_per_octave * np.log2(bpm / self.min_bpm), 1, self.size - 2)

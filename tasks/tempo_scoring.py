@@ -26,10 +26,10 @@ _FACTORS = (1.0, 2.0, 3.0, 1.0 / 2.0, 1.0 / 3.0)
 class TempoScoring:
     """(reference, estimate) -> {metric: score}.
 
-    tempo/P-score, /One-correct, /Both-correct   mir_eval.tempo's. Where the reference has one tempo, that is its one
-                                                 reference tempo above 0, with the strength 1: P-score and One-correct
-                                                 are 1 where one of the estimated tempi hits it; Both-correct, which
-                                                 mir_eval gives as 0, is NaN unless protocol.single_tempo is mir_eval
+    tempo/P-score, /One-correct, /Both-correct   mir_eval.tempo's. Where the reference has one tempo, P-score and
+                                                 One-correct are 1 where one of the estimated tempi hits it, and
+                                                 Both-correct is NaN; with protocol.single_tempo=mir_eval P-score is
+                                                 the strength of that tempo, Both-correct 0
     tempo/Acc1                                   1 where the stronger tempi of both sides agree within the tolerance
     tempo/Acc2                                   1 where they agree up to a factor of 1, 2, 3, 1/2 or 1/3
                                                  (Gouyon et al. 2006, An experimental comparison of audio tempo
@@ -44,10 +44,9 @@ class TempoScoring:
 
     def __call__(self, reference: Tempo, estimate: Tempo) -> dict[str, float]:
         tempi, estimated = (np.array([side.bpm, side.other_bpm or 0.0]) for side in (reference, estimate))
-        p_score, one, both = mir_eval.tempo.detection(
-            tempi, reference.strength, estimated, tol=self.protocol["tolerance"]
-        )
         excluded = reference.other_bpm is None and self.protocol["single_tempo"] == "exclude"
+        strength = 1.0 if excluded else reference.strength
+        p_score, one, both = mir_eval.tempo.detection(tempi, strength, estimated, tol=self.protocol["tolerance"])
         near = self._near(reference, estimate)
         return {
             "tempo/P-score": float(p_score),

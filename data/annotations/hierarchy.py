@@ -53,7 +53,7 @@ class Hierarchy(Annotation):
         check_suffix(path, cls.name, cls.suffixes)
         if path.suffix.lower() == ".jams":
             return jams_file.read(path, cls)
-        rows = read_rows(path, lambda text: text.split("\t"))
+        rows = read_rows(path, lambda text: text.split("\t"), numbers=2, least=3)
         with_header = bool(rows.cells) and " ".join(rows.cells[0]).split() == _HEADER
         if with_header or (rows.cells and len(rows.cells[0]) == len(_HEADER)):
             return cls._from_rows(_four_cells(rows.without_header() if with_header else rows))

@@ -79,7 +79,7 @@ class Intervals(Annotation):
         check_suffix(path, cls.name, cls.suffixes)
         if path.suffix.lower() == ".jams":
             return jams_file.read(path, cls)
-        rows = read_rows(path, lambda text: cells_and_label(text, 2))
+        rows = read_rows(path, lambda text: cells_and_label(text, 2), numbers=2, least=3)
         if not rows.cells:
             raise InputError(f"{path}: no {cls.name} in it. A row is: {LAYOUT}.")
         return cls.from_rows(rows)

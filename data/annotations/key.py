@@ -58,7 +58,7 @@ class Key(Annotation):
         check_suffix(path, "keys", cls.suffixes)
         if path.suffix.lower() == ".jams":
             return jams_file.read(path, cls)
-        rows = read_rows(path, lambda text: [text])
+        rows = read_rows(path, lambda text: [text], numbers=2, least=3)
         if not rows.cells:
             raise InputError(f"{path}: no key in it. It takes one line, such as 'Eb minor'.")
         keys = []

@@ -1,6 +1,5 @@
 """The fundamental frequency of the melody."""
 
-import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,16 @@ from numpy.typing import NDArray
 from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.frequencies import MAX_HZ, check_unit, names_hz
-from ricercar.data.annotations.rows import check_suffix, is_number, read_rows, read_text, require, set_fields, times
+from ricercar.data.annotations.rows import (
+    cells,
+    check_suffix,
+    is_number,
+    read_rows,
+    read_text,
+    require,
+    set_fields,
+    times,
+)
 
 _HEADER = "time,frequency_hz"
 
@@ -76,7 +84,7 @@ class Melody(Annotation):
         check_suffix(path, cls.name, cls.suffixes)
         if path.suffix.lower() == ".jams":
             return jams_file.read(path, cls)
-        rows = read_rows(path, lambda text: re.split(r"\s*,\s*|\s+", text))
+        rows = read_rows(path, cells, numbers=2, least=2)
         if rows.cells and not is_number(rows.cells[0][0]):
             if rows.cells[0] != _HEADER.split(","):
                 raise rows.error(0, f"the header is {','.join(rows.cells[0])!r}, it must be: {_HEADER} (or none).")

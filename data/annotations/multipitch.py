@@ -17,6 +17,7 @@ from ricercar.data.annotations.rows import (
     RowError,
     Rows,
     check_suffix,
+    comma_hint,
     is_number,
     read_rows,
     read_text,
@@ -115,7 +116,7 @@ class Multipitch(Annotation):
         check_suffix(path, cls.name, cls.suffixes)
         if path.suffix.lower() == ".jams":
             return jams_file.read(path, cls)
-        rows = read_rows(path, lambda text: re.split(r"[,\s]+", text.rstrip(",")))
+        rows = read_rows(path, lambda text: re.split(r"[,\s]+", text.rstrip(",")), numbers=99)
         if rows.cells and not is_number(rows.cells[0][0]):
             if rows.cells[0][:2] != _HEADER.split(","):
                 raise rows.error(0, f"the header is {','.join(rows.cells[0])!r}, it must be: {_HEADER} (or none).")
@@ -138,9 +139,7 @@ class Multipitch(Annotation):
 
 
 def _frequencies(rows: Rows, row: int) -> list[float]:
-    try:
-        values = [float(cell) for cell in rows.cells[row][1:]]
-    except ValueError:
-        wrong = next(cell for cell in rows.cells[row][1:] if not is_number(cell))
-        raise rows.error(row, f"frequency {wrong!r} is not a number.") from None
-    return [value for value in values if value != 0]
+    for cell in rows.cells[row][1:]:
+        if not is_number(cell):
+            raise rows.error(row, f"frequency {cell!r} is not a number.{comma_hint(cell)}")
+    return [value for cell in rows.cells[row][1:] if (value := float(cell)) != 0]

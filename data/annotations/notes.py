@@ -178,7 +178,7 @@ class Notes(Annotation):
                 return cls(**midi_file.read(path))
             except RowError as error:
                 raise InputError(f"{path}: note {error.row + 1}: {error.problem}") from error
-        rows = read_rows(path, cells)
+        rows = read_rows(path, cells, numbers=len(_COLUMNS), least=len(_REQUIRED) - 1)
         if path.suffix.lower() == ".txt" and (not rows.cells or is_number(rows.cells[0][0])):
             return cls._from_mir_eval(rows)
         return cls._from_table(rows)

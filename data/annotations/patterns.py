@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.rows import MAX_S, Rows, check_suffix, read_rows
+from ricercar.data.annotations.rows import MAX_S, Rows, check_suffix, comma_hint, is_number, read_rows
 from ricercar.errors import InputError
 
 Note = tuple[float, float]  # onset, MIDI number
@@ -72,7 +72,7 @@ class Patterns(Annotation):
         check_suffix(path, cls.name, cls.suffixes)
         if path.suffix.lower() == ".jams":
             return jams_file.read(path, cls)
-        rows = read_rows(path, lambda text: [text])
+        rows = read_rows(path, lambda text: [text], numbers=2, least=2)
         patterns: list[list[list[Note]]] = []
         for row, (text,) in enumerate(rows.cells):
             heading = _HEADING.fullmatch(text)
@@ -111,10 +111,9 @@ def _note(rows: Rows, row: int, text: str) -> Note:
     cells = re.split(r"\s*,\s*|\s+", text)
     if len(cells) != 2:
         raise rows.error(row, f"{len(cells)} columns ({text!r}), {_LAYOUT}.")
-    try:
-        onset, midi = float(cells[0]), float(cells[1])
-    except ValueError:
-        raise rows.error(row, f"{text!r} is not two numbers; {_LAYOUT}.") from None
+    if not (is_number(cells[0]) and is_number(cells[1])):
+        raise rows.error(row, f"{text!r} is not two numbers; {_LAYOUT}.{comma_hint(text)}")
+    onset, midi = float(cells[0]), float(cells[1])
     if problem := _problem(onset, midi):
         raise rows.error(row, problem)
     return onset, midi

@@ -16,6 +16,14 @@ MAX_S = 86_400.0
 
 _SEPARATOR = re.compile(r"\s*,\s*|\s+")
 
+# A comma separates the cells of a file in which one stands beside a number with a point or an exponent, beside a space,
+# or in a header.
+_COMMA_SEPARATES = re.compile(
+    r"[-+]?(?:\d+\.\d*|\.\d+|\d+[eE][-+]?\d+)\s*,|[-+\d,]*,[-+]?\d*\.\d|[-+]?\d+(?:\s+,|,\s)|[^\d+.-].*,"
+)
+_DECIMAL_COMMA = re.compile(r"\d,\d")
+_NUMBER_BEFORE = r"[-+]?[\d.]+(?:\s*;\s*|\s+)"
+
 
 class RowError(InputError):
     """Event number `row` (from 0) of an annotation is wrong; a reader turns it into an error with file and line."""
@@ -56,10 +64,9 @@ class Rows:
     def numbers(self, column: int, name: str) -> NDArray[np.float64]:
         values = np.empty(len(self.cells))
         for row, cells in enumerate(self.cells):
-            try:
-                values[row] = float(cells[column])
-            except ValueError:
-                raise self.error(row, f"{name} {cells[column]!r} is not a number.") from None
+            if not is_number(cells[column]):
+                raise self.error(row, f"{name} {cells[column]!r} is not a number.{comma_hint(cells[column])}")
+            values[row] = float(cells[column])
         return values
 
     def column(self, column: int) -> list[str]:
@@ -76,24 +83,61 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}.") from error
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(
             f"{path}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8. Save the file as UTF-8 text."
         ) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError(f"{path}, line {line}: a zero byte: text in UTF-16, or no text. Save the file as UTF-8 text.")
+    return text
 
 
-def read_rows(path: Path, split: Callable[[str], list[str]]) -> Rows:
-    """The rows of a text file. Blank lines, and lines that begin with #, are comments."""
-    lines, cells = [], []
+def read_rows(path: Path, split: Callable[[str], list[str]], numbers: int = 1, least: int = 1) -> Rows:
+    """The rows of a text file. Blank lines, and lines that begin with #, are comments.
+
+    numbers   cells of a row that are numbers, at most
+    least     cells of a row, at least
+
+    InputError for a decimal comma, and for a comma between whole numbers that may be one.
+    """
+    lines, texts = [], []
     whole = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
     for number, text in enumerate(whole.split("\n"), start=1):
         text = text.strip()
         if text and not text.startswith("#"):
             lines.append(number)
-            cells.append(split(text))
-    return Rows(path, lines, cells)
+            texts.append(text)
+    rows = Rows(path, lines, [split(text) for text in texts])
+    _check_commas(rows, texts, numbers, least)
+    return rows
+
+
+def _check_commas(rows: Rows, texts: list[str], numbers: int, least: int) -> None:
+    if any(_COMMA_SEPARATES.match(text) for text in texts):
+        return
+    may_be_decimal = re.compile(rf"(?:{_NUMBER_BEFORE}){{0,{numbers - 1}}}([-+]?\d+,\d+)")
+    for row, text in enumerate(texts):
+        found = may_be_decimal.match(text)
+        if found is None:
+            continue
+        # 0,4,C: with a decimal comma it would have too few cells.
+        fields = text.split(",")
+        if not re.search(r"[\s;]", text) and len(fields) <= least:
+            continue
+        point = found[1].replace(",", ".")
+        raise rows.error(
+            row,
+            f"{found[1]!r} has a decimal comma, or is two whole numbers: write {point} for the one, or "
+            f"{found[1].replace(',', ' ')} for the others.",
+        )
+
+
+def comma_hint(text: str) -> str:
+    """What may be wrong with a text that is not a number; empty if nothing comes to mind."""
+    return " Write decimals with a point, not a comma." if _DECIMAL_COMMA.search(text) else ""
 
 
 def cells(text: str) -> list[str]:
@@ -116,11 +160,12 @@ def _meant_as_number(cell: str) -> bool:
 
 
 def is_number(cell: str) -> bool:
+    """Whether it is a number in digits. Python would also take 1_000."""
     try:
         float(cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell
 
 
 def check_suffix(path: Path, name: str, suffixes: tuple[str, ...]) -> None:

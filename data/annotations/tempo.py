@@ -1,6 +1,7 @@
 """The tempo of a piece."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import ClassVar, Self
 
 from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.rows import check_suffix, read_text
+from ricercar.data.annotations.rows import check_suffix, is_number, read_text
 from ricercar.errors import InputError
 
 _LAYOUT = "Give one number of beats per minute, such as 120, or two and the strength of the first: 60 120 0.3."
+_COMMA = re.compile(r"(\d+,\d+)")
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,10 @@ class Tempo(Annotation):
 
     bpm         a tempo
     other_bpm   another one, or None
-    strength    of `bpm` beside other_bpm, 0 to 1; 1 where it is the only one
+    strength    of `bpm` beside other_bpm, 0 to 1; mostly 1 where it is the only one
 
     In a cell of index.csv: the number, `60 120 0.3` (as in MIREX: two tempi, the strength of the first), or a file
-    with that alone. A tempo of 0 stands for none.
+    with that alone. A tempo of 0 stands for none: `60 0 0.8` is one tempo.
     """
 
     bpm: float
@@ -40,8 +42,6 @@ class Tempo(Annotation):
             raise InputError(f"Strength {self.strength} of tempo {self.bpm:g} is not a number from 0 to 1.")
         if self.other_bpm is not None:
             object.__setattr__(self, "other_bpm", _checked(self.other_bpm))
-        elif self.strength != 1.0:
-            raise InputError(f"Strength {self.strength} of tempo {self.bpm:g}: the only tempo has the strength 1.")
 
     @property
     def strongest_bpm(self) -> float:
@@ -50,11 +50,15 @@ class Tempo(Annotation):
 
     @classmethod
     def parse(cls, text: str) -> Self:
+        """InputError for a decimal comma, too: `60,5`. But commas separate in `60, 120, 0.3` and `60,120,0.3`."""
+        comma = _COMMA.search(text)
+        if comma and ("." not in text or len(text.split()) > 1):
+            point = comma[1].replace(",", ".")
+            raise InputError(f"Tempo {text.strip()!r} has a decimal comma: write {point}, with a point. {_LAYOUT}")
         cells = text.replace(",", " ").split()
-        try:
-            numbers = [float(cell) for cell in cells]
-        except ValueError:
-            raise InputError(f"Tempo {text.strip()!r} is not a number of beats per minute. {_LAYOUT}") from None
+        if not all(map(is_number, cells)):
+            raise InputError(f"Tempo {text.strip()!r} is not a number of beats per minute. {_LAYOUT}")
+        numbers = [float(cell) for cell in cells]
         if len(numbers) == 1:
             return cls(bpm=numbers[0])
         if len(numbers) != 3:
@@ -90,9 +94,9 @@ class Tempo(Annotation):
         path.write_text(self.text(), encoding="utf-8")
 
     def text(self) -> str:
-        if self.other_bpm is None:
+        if self.other_bpm is None and self.strength == 1.0:
             return f"{self.bpm!r}\n"
-        return f"{self.bpm!r}\t{self.other_bpm!r}\t{self.strength!r}\n"
+        return f"{self.bpm!r}\t{self.other_bpm or 0.0!r}\t{self.strength!r}\n"
 
     def stretched(self, factor: float) -> Self:
         other_bpm = None if self.other_bpm is None else self.other_bpm / factor
