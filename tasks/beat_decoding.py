@@ -135,8 +135,10 @@ def exact_times(logits: Floats, frames: Ints) -> Floats:
 
 
 def counted(downbeat: Bools) -> Ints:
-    """Which beats are downbeats -> positions in the bar; 0 before the first downbeat."""
+    """Which beats are downbeats -> positions in the bar; 0 before the first downbeat, from 2 on where there is none."""
     index = np.arange(len(downbeat))
+    if not downbeat.any():
+        return index + 2  # said to be no downbeats, which is not the same as unknown
     last = np.maximum.accumulate(np.where(downbeat, index, -1))
     return np.where(last >= 0, index - last + 1, 0)
 

@@ -1,7 +1,7 @@
 """Beats and where they stand in the bar."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Self
 
@@ -10,7 +10,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.rows import cells, check_suffix, integers, read_rows, require, set_fields, times
+from ricercar.data.annotations.beat_positions import are_flags, check_counted_from_1, counted_from_downbeats
+from ricercar.data.annotations.rows import (
+    cells,
+    check_suffix,
+    integers,
+    read_rows,
+    require,
+    set_fields,
+    times,
+)
 
 _MAX_POSITION = 10_000
 _LAYOUT = "time [position [bar]]"
@@ -23,12 +32,18 @@ class Beats(Annotation):
 
     time_s      (n,) float64, strictly increasing
     position    (n,) int64 position in the bar: 1 the downbeat, 2 the second beat ...; 0 unknown
+    of_flags    whether the positions were made from flags, as below
 
     The number of the bar is not kept. The position `New Point`, as in the Isophonics files, is an unknown one.
+
+    Where 0 and 1 are the only positions and a 0 comes after a 1, they are flags: 1 a downbeat, 0 another beat. Beats
+    then count on from each downbeat, and those before the first one count towards it, in a bar as long as the first.
+    Zeros that come before the first 1 alone stay unknown (an upbeat in ASAP).
     """
 
     time_s: NDArray[np.float64]
     position: NDArray[np.int64]
+    of_flags: bool = field(default=False, init=False)
 
     name: ClassVar[str] = "beats"
     suffixes: ClassVar[tuple[str, ...]] = (".beats", ".txt", ".csv", ".jams")
@@ -41,6 +56,10 @@ class Beats(Annotation):
             np.diff(time_s, prepend=-1.0) > 0,
             lambda row: f"beat {time_s[row]:g} s is not after the one before it, {time_s[row - 1]:g} s.",
         )
+        if are_flags(position):
+            position = np.minimum(counted_from_downbeats(position == 1), _MAX_POSITION)
+            position.setflags(write=False)
+            set_fields(self, of_flags=True)
         set_fields(self, time_s=time_s, position=position)
 
     @classmethod
@@ -73,7 +92,7 @@ class Beats(Annotation):
         check_suffix(path, cls.name, cls.suffixes)
         if path.suffix.lower() == ".jams":
             return jams_file.read(path, cls)
-        rows = read_rows(path, lambda text: cells(_NAMELESS.sub("0", text)))
+        rows = read_rows(path, lambda text: cells(_NAMELESS.sub("0", text)), numbers=3)
         rows.check_num_columns({1, 2, 3}, _LAYOUT)
         num_columns = len(rows.cells[0]) if rows.cells else 1
         layout = " ".join(("time", "position", "bar")[:num_columns])
@@ -81,7 +100,9 @@ class Beats(Annotation):
         if num_columns == 3:
             rows.numbers(2, "bar")
         with rows.located():
-            return cls.make(rows.numbers(0, "beat"), rows.numbers(1, "position") if num_columns > 1 else 0)
+            position = rows.numbers(1, "position") if num_columns > 1 else np.zeros(len(rows.cells))
+            check_counted_from_1(position)
+            return cls.make(rows.numbers(0, "beat"), position)
 
     def write(self, path: Path) -> None:
         path.write_text(self.text(), encoding="utf-8")
