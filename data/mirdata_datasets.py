@@ -99,9 +99,9 @@ def _medleydb_work(id_: str, artist: str) -> str:
 
 
 def _openmic_tags(track: Any) -> Tags:
-    """What listeners were asked about, with the share that heard it; other instruments may sound, too."""
+    """What listeners were asked about, with the share that heard it; of other instruments nothing is known."""
     instruments = track.instruments
-    return Tags(tuple(instruments), tuple(float(share) for share in instruments.values()))
+    return Tags(tuple(instruments), tuple(float(share) for share in instruments.values()), partial=True)
 
 
 ADAPTERS = {

@@ -18,7 +18,7 @@ from ricercar.tasks.marks import Mark
 from ricercar.tasks.scale import COUNT, SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.tag_baselines import prior, random
-from ricercar.tasks.tag_scoring import TagScoring, f_measures
+from ricercar.tasks.tag_scoring import TagScoring, f_measures, known
 from ricercar.tasks.task import Task
 
 THRESHOLDS = tuple(np.round(np.arange(0.05, 0.96, 0.05), 2).tolist())
@@ -90,10 +90,16 @@ class Tag(Task):
             self.restore(self._listed)
 
     def reference(self, annotations: Mapping[str, Annotation]) -> Tags | None:
-        """The tags that the track has, without scores."""
+        """The tags that the track has, and of a partial annotation those that it is known not to have."""
         tags = annotations.get(Tags.name)
         assert tags is None or isinstance(tags, Tags)
-        return None if tags is None else Tags(tags.present)
+        if tags is None or not tags.partial or self.exclusive:  # one tag, and so none of the others
+            return None if tags is None else Tags(tags.present)
+        return Tags(
+            tags.present + tags.absent,
+            (1.0,) * len(tags.present) + (0.0,) * len(tags.absent),
+            partial=True,
+        )
 
     def fit(self, taught: Sequence[Annotation]) -> None:
         """Takes the tags, where none are listed, and how frequent they are."""
@@ -109,11 +115,11 @@ class Tag(Task):
             )
         if self.balance:
             count = np.array([sum(tag in tags for tags in found) for tag in self.vocabulary], dtype=np.float64)
-            most = max(len(found), 1)
             if self.exclusive:
-                ratio = most / len(count) / count.clip(min=1)
+                ratio = max(len(found), 1) / len(count) / count.clip(min=1)
             else:
-                ratio = (most - count).clip(min=0.5) / count.clip(min=0.5)
+                asked = sum(known(_tags(each), self.vocabulary).astype(np.float64) for each in taught)
+                ratio = (asked - count).clip(min=0.5) / count.clip(min=0.5)
             self._weight = ratio**self.balance
 
     def restore(self, vocabulary: Sequence[str]) -> None:
@@ -124,16 +130,22 @@ class Tag(Task):
     def encode(
         self, annotation: Annotation, start_s: float, num_frames: int, fps: float
     ) -> dict[str, NDArray[np.float32]]:
-        return {"tag": np.isin(self.vocabulary, _tags(annotation).present).astype(np.float32)}
+        """NaN for tags of which it is not known whether the track has them."""
+        tags = _tags(annotation)
+        target = np.isin(self.vocabulary, tags.present).astype(np.float32)
+        target[~known(tags, self.vocabulary)] = np.nan
+        return {"tag": target}
 
     def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], valid: Tensor) -> dict[str, Tensor]:
-        """Cross entropy, mean over items (and tags); `valid` does not matter to a clip's tags."""
+        """Cross entropy, mean over items (and tags that are known); `valid` does not matter to a clip's tags."""
         output, target = logits["tag"].float(), targets["tag"].float()
         assert not self.balance or self._weight is not None, "fit() comes first"
         weight = None if self._weight is None else output.new_tensor(self._weight)
         if self.exclusive:
             return {"tag": cross_entropy(output, target, weight=weight, label_smoothing=self.label_smoothing)}
-        return {"tag": binary_cross_entropy_with_logits(output, target, pos_weight=weight)}
+        asked = ~target.isnan()
+        each = binary_cross_entropy_with_logits(output, target.nan_to_num(0.0), pos_weight=weight, reduction="none")
+        return {"tag": (each * asked).sum() / asked.sum().clamp(min=1)}
 
     def decode(self, logits: Mapping[str, NDArray[np.float32]], fps: float) -> Tags:
         values = logits["tag"].astype(np.float64)
@@ -146,9 +158,12 @@ class Tag(Task):
         if self.exclusive or not examples:
             return
         label = np.array([np.isin(self.vocabulary, _tags(reference).present) for reference, _ in examples]).T
+        asked = np.array([known(_tags(reference), self.vocabulary) for reference, _ in examples]).T
         values = np.array([logits["tag"] for _, logits in examples], dtype=np.float64).T
         candidates = sorted((self.start, *THRESHOLDS), key=lambda threshold: abs(threshold - self.start))
-        scores = np.array([f_measures(label, values >= logit(each)) for each in candidates])  # (candidates, tags)
+        scores = np.array(
+            [f_measures(label, asked & (values >= logit(each))) for each in candidates]
+        )  # (candidates, tags)
         if self.thresholds == "common":
             scores = scores[:, ~np.isnan(scores).all(axis=0)]
             best = np.nan_to_num(scores).sum(axis=1, keepdims=True).argmax(axis=0)

@@ -3,15 +3,19 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.tags import Tags
 from ricercar.tasks.scoring import Clip, Estimator
+from ricercar.tasks.tag_scoring import known
 
 
 def prior(references: Sequence[Annotation]) -> Estimator:
-    """Every tag of the training split, scored by the share of training tracks that have it."""
+    """Every tag of the training split, scored by the share that have it of the tracks of which that is known."""
     counts = _counts(references)
-    estimate = Tags(tuple(counts), tuple(count / len(references) for count in counts.values()))
+    asked = sum((known(_tags(each), list(counts)).astype(int) for each in references), np.zeros(len(counts), dtype=int))
+    estimate = Tags(tuple(counts), tuple(n / of for n, of in zip(counts.values(), asked.tolist(), strict=True)))
     return lambda clip: estimate
 
 
@@ -28,6 +32,10 @@ def random(references: Sequence[Annotation]) -> Estimator:
 def _counts(references: Sequence[Annotation]) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for reference in references:
-        assert isinstance(reference, Tags)
-        counts.update(reference.present)
+        counts.update(_tags(reference).present)
     return dict(sorted(counts.items()))
+
+
+def _tags(annotation: Annotation) -> Tags:
+    assert isinstance(annotation, Tags)
+    return annotation

@@ -24,6 +24,8 @@ class TagScoring:
     does not name has 0. It claims the tags with a score of 0.5 or more, or where each track has exactly one tag
     (exclusive), the one with the highest score (of equals the first by name; none if all are 0).
 
+    Of a partial reference only the tags in it count: of the others it is not known whether an estimate is right.
+
     One track, over the tags that its reference or its estimate names
     tag/LRAP            label-ranking average precision: for each tag of the reference, the share of its tags among
                         those with as high a score; the mean of that. 1 where the reference has no tags, as scikit-learn
@@ -70,6 +72,8 @@ class TagScoring:
     def _compared(self, reference: Tags, estimate: Tags) -> tuple[list[str], Bools, Floats, Bools]:
         """-> K tags that either side names; whether each is in the reference, its score, whether it is claimed."""
         names = sorted({*reference.present, *estimate.tags})
+        if reference.partial and not self.exclusive:
+            names = sorted(reference.tags)
         label = np.isin(names, self.checked(reference).present)
         given = dict(zip(estimate.tags, estimate.score, strict=True))
         score = np.array([given.get(name, 0.0) for name in names])
@@ -95,18 +99,29 @@ class TagScoring:
         return claimed & (score > 0)
 
     def evidence(self, reference: Tags, estimate: Tags) -> dict[str, float]:
-        """-> {"label/<tag>": 1, "score/<tag>": score}, what is not there being 0, and the number of reference tags."""
+        """-> {"label/<tag>": 1, "score/<tag>": score}, what is not there being 0, and the number of reference tags.
+
+        Of a partial reference label/<tag> is there for all known tags, 0 for those that are absent, and partial is 1.
+        """
         labels = {f"label/{tag}": 1.0 for tag in reference.present}
         scores = {f"score/{tag}": score for tag, score in zip(estimate.tags, estimate.score, strict=True)}
-        return {"num_tags": float(len(labels)), **labels, **scores}
+        found = {"num_tags": float(len(labels)), **labels, **scores}
+        if reference.partial and not self.exclusive:
+            found |= {"partial": 1.0, **{f"label/{tag}": 0.0 for tag in reference.absent}}
+        return found
 
     def pooled(self, evidence: Sequence[Mapping[str, float]]) -> dict[str, float]:
         keys: set[str] = set().union(*evidence)
         tags = sorted({key.partition("/")[2] for key in keys} - {""})
         label, score = _table(evidence, "label/", tags) > 0, _table(evidence, "score/", tags)
-        claimed = self.claimed(score.T).T
-        precision, area = ranking(label, score)
-        all_precision, all_area = ranking(label.reshape(1, -1), score.reshape(1, -1))
+        asked = _asked(evidence, tags)
+        claimed = self.claimed(score.T).T & asked
+        if asked.all():
+            precision, area = ranking(label, score)
+        else:
+            pairs = [ranking(label[row, asked[row]][None], score[row, asked[row]][None]) for row in range(len(tags))]
+            precision, area = (np.concatenate([np.zeros(0), *each]) for each in zip(*pairs, strict=True))
+        all_precision, all_area = ranking(label[asked][None], score[asked][None])
         ranked = ~np.isnan(area)
         return {
             "tag/macro_AP": _mean(precision[ranked]),
@@ -159,6 +174,20 @@ def _table(evidence: Sequence[Mapping[str, float]], prefix: str, tags: Sequence[
     keys = [prefix + tag for tag in tags]
     values = np.array([[track.get(key, 0.0) for key in keys] for track in evidence], dtype=np.float64)
     return np.ascontiguousarray(values.reshape(len(evidence), len(keys)).T)
+
+
+def _asked(evidence: Sequence[Mapping[str, float]], tags: Sequence[str]) -> Bools:
+    """-> (K, n) whether it is known if the track has the tag."""
+    keys = [f"label/{tag}" for tag in tags]
+    asked = np.array([[not track.get("partial") or key in track for key in keys] for track in evidence], dtype=bool)
+    return np.ascontiguousarray(asked.reshape(len(evidence), len(keys)).T)
+
+
+def known(reference: Tags, names: Sequence[str]) -> Bools:
+    """(K,) whether it is known if the track has each of the tags."""
+    if not reference.partial:
+        return np.ones(len(names), dtype=bool)
+    return np.isin(names, reference.tags)
 
 
 def _mean(values: Floats) -> float:

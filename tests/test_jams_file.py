@@ -28,10 +28,12 @@ from ricercar.errors import InputError
 Row = tuple[Any, ...]
 
 
-def annotation(namespace: str, *rows: Row) -> dict[str, Any]:
+def annotation(namespace: str, *rows: Row, source: str = "", annotator: str = "") -> dict[str, Any]:
     """rows: time, duration, value[, confidence]"""
     names = ("time", "duration", "value", "confidence")
-    return {"namespace": namespace, "data": [dict(zip(names, (*row, None)[:4], strict=True)) for row in rows]}
+    metadata = {"data_source": source, "annotator": {"name": annotator}}
+    data = [dict(zip(names, (*row, None)[:4], strict=True)) for row in rows]
+    return {"namespace": namespace, "annotation_metadata": metadata, "data": data}
 
 
 def written(path: Path, *annotations: dict[str, Any]) -> Path:
@@ -81,8 +83,11 @@ EXAMPLES: list[tuple[dict[str, Any], Annotation]] = [
     (annotation("tag_gtzan", (0, 30, "blues", 1.0)), Tags(("blues",))),
     (
         annotation("tag_open", (0, 1, "piano", 0.25), (2, 1, "piano", 0.5), (2, 1, "bass")),
-        Tags(("bass", "piano"), (1.0, 0.5)),
+        Tags(("bass", "piano"), (1.0, 0.5), partial=True),
     ),
+    (annotation("tag_open", (0, 1, "piano")), Tags(("piano",))),
+    (annotation("beat", (0.5, 0, float("nan")), (1, 0, 1), (1.5, 0, 2)), Beats.make([0.5, 1, 1.5], [0, 1, 2])),
+    (annotation("beat", *((n, 0, float(n % 3 == 0)) for n in range(6))), Beats.make(range(6), [1, 2, 3, 1, 2, 3])),
     (
         annotation(
             "pattern_jku", (8, 1, jku(2, 1, 50)), (5, 1, jku(1, 2, 62)), (0, 1, jku(1, 1, 60)), (1, 1, jku(1, 1, 64))
@@ -145,15 +150,32 @@ def test_levels_of_salami(tmp_path: Path) -> None:
 
 
 def test_notes_of_all_strings(tmp_path: Path) -> None:
-    strings = [annotation("note_midi", (number, 0.5, 60 + number)) for number in (1, 0)]
+    strings = [annotation("note_midi", (number, 0.5, 60 + number), source=str(number)) for number in (1, 0)]
     path = written(tmp_path / "a.jams", *strings, annotation("note_midi"))
     assert Notes.read(path).pitch.tolist() == [60, 61]
 
 
+def test_annotators_are_not_added_up(tmp_path: Path) -> None:
+    """Of several annotators the first; of one annotator's several annotations it must be known that they are parts."""
+    notes = [annotation("note_midi", (0, 0.5, 60 + n), source="ear", annotator=name) for n, name in enumerate("ab")]
+    assert Notes.read(written(tmp_path / "a.jams", *notes)).pitch.tolist() == [60]
+    contours = [annotation("pitch_hz", (0, 0, 100 + n), annotator=name) for n, name in enumerate("ab")]
+    assert Multipitch.read(written(tmp_path / "b.jams", *contours)).frequency_hz.tolist() == [100]
+    for source in ("", "ear"):
+        path = written(tmp_path / "c.jams", *(annotation("note_midi", (0, 1, n), source=source) for n in (60, 61)))
+        with pytest.raises(InputError, match=r"annotation 2 .*2 annotations by one annotator.*data_source"):
+            Notes.read(path)
+
+
+def test_annotators_of_tags_are_not_added_up(tmp_path: Path) -> None:
+    tags = [annotation("tag_open", (0, 1, each), annotator=each) for each in ("piano", "bass")]
+    assert Tags.read(written(tmp_path / "a.jams", *tags)) == Tags(("piano",))
+
+
 def test_contours_of_all_strings(tmp_path: Path) -> None:
     """Each string has times of its own, only where it sounds; the common grid has steps of 10 ms."""
-    low = annotation("pitch_contour", *((n / 100 + 0.001, 0, contour(100 + n)) for n in range(4)))
-    high = annotation("pitch_contour", *((n / 100, 0, contour(200 + n)) for n in (2, 3, 6)))
+    low = annotation("pitch_contour", *((n / 100 + 0.001, 0, contour(100 + n)) for n in range(4)), source="0")
+    high = annotation("pitch_contour", *((n / 100, 0, contour(200 + n)) for n in (2, 3, 6)), source="1")
     both = Multipitch.read(written(tmp_path / "a.jams", low, high, annotation("pitch_contour")))
     assert both.time_s.tolist() == pytest.approx([0, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06])
     assert both.count.tolist() == [1, 1, 2, 2, 0, 0, 1]

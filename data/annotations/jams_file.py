@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ricercar.data.annotations.beat_positions import check_counted_from_1
 from ricercar.data.annotations.frequencies import hz_to_midi
 from ricercar.data.annotations.jams_observations import Observations, found
 from ricercar.data.annotations.note_units import check_hz, check_seconds
@@ -26,7 +27,8 @@ def read(path: Path, kind: type[T]) -> T:
 
     Of the namespaces that fit (_NAMESPACES below), the first that the file has counts, and of several annotations
     with it the first in the file: the others are other annotators' or other versions. But notes and multipitch are
-    those of all annotations together: GuitarSet has one for each string.
+    those of all annotations of the first annotator, where each has a data source of its own: GuitarSet has one for
+    each string. Several annotators are never added up.
     """
     name = vars(kind)["name"]
     parts = found(path, _NAMESPACES[name])
@@ -42,6 +44,25 @@ def _first(build: Callable[[Any, Observations], Any]) -> Callable[[Any, Parts], 
             return build(kind, parts[0])
 
     return from_first
+
+
+def _together(build: Callable[[Any, Parts], Any]) -> Callable[[Any, Parts], Any]:
+    """Builds from the parts of one annotator's annotation. InputError where it is not known whether they are parts."""
+
+    def from_parts(kind: Any, parts: Parts) -> Any:
+        own = [part for part in parts if part.annotator == parts[0].annotator]
+        filled = [part for part in own if len(part)]
+        sources = [part.data_source for part in filled]
+        if len(filled) > 1 and (not all(sources) or len(set(sources)) < len(sources)):
+            with filled[1].located():
+                raise InputError(
+                    f"{len(filled)} annotations by one annotator, and no annotation_metadata.data_source of their own "
+                    "that says of which part each is (a string, a voice): are they parts, to be put together, or "
+                    "versions? Give each part its data_source, or remove the other versions."
+                )
+        return build(kind, filled or own)
+
+    return from_parts
 
 
 def _notes(kind: Any, parts: Parts) -> Any:
@@ -65,8 +86,10 @@ def _midi(frequency_hz: Floats) -> Floats:
 
 
 def _beats(kind: Any, part: Observations) -> Any:
-    """Values that are all the same (SMC: 1) are no positions."""
-    position = part.numbers("position") if part.namespace == "beat_position" else part.numbers(missing=0.0)
+    """Values that are all the same (SMC: 1), null and NaN are no positions."""
+    key = "position" if part.namespace == "beat_position" else None
+    position = np.nan_to_num(part.numbers(key, missing=0.0), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    check_counted_from_1(position)
     return kind.make(part.time_s, 0.0 if len(part) > 1 and np.ptp(position) == 0 else position)
 
 
@@ -124,12 +147,18 @@ def _tempo(kind: Any, part: Observations) -> Any:
 
 
 def _tags(kind: Any, part: Observations) -> Any:
-    """The confidence of a tag is its score, 1 where there is none; of a tag that is there several times the highest."""
+    """The confidence of a tag is its score, 1 where there is none; of a tag that is there several times the highest.
+
+    tag_open with confidences has what was asked (OpenMIC), and nothing is known of other tags.
+    """
+    partial = part.namespace == "tag_open" and any(
+        isinstance(each, int | float) and not np.isnan(each) for each in part.confidence
+    )
     score = part.confidences(missing=1.0)
     best: dict[str, float] = {}
     for tag, each in zip(part.texts(), score, strict=True):
         best[tag.strip()] = max(best.get(tag.strip(), 0.0), float(each))
-    return kind(tuple(best), tuple(best.values()))
+    return kind(tuple(best), tuple(best.values()), partial=partial)
 
 
 def _melody(kind: Any, part: Observations) -> Any:
@@ -225,8 +254,8 @@ _BUILDERS: Mapping[str, Callable[[Any, Parts], Any]] = {
     "hierarchy": _hierarchy,
     "key": _first(_key),
     "melody": _first(_melody),
-    "multipitch": _multipitch,
-    "notes": _notes,
+    "multipitch": _together(_multipitch),
+    "notes": _together(_notes),
     "onsets": _first(_onsets),
     "patterns": _first(_patterns),
     "segments": _first(_intervals),

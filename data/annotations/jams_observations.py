@@ -1,9 +1,9 @@
 """The annotations in a JAMS file (Humphrey et al. 2014), as columns. Needs nothing but json."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ class Observations:
     """One annotation of a JAMS file, in the order of time.
 
     where                how a message names it
+    annotator            who made it, as in its metadata; data_source: of which part it is, such as a string
     time_s, duration_s   (n,) float64
     value, confidence    n values as the namespace has them
     number               (n,) the place of each in the file, from 1
@@ -34,6 +35,8 @@ class Observations:
     value: list[Any]
     confidence: list[Any]
     number: list[int]
+    annotator: Any = None
+    data_source: str = ""
 
     def __len__(self) -> int:
         return len(self.value)
@@ -109,8 +112,7 @@ def found(path: Path, namespaces: Sequence[str]) -> list[Observations]:
         numbers = [number for number, name in enumerate(names) if fnmatch(name, pattern)]
         if numbers:
             return [
-                _observations(content[number].get("data"), names[number], f"{path}, annotation {number + 1}")
-                for number in numbers
+                _described(content[number], names[number], f"{path}, annotation {number + 1}") for number in numbers
             ]
     there = ", ".join(dict.fromkeys(names)) or "no annotations"
     raise InputError(f"{path}: no annotation with the namespace {' or '.join(namespaces)}; the file has: {there}.")
@@ -128,6 +130,16 @@ def _parsed(path: Path) -> list[Any]:
     if not isinstance(annotations, list):
         raise InputError(f"{path}: not a JAMS file: it has no list of annotations.")
     return annotations
+
+
+def _described(annotation: Mapping[str, Any], namespace: str, where: str) -> Observations:
+    """With the annotator, {} where none is named, and the data source."""
+    found = _observations(annotation.get("data"), namespace, where)
+    metadata = annotation.get("annotation_metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    annotator = metadata.get("annotator")
+    named = {key: value for key, value in annotator.items() if value} if isinstance(annotator, dict) else annotator
+    return replace(found, annotator=named or {}, data_source=str(metadata.get("data_source") or ""))
 
 
 def _observations(data: Any, namespace: str, where: str) -> Observations:

@@ -14,21 +14,28 @@ from ricercar.errors import InputError
 
 PRESENT = 0.5  # the lowest score of a tag that the track has
 
+_ABSENT = "!"
+_REST_UNKNOWN = "?"
+
 
 @dataclass(frozen=True)
 class Tags(Annotation):
     """The tags of a whole track, each once, sorted; an estimate may give each a score.
 
-    tags    without ; and tabulators, and without # in front
-    score   one per tag, from 0 to 1; left out, all are 1. The track has a tag whose score is PRESENT or more
+    tags      without ; and tabulators, and without # or ! in front
+    score     one per tag, from 0 to 1; left out, all are 1. The track has a tag whose score is PRESENT or more
+    partial   whether nothing is known of the tags that are not in it (listeners were asked about a few); else the
+              track has none of them
 
-    In a cell of index.csv: `a;b;c`, or a file.
-    .tsv    header `tag score`, then rows of the two with a tabulator between them
-    .txt    one line `a;b;c`
+    In a cell of index.csv: `a;b;c`, or a file. `a;b;!c`: it has a and b and not c, of others nothing is known; where
+    only those that it has are known, `a;b;?`.
+    .tsv    header `tag score`, then rows of the two with a tabulator between them; a row `? 0` says that it is partial
+    .txt    one line, as a cell
     """
 
     tags: tuple[str, ...]
     score: tuple[float, ...] = ()
+    partial: bool = False
 
     name: ClassVar[str] = "tags"
     suffixes: ClassVar[tuple[str, ...]] = (".tsv", ".txt", ".jams")
@@ -40,10 +47,10 @@ class Tags(Annotation):
         rows = sorted((tag.strip(), float(each) + 0.0) for tag, each in zip(self.tags, score, strict=True))
         tags = tuple(tag for tag, _ in rows)
         for number, (tag, each) in enumerate(rows):
-            if not tag or tag.startswith("#") or set(tag) & set(";\t\r\n"):
+            if not tag or tag == _REST_UNKNOWN or tag[0] in f"#{_ABSENT}" or set(tag) & set(";\t\r\n"):
                 raise InputError(
                     f"Tag {tag!r} in {_short(self.tags)}: tags are written a;b;c, "
-                    "none of them empty or with a # in front."
+                    "none of them empty or with a # or more than one ! in front."
                 )
             if number and tag == tags[number - 1]:
                 raise InputError(f"Tag {tag!r} is twice in {_short(self.tags)}.")
@@ -56,9 +63,23 @@ class Tags(Annotation):
         """The tags that the track has."""
         return tuple(tag for tag, score in zip(self.tags, self.score, strict=True) if score >= PRESENT)
 
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The tags in it that the track has not."""
+        return tuple(tag for tag, score in zip(self.tags, self.score, strict=True) if score < PRESENT)
+
     @classmethod
     def parse(cls, text: str) -> Self:
-        return cls(tuple(text.split(";")) if text.strip() else ())
+        if not text.strip():
+            return cls(())
+        given = [tag.strip() for tag in text.split(";")]
+        named = [tag for tag in given if tag != _REST_UNKNOWN]
+        absent = [tag.startswith(_ABSENT) for tag in named]
+        return cls(
+            tuple(tag.removeprefix(_ABSENT).strip() for tag in named),
+            tuple(0.0 if each else 1.0 for each in absent),
+            partial=any(absent) or len(named) < len(given),
+        )
 
     @classmethod
     def from_cell(cls, cell: str, resolve: Callable[[str], Path]) -> Self:
@@ -90,21 +111,33 @@ class Tags(Annotation):
         score = rows.numbers(1, "score")
         for row in np.flatnonzero(~((score >= 0) & (score <= 1))).tolist():
             raise rows.error(row, f"score {score[row]:g} is not a number from 0 to 1.")
+        kept = [row for row, tag in enumerate(rows.column(0)) if tag != _REST_UNKNOWN]
+        for row in set(range(len(score))) - set(kept):
+            if score[row]:
+                raise rows.error(row, f"score {score[row]:g} of ?: it stands for what is not known, and has 0.")
+        names, values = rows.column(0), score.tolist()
         try:
-            return cls(tuple(rows.column(0)), tuple(score.tolist()))
+            return cls(
+                tuple(names[row] for row in kept),
+                tuple(values[row] for row in kept),
+                partial=len(kept) < len(names),
+            )
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
     def write(self, path: Path) -> None:
         """Writes a .tsv file, scores with all their digits."""
-        rows = "".join(f"{tag}\t{score!r}\n" for tag, score in zip(self.tags, self.score, strict=True))
-        path.write_text(f"tag\tscore\n{rows}", encoding="utf-8")
+        path.write_text(f"tag\tscore\n{self._rows()}", encoding="utf-8")
 
     def text(self) -> str:
         """Without scores where all are 1, as of a reference."""
         if all(score == 1.0 for score in self.score):
-            return ";".join(self.tags) + "\n"
-        return "".join(f"{tag}\t{score!r}\n" for tag, score in zip(self.tags, self.score, strict=True))
+            return ";".join((*self.tags, *[_REST_UNKNOWN] * self.partial)) + "\n"
+        return self._rows()
+
+    def _rows(self) -> str:
+        rows = [*zip(self.tags, self.score, strict=True), *[(_REST_UNKNOWN, 0.0)] * self.partial]
+        return "".join(f"{tag}\t{score!r}\n" for tag, score in rows)
 
 
 def _short(tags: tuple[str, ...]) -> str:
