@@ -15,7 +15,7 @@ from ricercar.errors import InputError
 from ricercar.tasks.chord_baselines import majority, template
 from ricercar.tasks.chord_decoding import decode_chords
 from ricercar.tasks.chord_marks import chord_marks
-from ricercar.tasks.chord_scoring import VOCABULARIES, ChordComparison
+from ricercar.tasks.chord_scoring import GAPS, VOCABULARIES, ChordComparison
 from ricercar.tasks.chord_vocabulary import ChordVocabulary, MajMin, Structured
 from ricercar.tasks.frame_classes import class_shares, share_cross_entropy
 from ricercar.tasks.marks import Mark
@@ -27,6 +27,7 @@ from ricercar.tasks.task import Task
 
 SELF_TRANSITIONS = (0.5, 0.9, 0.97, 0.99, 0.997, 0.999, 0.9999, 0.99999, 0.999999, 1 - 1e-8)
 _HIGHEST = 1 - 1e-12
+_PROTOCOL = {"incomparable": ("exclude", "mir_eval"), "gaps": GAPS, "averaging": ("tracks", "groups")}
 
 
 class Chord(Task):
@@ -54,7 +55,7 @@ class Chord(Task):
         decoding: Mapping[str, float],
         protocol: Mapping[str, Any],
     ) -> None:
-        check_protocol("chord", protocol, {"incomparable": ("exclude", "mir_eval"), "averaging": ("tracks", "groups")})
+        check_protocol("chord", protocol, _PROTOCOL)
         if not 0.0 <= label_smoothing < 1.0:
             raise InputError(f"task.label_smoothing={label_smoothing} must be at least 0 and below 1.")
         if set(decoding) != {"self_transition"}:
@@ -100,7 +101,7 @@ class Chord(Task):
             for reference, logits in examples:
                 assert isinstance(reference, Chords)
                 estimate = decode_chords(self.chords, logits, self_transition, fps)
-                scores.append(ChordComparison(reference, estimate).accuracy("majmin"))
+                scores.append(self._comparison(reference, estimate).accuracy("majmin"))
             return float(np.mean([score for score in scores if not np.isnan(score)] or [0.0]))
 
         self.decoding = dict(self._untuned)
@@ -108,30 +109,29 @@ class Chord(Task):
             self.decoding["self_transition"] = max((self._untuned["self_transition"], *SELF_TRANSITIONS), key=mean)
 
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
-        comparison = _comparison(reference, estimate)
+        comparison = self._comparison(reference, estimate)
         scores = {name: comparison.accuracy(name) for name in VOCABULARIES}
         if self.protocol["incomparable"] == "mir_eval":
             scores = {name: 0.0 if np.isnan(score) else score for name, score in scores.items()}
         return {f"chord/{name}": score for name, score in (scores | comparison.segmentation()).items()}
 
     def evidence(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
-        comparison = _comparison(reference, estimate)
+        comparison = self._comparison(reference, estimate)
         found = {}
         for name in CHORD_VOCABULARIES:
             found[f"{name}/right_s"], found[f"{name}/compared_s"] = comparison.compared(name)
         return found
 
     def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
-        return chord_marks(_comparison(reference, estimate))
+        return chord_marks(self._comparison(reference, estimate))
 
     def pooled(self, evidence: Sequence[Mapping[str, float]]) -> dict[str, float]:
         return pooled_chords(evidence)
 
-
-def _comparison(reference: Annotation, estimate: Annotation) -> ChordComparison:
-    assert isinstance(reference, Chords)
-    assert isinstance(estimate, Chords)
-    return ChordComparison(reference, estimate)
+    def _comparison(self, reference: Annotation, estimate: Annotation) -> ChordComparison:
+        assert isinstance(reference, Chords)
+        assert isinstance(estimate, Chords)
+        return ChordComparison(reference, estimate, self.protocol["gaps"])
 
 
 def _vocabulary(name: str, qualities: Sequence[str]) -> ChordVocabulary:

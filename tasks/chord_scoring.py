@@ -13,20 +13,31 @@ VOCABULARIES = (
 )  # fmt: skip
 SEGMENTATION = ("underseg", "overseg", "seg")
 
+GAPS = ("exclude", "no_chord", "hold")
+GAP_S = 0.01
+UNKNOWN = "X"
+
 Labelled = tuple[NDArray[np.float64], list[str]]
 
 
 class ChordComparison:
     """A reference and an estimate, cut where either changes.
 
-    The estimate counts where the reference is, from its first start to its last end; where the estimate has nothing
-    it is N. In a gap a chord lasts until the next one, on both sides: all of this is mir_eval's.
+    The estimate counts where the reference is, from its first start to its last end; before and after it, it is N.
+    gaps: what a stretch without a label, of either side, is that lasts longer than GAP_S (shorter ones are rounding,
+    and belong to the chord before them).
 
+    exclude    of the reference: does not count, as X; of the estimate: N
+    no_chord   N, on both sides
+    hold       the chord before it lasts until the next one, on both sides: mir_eval
     time_s   (n + 1,) where either changes, and both ends
     pairs    the different pairs of (reference, estimate), and pair the (n,) place among them of each stretch
     """
 
-    def __init__(self, reference: Chords, estimate: Chords) -> None:
+    def __init__(self, reference: Chords, estimate: Chords, gaps: str) -> None:
+        self.gap_s = _gaps(reference) if gaps == "exclude" else np.zeros((0, 2))
+        reference = _filled(reference, {"exclude": UNKNOWN, "no_chord": NO_CHORD, "hold": None}[gaps])
+        estimate = _filled(estimate, None if gaps == "hold" else NO_CHORD)
         self.reference = _labelled(reference)
         start_s, end_s = reference.start_s[0], reference.end_s[-1]
         # mir_eval fails where it is left with an interval of no length.
@@ -64,7 +75,9 @@ class ChordComparison:
         return right_s / compared_s if compared_s > 0 else float("nan")
 
     def segmentation(self) -> dict[str, float]:
-        merged = [mir_eval.chord.merge_chord_intervals(*side) for side in (self.reference, self.estimate)]
+        """Of the time without the gaps that do not count."""
+        sides = (self.reference, self.estimate)
+        merged = [mir_eval.chord.merge_chord_intervals(*_without(self.gap_s, side)) for side in sides]
         under, over = mir_eval.chord.underseg(*merged), mir_eval.chord.overseg(*merged)
         return dict(zip(SEGMENTATION, (float(under), float(over), float(min(under, over))), strict=True))
 
@@ -77,3 +90,34 @@ def _at(side: Labelled, times: NDArray[np.float64]) -> list[str]:
     """The labels of the chords that began last."""
     intervals, labels = side
     return [labels[row] for row in np.searchsorted(intervals[:, 0], times, side="right") - 1]
+
+
+def _gaps(chords: Chords) -> NDArray[np.float64]:
+    """(g, 2) start and end of the stretches between two chords, in seconds."""
+    between = np.column_stack([chords.end_s[:-1], chords.start_s[1:]])
+    return between[between[:, 1] - between[:, 0] > GAP_S]
+
+
+def _filled(chords: Chords, label: str | None) -> Chords:
+    """With the label in each gap; None: as they are."""
+    gap_s = _gaps(chords)
+    if label is None or not len(gap_s):
+        return chords
+    start_s = np.concatenate([chords.start_s, gap_s[:, 0]])
+    order = np.argsort(start_s, kind="stable")
+    labels = [*chords.label, *[label] * len(gap_s)]
+    end_s = np.concatenate([chords.end_s, gap_s[:, 1]])
+    return Chords(start_s[order], end_s[order], tuple(labels[row] for row in order.tolist()))
+
+
+def _without(gap_s: NDArray[np.float64], side: Labelled) -> Labelled:
+    """The intervals as if the gaps had never been; those that lie in a gap are left out."""
+    if not len(gap_s):
+        return side
+    intervals, labels = side
+    before_s = np.concatenate([[0.0], np.cumsum(gap_s[:, 1] - gap_s[:, 0])])
+    number = np.searchsorted(gap_s[:, 0], intervals, side="right")  # of the gaps that have begun
+    inside_s = np.maximum(gap_s[np.maximum(number - 1, 0), 1] - intervals, 0.0) * (number > 0)
+    moved = intervals - before_s[number] + inside_s
+    kept = moved[:, 1] > moved[:, 0]
+    return moved[kept], [label for label, each in zip(labels, kept, strict=True) if each]
