@@ -1,8 +1,10 @@
 """Scores of whole tracks: a network's, a trivial baseline's, or those of a folder of predictions."""
 
 import hashlib
+import logging
 import shutil
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,8 @@ from ricercar.tasks.scale import LOWER
 from ricercar.tasks.scoring import Clip, Scoring
 from ricercar.tasks.several import Several
 from ricercar.tasks.task import Task
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,12 @@ class Evaluation:
                 for track, logits in predicted
                 if (reference := task.reference(track.annotations)) is not None
             ]
-            task.tune([(reference, logits) for _, reference, logits in labelled], self.fps)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # mir_eval's, of estimates that are only tried
+                task.tune([(reference, logits) for _, reference, logits in labelled], self.fps)
             mine = self.processes.own(labelled)
             jobs = (_Decoding(task, track, logits, self.fps, None, 0.0) for track, _, logits in mine)
-            scores = (score for score, _ in self.scorers.map(_scored, jobs))
+            scores = (done.score for done, _ in self.scorers.map(_scored, jobs))
             found = metrics_of(list(self.processes.together(scores, len(labelled))), task)
             check_scales({key: task.scale(key) for key in found}, found, task.primary)  # not only when all is trained
             primary.append(task.scale(task.primary).gain(found[task.primary]))
@@ -103,7 +109,8 @@ class Evaluation:
         done = list(self.scorers.map(_scored, jobs()))
         scores: dict[str, list[TrackScore]] = {name: [] for name in folders}
         for name, (own, _) in zip(names, done, strict=True):
-            scores[name].append(own)
+            scores[name].append(own.score)
+        _tell(own for own, _ in done)
         return scores, predict_s + sum(decode_s for _, decode_s in done)
 
 
@@ -119,17 +126,19 @@ class _Decoding:
     seconds: float
 
 
-def _scored(job: _Decoding) -> tuple[TrackScore, float]:
+def _scored(job: _Decoding) -> "tuple[Scored, float]":
     """-> score, seconds of decoding."""
     start_s = time.monotonic()
     estimate = job.task.decode(job.logits, job.fps)
     decode_s = time.monotonic() - start_s
+    path = None
     if job.folder is not None:
+        path = job.folder / _file_name(estimate, job.track)
         write(estimate, job.folder, job.track)
-        estimate = job.task.annotation.read(job.folder / _file_name(estimate, job.track))
+        estimate = job.task.annotation.read(path)
     reference = job.task.reference(job.track.annotations)
     assert reference is not None
-    return score(job.task, job.track, reference, estimate, job.seconds), decode_s
+    return score(job.task, job.track, reference, estimate, job.seconds, path), decode_s
 
 
 def score_baseline(
@@ -145,7 +154,7 @@ def score_baseline(
         reference = scoring.reference(track.annotations)
         assert reference is not None
         write(estimator(Clip(track.id, audio, store.sample_rate, scoring.given(reference))), folder, track)
-    return score_folder(scoring, tracks, folder, store)
+    return [each.score for each in _scores_of_folder(scoring, tracks, folder, store)]
 
 
 def write(estimate: Annotation, folder: Path, track: Track) -> None:
@@ -161,17 +170,53 @@ def _file_name(estimate: Annotation, track: Track) -> str:
     return f"{track.id}{estimate.suffixes[0]}"
 
 
-def score(scoring: Scoring, track: Track, reference: Annotation, estimate: Annotation, seconds: float) -> TrackScore:
-    """InputError names the track."""
-    try:
-        metrics, evidence = scoring.score(reference, estimate), scoring.evidence(reference, estimate)
-    except InputError as error:
-        raise InputError(f"track {track.id}: {error}") from error
-    return TrackScore(track.id, track.work, metrics, seconds, evidence)
+@dataclass(frozen=True)
+class Scored:
+    """The score of one track, and what mir_eval, or the task, warned of meanwhile: each a line with track and file."""
+
+    score: TrackScore
+    warnings: tuple[str, ...]
+
+
+def score(
+    scoring: Scoring, track: Track, reference: Annotation, estimate: Annotation, seconds: float, path: Path | None
+) -> Scored:
+    """path: of the estimate, if it is in a file. InputError names the track."""
+    reference = scoring.of_recording(reference, seconds)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            metrics, evidence = scoring.score(reference, estimate), scoring.evidence(reference, estimate)
+        except InputError as error:
+            raise InputError(f"track {track.id}: {error}") from error
+    for each in caught:
+        if each.category is not UserWarning:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    texts = dict.fromkeys(str(each.message) for each in caught if each.category is UserWarning)
+    where = f"track {track.id}" + (f" ({path})" if path else "")
+    return Scored(
+        TrackScore(track.id, track.work, metrics, seconds, evidence),
+        tuple(f"{where}: {' '.join(text.split())}" for text in texts),
+    )
+
+
+def _tell(scored: Iterable[Scored]) -> None:
+    """Logs each warning once."""
+    for line in dict.fromkeys(line for each in scored for line in each.warnings):
+        log.warning("%s", line)
 
 
 def score_folder(scoring: Scoring, tracks: Iterable[Track], folder: Path, store: AudioStore) -> list[TrackScore]:
-    """Scores the predictions in `folder`, one for each track that has a reference. A missing one is an error."""
+    """Scores the predictions in `folder`, one for each track that has a reference. A missing one is an error.
+
+    What mir_eval warns of is logged, with track and file.
+    """
+    scored = _scores_of_folder(scoring, tracks, folder, store)
+    _tell(scored)
+    return [each.score for each in scored]
+
+
+def _scores_of_folder(scoring: Scoring, tracks: Iterable[Track], folder: Path, store: AudioStore) -> list[Scored]:
     if not folder.is_dir():
         raise InputError(f"predictions={folder}: there is no such folder.")
     tracks = annotated(tracks, scoring)
@@ -187,7 +232,8 @@ def score_folder(scoring: Scoring, tracks: Iterable[Track], folder: Path, store:
         path, reference = files[track.id], scoring.reference(track.annotations)
         assert path is not None
         assert reference is not None
-        scores.append(score(scoring, track, reference, scoring.annotation.read(path), store.duration_s(track)))
+        estimate = scoring.annotation.read(path)
+        scores.append(score(scoring, track, reference, estimate, store.duration_s(track), path))
     return scores
 
 

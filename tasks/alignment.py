@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import mir_eval
 import numpy as np
+from numpy.typing import NDArray
 
 from ricercar.data.annotations.alignment import Alignment as AlignmentAnnotation
 from ricercar.data.annotations.annotation import Annotation
@@ -15,11 +16,14 @@ from ricercar.tasks.scoring import Baseline, Clip, Estimator, Scoring
 
 _PROTOCOL = {
     "window_s": None,
-    "duration_s": None,
+    "duration": ("events", "recording"),
     "empty": ("one", "exclude"),
     "averaging": ("tracks", "groups"),
 }
 _ERRORS = ("mae", "aae")
+_ROUNDING_S = 0.001
+
+Floats = NDArray[np.float64]
 
 
 def linear(references: Sequence[Annotation]) -> Estimator:
@@ -44,9 +48,9 @@ class Alignment(Scoring):
     alignment/pc           share of events that are within window_s of the reference
     alignment/mae, aae     median (!) and average absolute error in seconds: lower is better
     alignment/pcs          share of the time in which reference and estimate are between the same two events;
-                           of the time from the first to the last reference event (MIREX 2020), or, with duration_s
-                           above 0, of the whole duration, with the stretches before and after the events.
-                           NaN where all reference events come at one time and duration_s is 0
+                           duration=events: of the time from the first to the last reference event (MIREX 2020),
+                           NaN where all come at one time; duration=recording: of all the recording, with the stretches
+                           before the first and after the last event
     alignment/perceptual   how synchronous listeners find it (Lize-Masclef et al. 2021); a perfect alignment has 0.96
     """
 
@@ -64,8 +68,12 @@ class Alignment(Scoring):
         assert isinstance(reference, AlignmentAnnotation)
         return replace(reference, time_s=np.zeros(len(reference)))
 
+    def of_recording(self, reference: Annotation, duration_s: float) -> Annotation:
+        assert isinstance(reference, AlignmentAnnotation)
+        return replace(reference, duration_s=duration_s)
+
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
-        """InputError where the numbers of events differ, or an event comes after duration_s."""
+        """InputError where the numbers of events differ, or with duration=recording an event comes after its end."""
         assert isinstance(reference, AlignmentAnnotation)
         assert isinstance(estimate, AlignmentAnnotation)
         if len(reference) != len(estimate):
@@ -81,23 +89,28 @@ class Alignment(Scoring):
             "pc": mir_eval.alignment.percentage_correct(a, b, window=self.protocol["window_s"]),
             "mae": mae,
             "aae": aae,
-            "pcs": self._pcs(a, b),
+            "pcs": self._pcs(reference, b),
             "perceptual": mir_eval.alignment.karaoke_perceptual_metric(a, b),
         }
         return {f"alignment/{name}": float(value) for name, value in scores.items()}
 
-    def _pcs(self, reference_s: Any, estimate_s: Any) -> float:
-        duration_s = self.protocol["duration_s"]
-        if not duration_s:
+    def _pcs(self, reference: AlignmentAnnotation, estimate_s: Floats) -> float:
+        reference_s = reference.time_s
+        if self.protocol["duration"] == "events":
             if reference_s[0] == reference_s[-1]:
                 return np.nan
             return float(mir_eval.alignment.percentage_correct_segments(reference_s, estimate_s))
-        for side, times in (("reference", reference_s), ("estimate", estimate_s)):
-            if times[-1] > duration_s:
+        if reference.duration_s is None:
+            raise InputError("task.protocol.duration=recording, but how long the recording lasts is not known.")
+        duration_s = reference.duration_s
+        for side, time_s in (("reference", reference_s), ("estimate", estimate_s)):
+            if time_s[-1] > duration_s + _ROUNDING_S:
                 raise InputError(
-                    f"the last event of the {side}, at {times[-1]:g} s, is after task.protocol.duration_s={duration_s}."
+                    f"the last event of the {side}, at {time_s[-1]:g} s, is after the end of the recording, at "
+                    f"{duration_s:g} s, which task.protocol.duration=recording counts."
                 )
-        return float(mir_eval.alignment.percentage_correct_segments(reference_s, estimate_s, duration=duration_s))
+        sides = (np.minimum(time_s, duration_s) for time_s in (reference_s, estimate_s))
+        return float(mir_eval.alignment.percentage_correct_segments(*sides, duration=duration_s))
 
     def _of_nothing(self) -> dict[str, float]:
         names = ("pc", "mae", "aae", "pcs", "perceptual")

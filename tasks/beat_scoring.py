@@ -53,7 +53,8 @@ NAMES = (
 class BeatScoring:
     """(reference, estimate) -> {beat/<metric>, downbeat/<metric>: score}, mir_eval.beat's with _ for a space.
 
-    downbeat/...   of the beats in position 1; NaN where no position of the reference is known
+    downbeat/...   of the beats in position 1; NaN where no position of the reference is known, or the estimate has
+                   beats and not one position: it makes no statement about downbeats
     Both sides empty: protocol.empty decides: mir_eval 0, one 1, exclude NaN. One side empty: 0.
     """
 
@@ -74,8 +75,8 @@ class BeatScoring:
         return self._trimmed(reference.time_s), self._trimmed(estimate.time_s)
 
     def downbeats(self, reference: Beats, estimate: Beats) -> tuple[Floats, Floats] | None:
-        """None where no position of the reference is known."""
-        if not reference.position.any():
+        """None where no position of the reference is known, or the estimate has beats, all without a position."""
+        if not reference.position.any() or (len(estimate) and not estimate.position.any()):
             return None
         downbeat_s = estimate.downbeat_s
         if self.protocol["unknown_positions"] == "leave_out":
@@ -112,9 +113,7 @@ class BeatScoring:
         if not len(a) or not len(b):
             return dict.fromkeys(NAMES, self._of_empty(a, b))
         with warnings.catch_warnings():
-            # Of single beats, which have no interval, and of Goto's statistics of none: the scores are 0.
-            warnings.simplefilter("ignore", UserWarning)
-            warnings.simplefilter("ignore", RuntimeWarning)
+            warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of Goto's statistics of none: the score is 0
             return self._of_beats(a, b)
 
     def _of_beats(self, a: Floats, b: Floats) -> dict[str, float]:

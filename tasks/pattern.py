@@ -1,6 +1,5 @@
 """Discovery of repeated themes and sections, scored by mir_eval.pattern."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -67,13 +66,11 @@ class Pattern(Scoring):
         assert isinstance(reference, Patterns)
         assert isinstance(estimate, Patterns)
         a, b = reference.patterns, estimate.patterns
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".* patterns are empty", category=UserWarning)
-            scores = mir_eval.pattern.evaluate(a, b, tol=self.protocol["tolerance"], n=self.protocol["first_patterns"])
-            if self.protocol["occurrence_thresholds"] == "named":
-                for name, threshold in _OCCURRENCE.items():
-                    values = mir_eval.pattern.occurrence_FPR(a, b, thres=threshold)
-                    scores |= {f"{letter}{name[1:]}": value for letter, value in zip("FPR", values, strict=True)}
+        scores = mir_eval.pattern.evaluate(a, b, tol=self.protocol["tolerance"], n=self.protocol["first_patterns"])
+        if self.protocol["occurrence_thresholds"] == "named":
+            for name, threshold in _OCCURRENCE.items():
+                values = mir_eval.pattern.occurrence_FPR(a, b, thres=threshold)
+                scores |= {f"{letter}{name[1:]}": value for letter, value in zip("FPR", values, strict=True)}
         if not a or not b:  # mir_eval has 0 for all, but (0, 0, 0) for FFP and FFTP_est
             scores = dict.fromkeys(scores, 0.0)
         if not a and not b and self.protocol["empty"] != "mir_eval":

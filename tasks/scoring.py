@@ -73,6 +73,10 @@ class Scoring(ABC):
         """What estimates are scored against, from all that is known of a track; None where that is not enough."""
         return annotations.get(self.annotation.name)
 
+    def of_recording(self, reference: Annotation, duration_s: float) -> Annotation:
+        """The reference of a recording that lasts so long; by default that does not matter."""
+        return reference
+
     def given(self, reference: Annotation) -> Annotation | None:
         """What a system is told of a track beside its sound, such as the words to align; by default nothing."""
         return None

@@ -77,7 +77,7 @@ class SegmentScoring:
 
     def __call__(self, reference: Hierarchy, estimate: Hierarchy) -> dict[str, float]:
         with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
-            warnings.simplefilter("ignore")  # mir_eval's, about sides without borders and levels that are not nested
+            warnings.simplefilter("ignore", RuntimeWarning)  # numpy's, of labels in no frame
             sides = _aligned(self.flat(reference), self.flat(estimate))
             scores = self._borders(*(intervals for intervals, _ in sides)) | self._labels(*sides)
             found = {f"segment/{name}": value for name, value in scores.items()}

@@ -25,8 +25,12 @@ def of(*time_s: float) -> AlignmentAnnotation:
     return AlignmentAnnotation.make(time_s)
 
 
-def score(reference: AlignmentAnnotation, estimate: AlignmentAnnotation, **protocol: Any) -> dict[str, float]:
-    scores = make(**protocol).score(reference, estimate)
+def score(
+    reference: AlignmentAnnotation, estimate: AlignmentAnnotation, duration_s: float = 0, **protocol: Any
+) -> dict[str, float]:
+    """duration_s: of the recording, which counts; 0: it does not."""
+    scoring = make(duration="recording" if duration_s else "events", **protocol)
+    scores = scoring.score(scoring.of_recording(reference, duration_s), estimate)
     return {name.removeprefix("alignment/"): value for name, value in scores.items()}
 
 
@@ -75,7 +79,7 @@ def test_different_numbers_of_events() -> None:
 
 @pytest.mark.parametrize(("side", "times"), [("reference", ([1, 9], [1, 2])), ("estimate", ([1, 2], [1, 9]))])
 def test_event_after_the_duration(side: str, times: tuple[list[float], list[float]]) -> None:
-    with pytest.raises(InputError, match=f"{side}, at 9 s, .*duration_s=5"):
+    with pytest.raises(InputError, match=f"{side}, at 9 s, .*end of the recording, at 5 s"):
         score(of(*times[0]), of(*times[1]), duration_s=5)
 
 
@@ -95,7 +99,7 @@ def test_no_events(rule: str, best: float, least: float) -> None:
     assert list(expected) == list(score(of(1), of(1)))
 
 
-@pytest.mark.parametrize("protocol", [{"window_s": -1}, {"duration_s": None}, {"empty": "zero"}])
+@pytest.mark.parametrize("protocol", [{"window_s": -1}, {"duration": "all"}, {"empty": "zero"}])
 def test_wrong_options_name_the_value(protocol: dict[str, Any]) -> None:
     [name] = protocol
     with pytest.raises(InputError, match=rf"task\.protocol\.{name}={protocol[name]!r}"):

@@ -18,12 +18,14 @@ class Alignment(Annotation):
 
     time_s   (n,) float64, none before the one before it
     event    n texts, such as the words of a song (spaces may be in them); all empty where they are not written down
+    duration_s   of the recording, where it is known; in no file
 
     Events serve the reader: what is scored is the time of the first, the second ... event.
     """
 
     time_s: NDArray[np.float64]
     event: tuple[str, ...]
+    duration_s: float | None = None
 
     name: ClassVar[str] = "alignment"
     suffixes: ClassVar[tuple[str, ...]] = (".txt", ".tsv", ".csv", ".lab", ".jams")
