@@ -32,6 +32,7 @@ class Key(Task):
     """Softmax over 24 keys: C major to B major, then C minor to B minor; a transposition rotates each dozen.
 
     key/Weighted_Score                            mir_eval's: 1, or 0.5, 0.3, 0.2, 0 for the relations below
+    key/Symmetric_Score                           the same, but a fifth below counts 0.5, too, as in MIREX since 2026
     key/accuracy                                  1 where tonic and mode are right
     key/fifth, /relative, /parallel, /other       1 where the estimate is wrong in this way, as mir_eval defines them:
                                                   a fifth above, relative key, other mode of the tonic, anything else
@@ -39,9 +40,9 @@ class Key(Task):
 
     annotation = KeyAnnotation
     primary = "key/Weighted_Score"
-    shown = ("key/accuracy", *(f"key/{name}" for name in _RELATIONS))
+    shown = ("key/Symmetric_Score", "key/accuracy", *(f"key/{name}" for name in _RELATIONS))
     scales: ClassVar[Mapping[Scale, str]] = {
-        SHARE: "key/accuracy",
+        SHARE: "key/accuracy key/Symmetric_Score",
         KIND: " ".join(f"key/{name}" for name in _RELATIONS),
     }
     baselines: ClassVar[Mapping[str, Baseline]] = {"majority": majority, "template": template}
@@ -76,7 +77,13 @@ class Key(Task):
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         weighted = float(mir_eval.key.weighted_score(str(reference), str(estimate)))
         shares = {f"key/{name}": float(weighted == score) for name, score in _RELATIONS.items()}
-        return {"key/Weighted_Score": weighted, "key/accuracy": float(weighted == 1.0)} | shares
+        turned = float(mir_eval.key.weighted_score(str(estimate), str(reference)))
+        symmetric = max(weighted, turned)  # of these relations the fifth alone is another one the other way round
+        return {
+            "key/Weighted_Score": weighted,
+            "key/Symmetric_Score": symmetric,
+            "key/accuracy": float(weighted == 1.0),
+        } | shares
 
     def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
         weighted = float(mir_eval.key.weighted_score(str(reference), str(estimate)))

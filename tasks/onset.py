@@ -19,10 +19,10 @@ class Onset(OnsetClasses):
 
     onset/F-measure, /Precision, /Recall    as mir_eval.onset
 
-    The reference is the track's onsets, whatever their labels; where it has none, those of its notes (drums
-    included). Onsets at most protocol.merge_s after the last one that stays are left out of it: the notes of a chord
-    are one onset, as in Boeck, Krebs and Schedl 2012, Evaluating the online capabilities of onset detection methods.
-    Estimates stay as they are.
+    The reference is the track's onsets; where it has none, those of its notes (drums included). Of notes, and of onsets
+    with labels (drums), those at most protocol.merge_s after the last one that stays are left out: what is struck
+    together is one onset, as in Boeck, Krebs and Schedl 2012, Evaluating the online capabilities of onset detection
+    methods. Onsets without labels, and estimates, stay as they are: those are mir_eval's scores.
     """
 
     primary = "onset/F-measure"
@@ -59,6 +59,8 @@ class Onset(OnsetClasses):
     def reference(self, annotations: Mapping[str, Annotation]) -> Onsets | None:
         onsets, notes = annotations.get(Onsets.name), annotations.get(Notes.name)
         if isinstance(onsets, Onsets):
+            if not any(onsets.label):
+                return onsets
             time_s = onsets.time_s
         elif isinstance(notes, Notes):
             time_s = notes.onset_s

@@ -27,7 +27,6 @@ TASKS = {"transcription": "notes", "transcription_velocity": "notes", "hierarchy
 # What the default protocol of a task does otherwise than mir_eval.
 AS_MIR_EVAL: Mapping[str, dict[str, Any]] = {
     "chord": {"incomparable": "mir_eval"},
-    "onset": {"merge_s": 0},
     "separation": {"permutation": "best", "limit_db": 1000},
     "tempo": {"single_tempo": "mir_eval"},
 }
