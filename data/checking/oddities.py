@@ -14,6 +14,8 @@ from ricercar.data.annotations.melody import Melody
 from ricercar.data.annotations.multipitch import Multipitch
 from ricercar.data.annotations.notes import Notes
 from ricercar.data.annotations.onsets import Onsets
+from ricercar.data.annotations.rows import is_number
+from ricercar.data.annotations.tags import Tags
 from ricercar.data.annotations.tempo import Tempo
 from ricercar.data.checking.facts import end_s, num_events
 
@@ -26,6 +28,7 @@ _BPM = (20.0, 400.0)
 _HZ = (30.0, 5000.0)
 _GAP, _CROWD = 2.5, 0.4  # of the beats around
 _X_SHARE = 0.1
+_LABEL_GAP_S = 0.01
 
 
 def oddities(name: str, annotation: Annotation, duration_s: float) -> Iterator[Oddity]:
@@ -76,6 +79,10 @@ def _(beats: Beats) -> Iterator[Oddity]:
         yield from _where(f"intervals above {_GAP:g} of those around", gap, beats.time_s[:-1], interval_s, "s")
         yield from _where(f"intervals below {_CROWD:g} of those around", crowd, beats.time_s[:-1], interval_s, "s")
         yield from _tempo(60.0 / float(np.median(interval_s)))
+    if beats.of_flags:
+        yield "flags, not positions in the bar (1 a downbeat, 0 another beat)", f"{len(beats.downbeat_s):,} downbeats"
+    if beats.position.any() and not len(beats.downbeat_s):
+        yield "positions in the bar without a downbeat (1)", f"{beats.position.min()} to {beats.position.max()}"
     before, after = beats.position[:-1], beats.position[1:]
     skips = (before > 0) & (after > 0) & (after != 1) & (after != before + 1)
     yield from _where("positions in the bar that skip", skips, beats.time_s[1:], after, "")
@@ -91,6 +98,8 @@ def _(onsets: Onsets) -> Iterator[Oddity]:
     labels = np.array(onsets.label)
     twice = np.append(False, (np.diff(onsets.time_s) == 0) & (labels[1:] == labels[:-1]))
     yield from _where("twice at the same time", twice, onsets.time_s, onsets.time_s, "s")
+    if len(onsets) and all(map(is_number, onsets.label)):
+        yield "labels that are numbers", f"{len(onsets):,}, the first is {onsets.label[0]}"
 
 
 @_of_kind.register
@@ -99,6 +108,9 @@ def _(melody: Melody) -> Iterator[Oddity]:
     if not voiced.any():
         yield "none sounds", f"{len(melody):,} frames of 0 Hz"
     yield from _frequencies(melody.time_s[voiced], melody.frequency_hz[voiced])
+    step_s = np.diff(melody.time_s)
+    gap = (step_s > _GAP * melody.usual_step_s) & voiced[:-1]
+    yield from _where("rows far apart after one that sounds (task.protocol.gaps)", gap, melody.time_s[:-1], step_s, "s")
 
 
 @_of_kind.register
@@ -107,7 +119,18 @@ def _(multipitch: Multipitch) -> Iterator[Oddity]:
 
 
 @_of_kind.register
+def _(tags: Tags) -> Iterator[Oddity]:
+    several = [tag for tag in tags.tags if "," in tag]
+    if several:
+        yield "a comma within a tag (several are written a;b;c)", repr(several[0])
+
+
+@_of_kind.register
 def _(chords: Chords) -> Iterator[Oddity]:
+    gap_s = chords.start_s[1:] - chords.end_s[:-1]
+    yield from _where(
+        "stretches without a label (task.protocol.gaps)", gap_s > _LABEL_GAP_S, chords.end_s[:-1], gap_s, "s"
+    )
     length_s = chords.end_s - chords.start_s
     share = float(length_s[np.array(chords.label) == "X"].sum() / length_s.sum())
     if share > _X_SHARE:
