@@ -1,20 +1,19 @@
 """A recording in a file."""
 
 import hashlib
-import re
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from ricercar.data.audio_reading import Samples, read
 from ricercar.errors import InputError
 
-# libsndfile's note on a header that announces more bytes of samples than the file has.
-_SHORT = re.compile(r"^\s*(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
-_UNKNOWN_LENGTH = 0x7FFFFFFF  # programs that write to a pipe announce this much or more
+_log = logging.getLogger(__name__)
+_OTHER_UNIT = 100.0  # times full scale: 40 dB above it
 
 
 @dataclass(frozen=True)
@@ -34,39 +33,45 @@ class AudioFile:
     def decode(self, sample_rate: int) -> NDArray[np.float32]:
         """-> (N,) the mean of the channels, resampled by soxr (HQ), clipped to [-1, 1].
 
-        InputError where the file is missing, is not audio, is damaged or cut short, or has no or undefined samples.
+        InputError where the file is missing, is not audio, or has no or undefined samples, or some in another unit.
+        A length that does not hold is a warning: what is there is read. So are samples beyond full scale.
         """
-        audio, file_rate = self._read()
-        if len(audio) == 0:
-            raise self._error("has no samples. Leave it out of the index, or replace it.")
-        mono = audio[:, 0] if audio.shape[1] == 1 else audio.mean(axis=1, dtype=np.float32)
-        if not np.isfinite(mono).all():
-            sample = int(np.argmin(np.isfinite(mono)))
-            raise self._error(f"has NaN or infinite samples, the first at {sample / file_rate:.3f} s. Export it again.")
-        if file_rate != sample_rate:
-            resampled = soxr.resample(mono, file_rate, sample_rate, quality="HQ")
-            mono = resampled if len(resampled) else mono[:1]  # shorter than half a sample at the new rate
-        clipped: NDArray[np.float32] = np.clip(mono, -1.0, 1.0).astype(np.float32, copy=False)
-        return clipped
+        samples, flaw = self.decoded(sample_rate)
+        if flaw:
+            _log.warning("Audio file %s: %s. What is there is used.", self.path, flaw)
+        return samples
 
-    def _read(self) -> tuple[NDArray[np.float32], int]:
-        """(num_frames, num_channels), sample rate"""
-        if not self.path.is_file():
-            raise self._error("there is no such file.")
-        announced, audio = 0, np.zeros((0, 1), np.float32)
-        try:
-            with soundfile.SoundFile(self.path) as file:
-                announced, file_rate, notes = file.frames, file.samplerate, file.extra_info
-                audio = file.read(dtype="float32", always_2d=True)
-        except (soundfile.SoundFileError, OSError, RuntimeError) as error:
-            what = "is damaged or cut short" if announced else "is not audio that libsndfile reads"
-            raise self._error(f"{what} ({error}). Copy or download it again, or convert it to FLAC.") from error
-        short = _SHORT.search(notes)
-        if short and int(short[2]) < int(short[1]) < _UNKNOWN_LENGTH:
-            raise self._error(f"is cut short: {short[2]} of {short[1]} bytes are there. Copy or download it again.")
-        if len(audio) < announced:
-            raise self._error(f"is cut short: {len(audio)} of {announced} frames are there. Copy or download it again.")
-        return audio, file_rate
+    def decoded(self, sample_rate: int) -> tuple[NDArray[np.float32], str]:
+        """-> `decode`, and what does not hold of the file's length, in words that follow its name; empty if nothing."""
+        recording = read(self.path, _mono)
+        mono = recording.samples
+        if len(mono) == 0:
+            raise self._error("has no samples. Leave it out of the index, or replace it.")
+        if not np.isfinite(mono).all():
+            at_s = int(np.argmin(np.isfinite(mono))) / recording.sample_rate
+            raise self._error(f"has NaN or infinite samples, the first at {at_s:.3f} s. Export it again.")
+        peak = max(float(mono.max()), -float(mono.min())) if recording.is_float else 0.0
+        if peak > _OTHER_UNIT:
+            raise self._error(
+                f"has samples up to {peak:.6g}, where 1 is full scale: integers as floating-point numbers? "
+                "Divide them by their full scale (32768 for 16 bits), and export it again."
+            )
+        if peak > 1.0:
+            _log.warning(
+                "Audio file %s: is clipped at full scale, which its samples exceed up to %.3g.", self.path, peak
+            )
+        if recording.sample_rate != sample_rate:
+            resampled = soxr.resample(mono, recording.sample_rate, sample_rate, quality="HQ")
+            mono = resampled if len(resampled) else mono[:1]  # shorter than half a sample at the new rate
+        clipped = np.clip(mono, -1.0, 1.0).astype(np.float32, copy=False)
+        return clipped, recording.flaw
 
     def _error(self, problem: str) -> InputError:
         return InputError(f"Audio file {self.path}: {problem}")
+
+
+def _mono(block: Samples) -> Samples:
+    if block.shape[1] == 1:
+        return block[:, 0].copy()
+    with np.errstate(invalid="ignore", over="ignore"):  # of infinite samples, which are refused later
+        return np.asarray(block.mean(axis=1, dtype=np.float32))

@@ -2,7 +2,8 @@
 
     python -m ricercar.data.check data=folder data.root=PATH
 
-Exit code 1 if anything cannot be read, or if a group, a recording or a performance is in several splits.
+Exit code 1 if anything cannot be read, if audio is not as long as its header says, or if a group, a recording or a
+performance is in several splits.
 """
 
 import sys

@@ -66,7 +66,7 @@ class PictureStore:
         """Makes what is missing. InputError where they take more than limit_bytes, or the disk is full."""
         missing: dict[str, Track] = {}
         for track in tracks:
-            name = self.store.key(track.audio)
+            name = self.store.name(track.audio)
             if name not in self._shapes and name not in missing:
                 shape = self._kept.shape(name)
                 if shape is None:
@@ -95,7 +95,7 @@ class PictureStore:
 
     def _picture(self, track: Track) -> NDArray[np.float32]:
         """(T, C, F)"""
-        name = self.store.key(track.audio)
+        name = self.store.name(track.audio)
         for _ in range(10):
             self.prepare([track])
             try:

@@ -89,6 +89,35 @@ def test_silent_audio_is_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     assert "'hush' is silent" in caplog.text
 
 
+def test_a_length_that_does_not_hold_is_told_in_each_run(
+    tmp_path: Path, wav: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wav.write_bytes(wav.read_bytes()[:1044])
+    for _ in range(2):
+        caplog.clear()
+        store = AudioStore(tmp_path / "store", SAMPLE_RATE)
+        store.prepare([track(AudioFile(wav), "torn")])
+        assert f"Track 'torn': Audio file {wav}: is cut short: 0.031 of 0.062 s are there." in caplog.text
+        assert store.num_samples(track(AudioFile(wav))) == 500
+        assert "cut short" in store.flaw(track(AudioFile(wav)))
+
+
+def test_a_length_that_does_not_hold_is_told_from_worker_processes(
+    tmp_path: Path, wav: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wav.write_bytes(wav.read_bytes()[:1044])
+    AudioStore(tmp_path / "store", SAMPLE_RATE).prepare([track(AudioFile(wav), "torn")], num_workers=1)
+    assert "Track 'torn'" in caplog.text
+
+
+def test_what_an_earlier_reading_left_is_not_used(wav: Path, tmp_path: Path) -> None:
+    """Entries were once named by the file's key alone; keys are part of fingerprints, and stay."""
+    store = AudioStore(tmp_path / "store", SAMPLE_RATE)
+    store.folder.mkdir(parents=True)
+    np.save(store.folder / f"{AudioFile(wav).key()}.npy", np.zeros(7, np.int16))
+    assert store.num_samples(track(AudioFile(wav))) == 1000
+
+
 @dataclass(eq=False)
 class Counted:
     """Audio that counts how often it is decoded, in a file, for other processes to see."""

@@ -317,7 +317,7 @@ def test_nothing_wrong(folder: Path, tmp_path: Path) -> None:
 
 
 def broken(folder: Path) -> None:
-    (folder / "broken.wav").write_bytes((folder / "a.wav").read_bytes()[:5000])
+    (folder / "broken.wav").write_bytes((folder / "a.wav").read_bytes()[: 44 + 4 * RATE])
     (folder / "wrong.tsv").write_text("onset offset pitch velocity\n2 1 60 64\n")
     (folder / "zero.wav").write_bytes(b"")
 
@@ -337,7 +337,11 @@ def test_a_work_in_several_splits_is_worth_a_look(folder: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("row", "heading", "words"),
     [
-        ("d,train,g,broken.wav,,", "cannot be read", ["d (train)", "broken.wav", "cut short"]),
+        (
+            "d,train,g,broken.wav,,",
+            "audio that is not as long as its header says",
+            ["d (train)", "/broken.wav: is cut short: 2.000 of 4.000 s"],
+        ),
         ("d,train,g,zero.wav,,", "cannot be read", ["d (train)", "zero.wav"]),
         ("d,train,g,none.wav,,", "cannot be read", ["line 5", "none.wav", "no such file"]),
         ("d,train,g,d.wav,wrong.tsv,", "cannot be read", ["line 5", "'d', notes", "wrong.tsv, line 2"]),
@@ -365,6 +369,19 @@ def test_problems(row: str, heading: str, words: list[str], folder: Path, tmp_pa
     assert "1 problem, " in report(result, 0)
 
 
+@pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3", "AIFF"])
+def test_length_that_does_not_hold_is_a_problem_each_time(kind: str, folder: Path, tmp_path: Path) -> None:
+    """Also of audio that has been decoded long since."""
+    soundfile.write(folder / "d", music(7, 4), RATE, format=kind)
+    (folder / "d").write_bytes((folder / "d").read_bytes()[:-3000])
+    with_rows(folder, "d,train,g,d,,")
+    for _ in range(2):
+        result = surveyed(Folder(root=folder), tmp_path)
+        [text] = result.problems["audio that is not as long as its header says"]
+        assert "d (train): " in text
+        assert "cut short" in text
+
+
 def test_all_problems_are_told(folder: Path, tmp_path: Path) -> None:
     """And a track with one annotation that cannot be read is looked at all the same."""
     broken(folder)
@@ -372,7 +389,7 @@ def test_all_problems_are_told(folder: Path, tmp_path: Path) -> None:
     source = with_rows(
         folder,
         "d,dev,g,a.wav,,",
-        "e,train,g,broken.wav,,",
+        "e,train,g,zero.wav,,",
         "f,train,g,quiet.wav,wrong.tsv,",
         "g,train,g,b.wav,wrong.tsv,",
     )

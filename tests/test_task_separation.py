@@ -240,6 +240,24 @@ def test_bad_samples(tmp_path: Path) -> None:
         Sources.read(tmp_path / "b")
 
 
+def test_flac_that_does_not_know_its_length(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.flac", noise(0, 5000), RATE)
+    before = Sources.read(tmp_path)
+    content = bytearray((tmp_path / "a.flac").read_bytes())
+    content[22:26] = bytes(4)
+    (tmp_path / "a.flac").write_bytes(content)
+    assert Sources.read(tmp_path).num_samples == 5000
+    assert Sources.read(tmp_path).text() == before.text()
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.aiff"])
+def test_source_that_was_cut_is_refused(name: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / name, noise(0, 9000), RATE)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-500])
+    with pytest.raises(InputError, match=rf"{name}: is .*cut short"):
+        Sources.read(tmp_path).samples("a")
+
+
 def test_folder_in_an_index(tmp_path: Path) -> None:
     root = tmp_path / "data"
     _, b = pair()

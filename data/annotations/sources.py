@@ -10,6 +10,7 @@ import numpy as np
 import soundfile
 from numpy.typing import ArrayLike, NDArray
 
+from ricercar.data import audio_reading
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.errors import InputError
 
@@ -67,7 +68,7 @@ class Sources(Annotation):
                 raise InputError(f"{file}: is not one of the audio files of this folder. {_LAYOUT}.")
             if file.stem in files:
                 raise InputError(f"{file}: source {file.stem!r} is already in {files[file.stem]}.")
-            files[file.stem], shapes[file.stem] = file, _shape(file)
+            files[file.stem], shapes[file.stem] = file, audio_reading.length(file)
         return cls._checked(files, shapes, str(path))
 
     @classmethod
@@ -102,15 +103,14 @@ class Sources(Annotation):
         sound = self.sounds[name]
         if not isinstance(sound, Path):
             return sound
-        try:
-            samples, _ = soundfile.read(sound, dtype="float64", always_2d=True)
-        except (soundfile.SoundFileError, OSError, RuntimeError) as error:
-            raise InputError(f"{sound}: is damaged or cut short ({error}). Copy it again.") from error
-        if len(samples) < self.num_samples:
-            raise InputError(f"{sound}: is cut short: {len(samples)} of {self.num_samples} samples are there.")
+        recording = audio_reading.read(sound, dtype="float64")
+        samples = recording.samples
+        if recording.flaw or len(samples) != self.num_samples:
+            problem = recording.flaw or f"has {len(samples)} samples, where its header says {self.num_samples}"
+            raise InputError(f"{sound}: {problem}. Copy it again.")
         if not np.isfinite(samples).all():
             raise InputError(f"{sound}: has NaN or infinite samples. Export it again.")
-        return np.asarray(samples, dtype=np.float64)
+        return samples
 
     def write(self, path: Path) -> None:
         """Writes a folder of WAV files with 32-bit floating-point samples. A file of another name in it stays."""
@@ -125,14 +125,6 @@ class Sources(Annotation):
             content = np.ascontiguousarray(self.samples(name), dtype="<f4")
             lines.append(f"{name}\t{hashlib.sha256(content.tobytes()).hexdigest()}\n")
         return "".join(lines)
-
-
-def _shape(file: Path) -> tuple[int, int, int]:
-    try:
-        info = soundfile.info(file)
-    except (soundfile.SoundFileError, OSError, RuntimeError) as error:
-        raise InputError(f"{file}: is not audio that libsndfile reads ({error}).") from error
-    return info.samplerate, info.frames, info.channels
 
 
 def _told(shape: tuple[int, int, int]) -> str:

@@ -93,9 +93,14 @@ class _Surveyor:
     def _look_at(self, track: Track) -> None:
         try:
             num_samples = self.store.num_samples(track)
+            flaw = self.store.flaw(track)
         except InputError as error:
             self.result.problems["cannot be read"].append(f"{track.id} ({track.split}): {error}")
             return
+        if flaw:
+            self.result.problems["audio that is not as long as its header says"].append(
+                f"{track.id} ({track.split}): {flaw}"
+            )
         samples = self.store.read(track, 0, num_samples)
         number, seconds = len(self.result.tracks), num_samples / self.store.sample_rate
         self.result.tracks.append(replace(track, annotations={}))
