@@ -35,6 +35,7 @@ _FORMATS = (
     "MP3",
 )  # of others no length holds
 _RATES_HZ = (1_000, 1_000_000)
+_LONGEST_S = 10 * 3600  # what memory holds, and a few damaged bytes can ask for much more
 _EXACT_S = 0.001  # lengths that differ by less are the same
 # libsndfile's note on a header that announces more bytes of samples (or, in two formats, of all) than the file has.
 _SHORT = re.compile(r"^\s*(data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -182,6 +183,8 @@ def _read(part: _Part, take: Callable[[Samples], Samples], dtype: str) -> Record
             if more:
                 blocks.append(take(block[:more]))
                 num_frames += more
+            if num_frames > _LONGEST_S * max(rate, 1):
+                raise _error(part.path, f"is longer than {_LONGEST_S / 3600:g} hours. Cut it into several files.")
             if damage:
                 break
         is_float = file.subtype in ("FLOAT", "DOUBLE")

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from ricercar.data import audio_reading
 from ricercar.data.audio_file import AudioFile
 from ricercar.errors import InputError
 
@@ -289,6 +290,13 @@ def test_sample_rate_that_cannot_be(rate: int, tmp_path: Path) -> None:
     struct.pack_into("<I", content, 24, rate)
     with pytest.raises(InputError, match=r"sample rate|not audio"):
         decoded(bytes(content), tmp_path)
+
+
+def test_what_is_too_long_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audio_reading, "_LONGEST_S", 18)
+    assert len(decoded(written(np.zeros(17 * SAMPLE_RATE), "FLAC"), tmp_path)[0]) == 17 * SAMPLE_RATE
+    with pytest.raises(InputError, match=r"is longer than 0\.005 hours"):
+        decoded(written(np.zeros(40 * SAMPLE_RATE), "FLAC"), tmp_path)
 
 
 # --- any bytes ---
