@@ -106,7 +106,10 @@ _FIRST_PAGE, _LAST_PAGE = 2, 4  # flags
 
 
 class OggLink(NamedTuple):
-    """One of the streams that an Ogg file has in a row. ended: its last page is there and whole."""
+    """One of the streams that an Ogg file has in a row. ended: its last page is there and whole.
+
+    content is the stream; of FLAC, which libsndfile does not read in Ogg, what is in it: a FLAC file.
+    """
 
     content: bytes
     ended: bool
@@ -126,7 +129,11 @@ def ogg_links(content: bytes) -> Iterator[OggLink]:
         page = content[last.start : last.end]
         ended = last.is_whole and bool(page[5] & _LAST_PAGE) and _ogg_checksum(page) == page[22:26]
         stream = content[start : last.end] if last.is_whole else content[start : last.start] + _ogg_mended(page)
-        yield OggLink(stream, ended, b"\x7fFLAC" in content[start : start + 64])
+        is_flac = content[start + 28 : start + 33] == b"\x7fFLAC"  # packets of a FLAC file, behind nine bytes
+        if is_flac:
+            bodies = [content[each.start + 27 + content[each.start + 26] : each.end] for each in pages[first:after]]
+            stream = b"".join(bodies)[9:]
+        yield OggLink(stream, ended, is_flac)
 
 
 class _OggPage(NamedTuple):

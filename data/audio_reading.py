@@ -128,7 +128,8 @@ def _parts(path: Path) -> Iterator[_Part]:
         head = file.read(4)
     if head == b"OggS":
         for link in ogg_links(path.read_bytes()):
-            yield _Part(path, link.content, not link.is_flac, ended=link.ended)
+            stream, promised = flac_unbounded(link.content) if link.is_flac else (link.content, None)
+            yield _Part(path, stream, not link.is_flac, promised, ended=link.ended)
         return
     if head[:3] == b"ID3" or head == b"fLaC":
         content = path.read_bytes()

@@ -248,6 +248,30 @@ def test_a_chain_of_several_kinds_is_refused(tmp_path: Path) -> None:
         decoded(content, tmp_path)
 
 
+def ogg_page(flags: int, number: int, packet: bytes) -> bytes:
+    sizes = bytes([255] * (len(packet) // 255) + [len(packet) % 255])
+    page = bytearray(struct.pack("<4sxBqIIIB", b"OggS", flags, 0, 7, number, 0, len(sizes)) + sizes + packet)
+    checksum = 0
+    for byte in page:
+        checksum ^= byte << 24
+        for _ in range(8):
+            checksum = (checksum << 1 ^ (0x04C11DB7 if checksum >> 31 else 0)) & 0xFFFFFFFF
+    page[22:26] = checksum.to_bytes(4, "little")
+    return bytes(page)
+
+
+def test_flac_in_ogg(tmp_path: Path) -> None:
+    flac = written(noise(0.5), "FLAC")
+    pages = [ogg_page(2, 0, b"\x7fFLAC\1\0\0\1" + flac[:42])]
+    for at in range(42, len(flac), 4000):
+        pages.append(ogg_page(4 if at + 4000 >= len(flac) else 0, len(pages), flac[at : at + 4000]))
+    samples, flaw = decoded(b"".join(pages), tmp_path)
+    assert (samples.tolist(), flaw) == (decoded(flac, tmp_path)[0].tolist(), "")
+    part, flaw = decoded(b"".join(pages[:-1]), tmp_path)
+    assert part.tolist() == samples[: len(part)].tolist()
+    assert f"cut short: {len(part) / SAMPLE_RATE:.3f} of 0.500 s are there" in flaw
+
+
 def test_ogg_that_is_cut_in_its_only_page_of_samples(tmp_path: Path) -> None:
     """libsndfile finds no samples in it."""
     content = written(0.001 * noise(2.0), "OGG", compression_level=1.0)
