@@ -35,6 +35,8 @@ _FORMATS = (
     "MP3",
 )  # of others no length holds
 _RATES_HZ = (1_000, 1_000_000)
+_MOST_PER_BYTE = 16  # samples, of any codec but those of these formats; libsndfile may fill up with zeros
+_PACKED = ("FLAC", "OGG", "MP3", "CAF")
 _LONGEST_S = 10 * 3600  # what memory holds, and a few damaged bytes can ask for much more
 _EXACT_S = 0.001  # lengths that differ by less are the same
 # libsndfile's note on a header that announces more bytes of samples (or, in two formats, of all) than the file has.
@@ -168,6 +170,11 @@ def _read(part: _Part, take: Callable[[Samples], Samples], dtype: str) -> Record
     with _opened(part) as file:
         if file.format not in _FORMATS:
             raise _error(part.path, f"is {file.format_info}: read are {', '.join(_FORMATS)}. Convert it to FLAC.")
+        num_bytes = part.path.stat().st_size
+        if file.format not in _PACKED and file.frames * file.channels > _MOST_PER_BYTE * num_bytes:
+            raise _error(
+                part.path, f"announces {file.frames:,} frames, which {num_bytes:,} bytes cannot hold. Mend it."
+            )
         rate, channels, promised = file.samplerate, file.channels, _promised(part, file)
         block = np.empty((max(1, _BLOCK // channels), channels), dtype)
         num_frames, more = 0, 1

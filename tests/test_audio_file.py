@@ -323,6 +323,15 @@ def test_what_is_too_long_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyP
         decoded(written(np.zeros(40 * SAMPLE_RATE), "FLAC"), tmp_path)
 
 
+def test_length_that_the_file_cannot_hold(tmp_path: Path) -> None:
+    """libsndfile would decode zeros for hours."""
+    content = bytearray(written(noise(0.5), "W64", "GSM610"))
+    at = content.index(b"data") + 16
+    content[at : at + 8] = bytes.fromhex("e703008ecc4d21b4")  # below zero
+    with pytest.raises(InputError, match=r"frames, which [0-9,]+ bytes cannot hold"):
+        decoded(bytes(content), tmp_path)
+
+
 # --- any bytes ---
 
 FUZZED = [*CUT, ("WAV", "ALAW"), ("AIFF", "DWVW_16"), ("RAW", "PCM_16"), ("XI", "DPCM_16"), ("MAT5", "PCM_16")]
