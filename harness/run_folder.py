@@ -19,7 +19,7 @@ from ricercar.harness.identity import PLACES, determining, differing, essence, r
 from ricercar.harness.typed_json import parse, to_json, typed
 
 log = logging.getLogger(__name__)
-_LEFT_BY_A_START = {".lock", ".hydra", "train.log", "eval.log"}
+_LEFT_BY_A_START = {".lock", ".hydra", "train.log", "eval.log", "app.log"}  # app: later jobs of a sweep
 
 
 def run_folder(base: Path, choices: Mapping[str, str], seed: int, run_id: str, resume: bool) -> str:
