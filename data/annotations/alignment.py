@@ -9,7 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.rows import cells_and_label, check_suffix, read_rows, require, set_fields, times
+from ricercar.data.annotations.rows import (
+    cells_and_label,
+    check_suffix,
+    read_rows,
+    require,
+    set_fields,
+    times,
+    unquoted,
+    without_second_times,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +41,7 @@ class Alignment(Annotation):
 
     def __post_init__(self) -> None:
         time_s = times(self.time_s, "time")
-        event = tuple(text.strip() for text in self.event)
+        event = tuple(unquoted(text) for text in self.event)
         assert len(time_s) == len(event)
         if any(event):
             require(np.array([bool(text) for text in event]), lambda row: f"no event at time {time_s[row]:g} s.")
@@ -58,7 +67,7 @@ class Alignment(Annotation):
         check_suffix(path, cls.name, cls.suffixes)
         if path.suffix.lower() == ".jams":
             return jams_file.read(path, cls)
-        rows = read_rows(path, lambda text: cells_and_label(text, 1))
+        rows = without_second_times(read_rows(path, lambda text: cells_and_label(text, 1)))
         num_columns = len(rows.cells[0]) if rows.cells else 1
         rows.check_num_columns({num_columns}, "time event, as in the first row" if num_columns == 2 else "time")
         with rows.located():

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from ricercar.data.annotations.rows import RowError
 
+_ENDS = 0.8  # of the rows: so many ends at the next start are no chance
 _FEW = 3  # so many zeros before a 1 are positions, fewer may be unknown ones
 
 
@@ -36,3 +37,16 @@ def check_counted_from_1(position: NDArray[np.float64]) -> None:
     zeros = zeros[(zeros > ones[0]) & (zeros < len(position) - 1)]
     if len(zeros) >= _FEW and np.array_equal(zeros + 1, ones[1:]):
         raise RowError(int(zeros[0]), "position 0 comes before each 1: positions count from 1, which is the downbeat.")
+
+
+def check_no_ends(time_s: NDArray[np.float64], position: NDArray[np.float64], bar: NDArray[np.float64]) -> None:
+    """RowError for rows `start end label` (RWC, in hundredths of a second): each position is the time of the next row.
+
+    Beats on the first seconds of a piece, 0 1, 1 2, 2 3, are those of one bar.
+    """
+    if len(time_s) >= _FEW and np.ptp(bar) > 0 and np.mean(position[:-1] == time_s[1:]) >= _ENDS:
+        raise RowError(
+            0,
+            f"position {position[0]:g} is the time of the next row: rows of start, end and label, as of RWC's beats. "
+            "Write rows of: time position [bar], with times in seconds.",
+        )

@@ -10,7 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.beat_positions import are_flags, check_counted_from_1, counted_from_downbeats
+from ricercar.data.annotations.beat_positions import (
+    are_flags,
+    check_counted_from_1,
+    check_no_ends,
+    counted_from_downbeats,
+)
 from ricercar.data.annotations.rows import (
     cells,
     check_suffix,
@@ -19,6 +24,7 @@ from ricercar.data.annotations.rows import (
     require,
     set_fields,
     times,
+    without_second_times,
 )
 
 _MAX_POSITION = 10_000
@@ -34,7 +40,8 @@ class Beats(Annotation):
     position    (n,) int64 position in the bar: 1 the downbeat, 2 the second beat ...; 0 unknown
     of_flags    whether the positions were made from flags, as below
 
-    The number of the bar is not kept. The position `New Point`, as in the Isophonics files, is an unknown one.
+    The number of the bar is not kept. Positions may be in quotation marks. The position `New Point`, as in the
+    Isophonics files, is an unknown one.
 
     Where 0 and 1 are the only positions and a 0 comes after a 1, they are flags: 1 a downbeat, 0 another beat. Beats
     then count on from each downbeat, and those before the first one count towards it, in a bar as long as the first.
@@ -92,14 +99,14 @@ class Beats(Annotation):
         check_suffix(path, cls.name, cls.suffixes)
         if path.suffix.lower() == ".jams":
             return jams_file.read(path, cls)
-        rows = read_rows(path, lambda text: cells(_NAMELESS.sub("0", text)), numbers=3)
+        rows = without_second_times(read_rows(path, _cells, numbers=3))
         rows.check_num_columns({1, 2, 3}, _LAYOUT)
         num_columns = len(rows.cells[0]) if rows.cells else 1
         layout = " ".join(("time", "position", "bar")[:num_columns])
         rows.check_num_columns({num_columns}, f"{layout}, as in the first row")
-        if num_columns == 3:
-            rows.numbers(2, "bar")
         with rows.located():
+            if num_columns == 3:
+                check_no_ends(rows.numbers(0, "beat"), rows.numbers(1, "position"), rows.numbers(2, "bar"))
             position = rows.numbers(1, "position") if num_columns > 1 else np.zeros(len(rows.cells))
             check_counted_from_1(position)
             return cls.make(rows.numbers(0, "beat"), position)
@@ -111,3 +118,7 @@ class Beats(Annotation):
         if not self.position.any():
             return "".join(f"{time:.6f}\n" for time in self.time_s)
         return "".join(f"{time:.6f}\t{position}\n" for time, position in zip(self.time_s, self.position, strict=True))
+
+
+def _cells(text: str) -> list[str]:
+    return cells(_NAMELESS.sub("0", text.replace('"', "")).rstrip(", \t"))

@@ -20,6 +20,7 @@ from ricercar.data.annotations.rows import (
     require,
     set_fields,
     times,
+    unquoted,
 )
 from ricercar.errors import InputError
 
@@ -43,7 +44,7 @@ class Intervals(Annotation):
 
     def __post_init__(self) -> None:
         start, end = times(self.start_s, "start"), times(self.end_s, "end")
-        label = tuple(text.strip() for text in self.label)
+        label = tuple(unquoted(text) for text in self.label)
         assert len(start) == len(end) == len(label)
         if not label:
             raise InputError(f"There are no {self.name}: give one interval with a label at least.")

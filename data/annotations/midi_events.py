@@ -14,6 +14,7 @@ Event = tuple[int, int, int, int]  # tick, status byte, first and second data by
 
 _QUARTER_US = 500_000  # until a tempo is set
 _META, _NAME, _END, _TEMPO = 0xFF, 0x03, 0x2F, 0x51
+_CLOSING = bytes((_META, _END, 0))
 _SYSTEM_EXCLUSIVE = (0xF0, 0xF7)
 _NUM_DATA = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2, 0xF1: 1, 0xF2: 2, 0xF3: 1}
 _LONGEST_NUMBER = 4  # bytes of a number of variable length
@@ -73,6 +74,8 @@ class _DamageError(Exception):
 
 
 def _parsed(data: bytes) -> MidiEvents:
+    if data[:4] == b"RIFF" and data[8:12] == b"RMID":
+        data = _unwrapped(data)
     if data[:4] != b"MThd" or len(data) < 14:
         raise _DamageError("not a readable MIDI file: it does not begin with the header MThd")
     size, form, num_tracks, division = struct.unpack(">IHHh", data[4:14])
@@ -83,9 +86,11 @@ def _parsed(data: bytes) -> MidiEvents:
             "a MIDI file of format 2, whose tracks are pieces of their own. Save each as a file of format 1"
         )
     tracks: list[MidiTrack] = []
-    tempos, place = [(0, _QUARTER_US)], 8 + size
+    tempos, place, closed = [(0, _QUARTER_US)], 8 + size, True
     while place + 8 <= len(data):
         kind, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "big")
+        if not all(0x20 <= byte < 0x7F for byte in kind):
+            break
         if kind == b"MTrk":
             if place + 8 + size > len(data):
                 raise _DamageError(
@@ -99,7 +104,14 @@ def _parsed(data: bytes) -> MidiEvents:
                 raise _DamageError(
                     f"damaged: an event of track {len(tracks) + 1} goes on after the track's end"
                 ) from None
+            closed = data[place + 8 : place + 8 + size].rstrip(b"\0").endswith(_CLOSING[:2])
+            if size == 0 and data[place + 8 : place + 12] == b"\0" + _CLOSING:  # an end that was not counted
+                size, closed = 4, True
         place += 8 + size
+    if place < len(data) and not closed:
+        raise _DamageError(
+            f"damaged: track {len(tracks)} does not end where its length says, and no other track begins there"
+        )
     if len(tracks) < num_tracks:
         raise _DamageError(
             f"not a readable MIDI file: cut short: it should have {num_tracks} tracks, and has {len(tracks)}"
@@ -121,6 +133,7 @@ def _track(data: bytes, tempos: list[tuple[int, int]]) -> MidiTrack:
             if place > len(data):
                 raise IndexError
             if kind == _END:
+                _check_end(data[place:])
                 return MidiTrack(name, events, last, tick)
             if kind == _NAME:
                 name = name or _text(data[start:place])
@@ -151,6 +164,27 @@ def _track(data: bytes, tempos: list[tuple[int, int]]) -> MidiTrack:
         events.append((tick, status, a, b))
         place += num_data
     return MidiTrack(name, events, tick, tick)
+
+
+def _check_end(rest: bytes) -> None:
+    """What comes after the end of a track may be anything (it is padded, or another program's), but no notes."""
+    try:
+        events = _track(rest, []).events
+    except (_DamageError, IndexError):
+        return
+    if any(status & 0xF0 == 0x90 for _, status, _, _ in events):
+        raise _DamageError("notes come after the event that ends the track")
+
+
+def _unwrapped(data: bytes) -> bytes:
+    """The MIDI file in a RIFF file (RP-029). Chunks have an even number of bytes."""
+    place = 12
+    while place + 8 <= len(data):
+        kind, (size,) = data[place : place + 4], struct.unpack("<I", data[place + 4 : place + 8])
+        if kind == b"data":
+            return data[place + 8 : place + 8 + size]
+        place += 8 + size + size % 2
+    raise _DamageError("not a readable MIDI file: a RIFF file without data")
 
 
 def _number(data: bytes, place: int) -> tuple[int, int]:

@@ -17,6 +17,8 @@ from ricercar.data.annotations.rows import (
     require,
     set_fields,
     times,
+    unquoted,
+    without_second_times,
 )
 
 
@@ -36,7 +38,7 @@ class Onsets(Annotation):
 
     def __post_init__(self) -> None:
         time_s = times(self.time_s, "onset")
-        label = tuple(text.strip() for text in self.label)
+        label = tuple(unquoted(text) for text in self.label)
         assert len(time_s) == len(label)
         if any(label):
             require(np.array([bool(text) for text in label]), lambda row: f"onset {time_s[row]:g} s has no label.")
@@ -68,8 +70,12 @@ class Onsets(Annotation):
             num_columns = len(rows.cells[0])
             rows = rows.without_header()
         else:
+            rows = without_second_times(rows)
             num_columns = len(rows.cells[0]) if rows.cells else 1
         rows.check_num_columns({num_columns}, "onset label" if num_columns == 2 else "onset")
+        for row, cells in enumerate(rows.cells):
+            if "\t" in cells[-1]:
+                raise rows.error(row, f"the label {cells[-1]!r} has a tabulator in it, a row is: onset label.")
         with rows.located():
             time_s = rows.numbers(0, "onset")
             return cls(time_s=time_s, label=tuple(rows.column(1))) if num_columns == 2 else cls.make(time_s)

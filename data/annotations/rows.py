@@ -135,6 +135,28 @@ def _check_commas(rows: Rows, texts: list[str], numbers: int, least: int) -> Non
         )
 
 
+def without_second_times(rows: Rows) -> Rows:
+    """Rows `time time [label]`, with one text twice, without the second: so Audacity writes the labels of points."""
+    ends = [
+        re.match(re.escape(cells[0]) + r"(?:[\s,]+|$)", cells[1]) if len(cells) > 1 and "." in cells[0] else None
+        for cells in rows.cells
+    ]
+    if len(ends) < 2 or not all(ends):
+        return rows
+    kept = []
+    for cells, end in zip(rows.cells, ends, strict=True):
+        assert end is not None
+        rest = cells[1][end.end() :]
+        kept.append([cells[0], *([rest] if rest else []), *cells[2:]])
+    return Rows(rows.path, rows.lines, kept)
+
+
+def unquoted(label: str) -> str:
+    """Without spaces around it, and without the quotation marks that CSV files put around a text."""
+    label = label.strip()
+    return label[1:-1].strip() if re.fullmatch(r'"[^"]*"', label) else label
+
+
 def comma_hint(text: str) -> str:
     """What may be wrong with a text that is not a number; empty if nothing comes to mind."""
     return " Write decimals with a point, not a comma." if _DECIMAL_COMMA.search(text) else ""

@@ -1,5 +1,6 @@
 """The sections of a piece."""
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -7,6 +8,8 @@ import numpy as np
 
 from ricercar.data.annotations.intervals import LAYOUT, Intervals
 from ricercar.data.annotations.rows import Rows, is_number, times
+
+_SEVERAL_CELLS = re.compile(r'[-+\d.]+\s*,\s*"')  # time, duration, value and label of other programs
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +29,8 @@ class Segments(Intervals):
                 f"the label {label!r} has a tabulator or a line break in it. Segments are written {LAYOUT}; "
                 "those of several levels go into the column hierarchy of index.csv."
             )
+        if _SEVERAL_CELLS.match(label):
+            return f"the label {label!r} is a number and another text in quotation marks. A row is: {LAYOUT}."
         return "" if label else "the label is empty."
 
     @classmethod

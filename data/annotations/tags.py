@@ -9,7 +9,7 @@ import numpy as np
 
 from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.rows import check_suffix, read_rows, read_text, set_fields
+from ricercar.data.annotations.rows import check_suffix, read_rows, read_text, set_fields, unquoted
 from ricercar.errors import InputError
 
 PRESENT = 0.5  # the lowest score of a tag that the track has
@@ -44,7 +44,7 @@ class Tags(Annotation):
         score = self.score or (1.0,) * len(self.tags)
         assert len(score) == len(self.tags)
         # + 0.0: one text for 0 and -0
-        rows = sorted((tag.strip(), float(each) + 0.0) for tag, each in zip(self.tags, score, strict=True))
+        rows = sorted((unquoted(tag), float(each) + 0.0) for tag, each in zip(self.tags, score, strict=True))
         tags = tuple(tag for tag, _ in rows)
         for number, (tag, each) in enumerate(rows):
             if not tag or tag == _REST_UNKNOWN or tag[0] in f"#{_ABSENT}" or set(tag) & set(";\t\r\n"):

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+from ricercar.data.annotations.alignment import Alignment
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.beats import Beats
 from ricercar.data.annotations.chords import Chords
@@ -22,8 +23,10 @@ from ricercar.data.checking.facts import end_s, num_events
 Oddity = tuple[str, str]  # what it is, and the value and place in this track
 
 _PAST_END_S = 0.1
+_SAME_S = 0.001
 _SHORT_NOTE_S, _LONG_NOTE_S = 0.005, 60.0
 _FEW_NOTES = 10
+_LONG_BAR = 32
 _BPM = (20.0, 400.0)
 _HZ = (30.0, 5000.0)
 _GAP, _CROWD = 2.5, 0.4  # of the beats around
@@ -63,8 +66,9 @@ def _(notes: Notes) -> Iterator[Oddity]:
     )
     yield from _where(f"longer than {_LONG_NOTE_S:g} s", length_s > _LONG_NOTE_S, notes.onset_s, length_s, "s")
     twice = np.zeros(len(notes), dtype=bool)
-    same = (np.diff(notes.onset_s) == 0) & (np.diff(notes.pitch) == 0)
-    twice[1:] = same & (np.diff(notes.program) == 0)
+    order = np.lexsort((notes.onset_s, notes.semitone, notes.program))
+    same = (np.diff(notes.semitone[order]) == 0) & (np.diff(notes.program[order]) == 0)
+    twice[order[1:]] = same & (np.diff(notes.onset_s[order]) <= _SAME_S)
     yield from _where("twice at the same time, pitch and program", twice, notes.onset_s, notes.pitch, "MIDI")
     if len(notes) >= _FEW_NOTES and (notes.velocity == notes.velocity[0]).all():
         yield "all of one velocity", f"{len(notes):,} notes of velocity {notes.velocity[0]}"
@@ -85,7 +89,17 @@ def _(beats: Beats) -> Iterator[Oddity]:
         yield "positions in the bar without a downbeat (1)", f"{beats.position.min()} to {beats.position.max()}"
     before, after = beats.position[:-1], beats.position[1:]
     skips = (before > 0) & (after > 0) & (after != 1) & (after != before + 1)
+    yield from _where("two downbeats in a row", (before == 1) & (after == 1), beats.time_s[1:], beats.time_s[1:], "s")
+    yield from _where(
+        f"positions in the bar above {_LONG_BAR}", beats.position > _LONG_BAR, beats.time_s, beats.position, ""
+    )
     yield from _where("positions in the bar that skip", skips, beats.time_s[1:], after, "")
+
+
+@_of_kind.register
+def _(alignment: Alignment) -> Iterator[Oddity]:
+    if len(alignment) and all(map(is_number, alignment.event)):
+        yield "events that are numbers", f"{len(alignment):,}, the first is {alignment.event[0]}"
 
 
 @_of_kind.register
