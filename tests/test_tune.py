@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Command
+from conftest import Command, Here
 from ricercar.harness.identity import run_id
 from ricercar.harness.results import Result
 
@@ -30,23 +30,18 @@ def at(config: Any, key: str) -> Any:
 
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
-def test_the_chosen_values_are_the_runs_own(
-    space: str, on_tones: list[str], tmp_path: Path, run_command: Command
-) -> None:
-    """The command, then the same with the values given, then both evaluated again."""
-    done = run_command("train.py", *NET, *on_tones, f"tune.space={space}")
-    assert done.returncode == 0, done.stderr
+def test_the_chosen_values_are_the_runs_own(space: str, on_tones: list[str], tmp_path: Path, run_here: Here) -> None:
+    """The command, then the same with the values given, then the first evaluated again."""
+    assert run_here("train.py", *NET, *on_tones, f"tune.space={space}") == (0, "")
     folder = folder_of(tmp_path)
     found = Result.read(folder / "result.json")
     assert found.tuning is not None
     chosen = found.tuning.trials[found.tuning.chosen].values
     assert {key: at(found.config, key) for key in chosen} == chosen
     given = [f"{key}={'null' if value is None else value}" for key, value in chosen.items()]
-    alone = run_command("train.py", *NET, *on_tones, *given, "hydra.run.dir=alone")
-    assert alone.returncode == 0, alone.stderr
+    assert run_here("train.py", *NET, *on_tones, *given, "hydra.run.dir=alone") == (0, "")
     assert Result.read(tmp_path / "alone" / "result.json").tracks == found.tracks
-    again = run_command("eval.py", f"run={folder}", "hydra.run.dir=again")
-    assert again.returncode == 0, again.stderr
+    assert run_here("eval.py", f"run={folder}", "hydra.run.dir=again", on_tones[-1]) == (0, "")
     assert Result.read(tmp_path / "again" / "result.json").tracks == found.tracks
 
 
