@@ -15,10 +15,10 @@ from ricercar.harness import assemble, identity
 from ricercar.harness.baselines import baseline_result
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import command, logged
-from ricercar.harness.entry import UNKNOWN, Outside, SystemFile, Training
 from ricercar.harness.evaluate import annotated, keep_predictions, predictions_hash, score_folder
 from ricercar.harness.identity import stable_hash
 from ricercar.harness.looks import look
+from ricercar.harness.provenance import UNKNOWN, Outside, SystemFile, Training
 from ricercar.harness.report import finish, report
 from ricercar.harness.results import Cost, Result, fingerprint, make_result
 from ricercar.harness.run_folder import RunLock, check_free

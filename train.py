@@ -24,12 +24,12 @@ from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import command, logged
 from ricercar.harness.cost import NetCost, PeakMemory, cost_of
 from ricercar.harness.divergence import DivergenceError
-from ricercar.harness.entry import Training, Tuning
 from ricercar.harness.evaluate import annotated
 from ricercar.harness.looks import look
 from ricercar.harness.loop import Trained
 from ricercar.harness.member import Member
 from ricercar.harness.processes import Processes
+from ricercar.harness.provenance import Training, Tuning
 from ricercar.harness.report import finish
 from ricercar.harness.results import Result, make_result
 from ricercar.harness.run_folder import Record, RunLock, check_free, check_same, claim

@@ -1,4 +1,4 @@
-"""Random windows of hours of audio, ready for a network, beside soundfile's; and pictures read beside pictures made.
+"""Random windows of hours of audio, beside soundfile's; and spectrograms read beside spectrograms made.
 
     python bench/crops.py [--quick]
 
@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 from rows import Row, Spread, Work, interleaved, text
 
 from ricercar.data.annotations.notes import Notes
-from ricercar.data.audio_file import AudioFile
-from ricercar.data.audio_store import AudioStore
-from ricercar.data.crops import Crops, to_float
-from ricercar.data.picture_store import PictureStore
+from ricercar.data.audio.file import AudioFile
+from ricercar.data.audio.store import AudioStore
+from ricercar.data.batches.crops import Crops, to_float
+from ricercar.data.batches.spectrogram_store import SpectrogramStore
+from ricercar.data.batches.windows import AudioWindows, Windows
 from ricercar.data.track import Track
-from ricercar.data.windows import AudioWindows, Windows
 from ricercar.harness import assemble
-from ricercar.tasks.several import Several
+from ricercar.tasks.multitask import Multitask
 
 GROUP = "data"
 SAMPLE_RATE, HOP, FRAMES, BATCH = 16000, 320, 251, 8  # windows of 5 s
@@ -50,7 +50,7 @@ def measure(quick: bool) -> list[Row]:
         rows = [*beside_soundfile(tracks, store, turns), *growth(tracks, store, turns)]
         rows.append(shifted(tracks, store, turns // 2))
         for name in FRONTENDS[:1] if quick else FRONTENDS:
-            rows.append(pictures(Path(folder), name, tracks[:3], store, turns // 2))
+            rows.append(spectrograms(Path(folder), name, tracks[:3], store, turns // 2))
         if not quick:
             rows.append(many_tracks(Path(folder), turns))
     return rows
@@ -104,11 +104,11 @@ def shifted(tracks: Sequence[Track], store: AudioStore, turns: int) -> Row:
     return Row(GROUP, work, "ms CPU", in_turn(own, turns))
 
 
-def pictures(folder: Path, name: str, tracks: Sequence[Track], store: AudioStore, turns: int) -> Row:
-    """A batch with its pictures: read, and made from the audio."""
+def spectrograms(folder: Path, name: str, tracks: Sequence[Track], store: AudioStore, turns: int) -> Row:
+    """A batch with its spectrograms: read, and made from the audio."""
     frontend = assemble.make(composed(f"frontend={name}").frontend)
-    kept = PictureStore(
-        folder=folder / "pictures",
+    kept = SpectrogramStore(
+        folder=folder / "spectrograms",
         store=store,
         key=name,
         analyse=frontend.analyse,
@@ -125,7 +125,7 @@ def pictures(folder: Path, name: str, tracks: Sequence[Track], store: AudioStore
         }
         taken = interleaved(works, turns, time.process_time)
     figures = {who: spread.per(IN_A_ROW) for who, spread in taken.items()}
-    return Row(GROUP, f"batch of {BATCH} pictures of 5 s, {name}, from the cache, no targets", "ms CPU", figures)
+    return Row(GROUP, f"batch of {BATCH} spectrograms of 5 s, {name}, from the cache, no targets", "ms CPU", figures)
 
 
 def many_tracks(folder: Path, turns: int) -> Row:
@@ -179,7 +179,7 @@ def by_soundfile(windows: Sequence[tuple[Path, int]]) -> Iterator[NDArray[np.int
 
 
 def crops(tracks: Sequence[Track], windows: Windows, *, targets: bool = True, semitones: int = 0) -> Crops:
-    task = Several(parts={"notes": assemble.make(composed("task=notes").task)}, weights={})
+    task = Multitask(parts={"notes": assemble.make(composed("task=notes").task)}, weights={})
     return Crops(
         tracks=tracks,
         taught=task.taught,

@@ -210,17 +210,17 @@ def error_row(subject: Subject) -> Row:
     assert layer is not None
     found["nnAudio"] = np.sqrt(layer(audio)[0].numpy()) if mel else layer(audio)[0].numpy()
     if "n_fft" in cfg:  # librosa's kernels are others
-        picture = in_librosa(cfg)(audio[0].numpy())
-        found["librosa"] = np.sqrt(picture) if mel else picture
-    errors = {who: Spread.of([1e6 * error(picture, expected)]) for who, picture in found.items()}
+        spectrogram = in_librosa(cfg)(audio[0].numpy())
+        found["librosa"] = np.sqrt(spectrogram) if mel else spectrogram
+    errors = {who: Spread.of([1e6 * error(spectrogram, expected)]) for who, spectrogram in found.items()}
     assert subject.most_error is not None
     return Row("frontends", f"{subject.name}, relative error", "millionths", errors, at_most=1e6 * subject.most_error)
 
 
-def error(picture: Array, expected: Array) -> float:
-    picture = picture.astype(np.float64)
-    factor = np.vdot(picture, expected) / np.vdot(picture, picture)
-    return float(np.linalg.norm(factor * picture - expected) / np.linalg.norm(expected))
+def error(spectrogram: Array, expected: Array) -> float:
+    spectrogram = spectrogram.astype(np.float64)
+    factor = np.vdot(spectrogram, expected) / np.vdot(spectrogram, spectrogram)
+    return float(np.linalg.norm(factor * spectrogram - expected) / np.linalg.norm(expected))
 
 
 def growth_rows(subject: Subject) -> Iterator[Row]:
@@ -255,16 +255,16 @@ def gpu_rows(subject: Subject) -> Iterator[Row]:
 
 
 def traffic(cfg: Any, audio: Tensor) -> int:
-    """Bytes: audio and picture once, what goes into an FFT or comes out of one twice."""
+    """Bytes: audio and spectrogram once, what goes into an FFT or comes out of one twice."""
     num_frames = len(audio) * (1 + audio.shape[1] // cfg.hop_length)
     frontend: Frontend = instantiate(cfg, _convert_="all")
-    picture = num_frames * frontend.num_channels * frontend.num_bins
+    spectrogram = num_frames * frontend.num_channels * frontend.num_bins
     if "n_fft" in cfg:
         inside = num_frames * (cfg.n_fft + 2 * (cfg.n_fft // 2 + 1))
     else:
         bins = cfg.num_octaves * cfg.bins_per_octave if "num_octaves" in cfg else cfg.num_bins
         inside = audio.numel() + 2 * 2 * num_frames * bins  # the spectrum; folded, and transformed back
-    return 4 * (audio.numel() + picture + 2 * inside)
+    return 4 * (audio.numel() + spectrogram + 2 * inside)
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ from hydra import compose, initialize_config_dir
 from lightning_fabric import Fabric
 from rows import Row, Spread, interleaved, text
 
-from ricercar.data.crops import to_float
+from ricercar.data.batches.crops import to_float
 from ricercar.harness import assemble
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.cost import cost_of
@@ -76,7 +76,7 @@ class Setup:
         start = time.perf_counter()
         for batch in self.batches:
             audio = self.augmentation.audio(to_float(batch["input"]))
-            logits = net(audio, batch["valid"], self.augmentation.picture)
+            logits = net(audio, batch["valid"], self.augmentation.spectrogram)
             losses = self.tasks.loss(logits, batch["targets"], batch["valid"], batch["labelled"])
             torch.stack(list(losses.values())).sum().backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), self.cfg.trainer.clip_norm)

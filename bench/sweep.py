@@ -2,8 +2,8 @@
 
     python bench/sweep.py [--quick]
 
-With: pictures=cached, and the trivial baselines' scores of an earlier job. Without: pictures=fresh, and baselines
-scored anew. Both find the audio decoded, and start with no pictures kept. Each sweep runs in a process of its own,
+With: spectrogram=cached, and the trivial baselines' scores of an earlier job. Without: spectrogram=fresh, and baselines
+scored anew. Both find the audio decoded, and start with no spectrograms kept. Each sweep runs in a process of its own,
 as one command would; each job trains, validates, tests and writes its result.
 """
 
@@ -37,8 +37,8 @@ def measure(quick: bool) -> list[Row]:
         for name, (frontends, backbones) in sweeps.items():
             taken: dict[str, list[float]] = {"ricercar": [], "without caches": []}
             for _ in range(2 if len(frontends) == 1 and not quick else 1):
-                for who, pictures in (("ricercar", "cached"), ("without caches", "fresh")):
-                    arguments = [pictures, ",".join(frontends), ",".join(backbones), str(steps), folder]
+                for who, spectrograms in (("ricercar", "cached"), ("without caches", "fresh")):
+                    arguments = [spectrograms, ",".join(frontends), ",".join(backbones), str(steps), folder]
                     done = subprocess.run(
                         [sys.executable, __file__, "--job", *arguments], check=True, capture_output=True, text=True
                     )
@@ -49,12 +49,12 @@ def measure(quick: bool) -> list[Row]:
     return rows
 
 
-def sweep(pictures: str, frontends: list[str], backbones: list[str], steps: int, folder: Path) -> float:
+def sweep(spectrograms: str, frontends: list[str], backbones: list[str], steps: int, folder: Path) -> float:
     """-> seconds. The audio is rendered before the clock starts."""
     cache = folder / "cache"
-    shared = [*SMALL, *DATA, f"cache_dir={cache}", f"pictures={pictures}", f"trainer.budget={steps}steps"]
+    shared = [*SMALL, *DATA, f"cache_dir={cache}", f"spectrogram={spectrograms}", f"trainer.budget={steps}steps"]
     seconds = 0.0
-    for part in ("pictures", "baselines"):
+    for part in ("spectrograms", "baselines"):
         shutil.rmtree(cache / part, ignore_errors=True)
     for frontend in frontends:
         for backbone in backbones:
@@ -62,7 +62,7 @@ def sweep(pictures: str, frontends: list[str], backbones: list[str], steps: int,
                 cfg = compose("config", overrides=[f"frontend={frontend}", f"backbone={backbone}", *shared])
             source, store = assemble.make(cfg.data), assemble.make_store(cfg)
             store.prepare([track for split in source.splits for track in source.tracks(split)])
-            if pictures == "fresh":
+            if spectrograms == "fresh":
                 shutil.rmtree(cache / "baselines", ignore_errors=True)
             run = folder / "runs" / f"{frontend}-{backbone}"
             shutil.rmtree(run, ignore_errors=True)
@@ -80,8 +80,8 @@ def main() -> None:
     parser.add_argument("--job", nargs=5, metavar="", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.job:
-        pictures, frontends, backbones, steps, folder = args.job
-        print(sweep(pictures, frontends.split(","), backbones.split(","), int(steps), Path(folder)))
+        spectrograms, frontends, backbones, steps, folder = args.job
+        print(sweep(spectrograms, frontends.split(","), backbones.split(","), int(steps), Path(folder)))
     else:
         print(text(measure(args.quick)))
 

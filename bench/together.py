@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ricercar.harness import assemble
-from ricercar.harness.learners.in_turn import InTurn
 from ricercar.harness.learners.learner import Learner
-from ricercar.harness.learners.side_by_side import SideBySide
+from ricercar.harness.learners.sequential import Sequential
+from ricercar.harness.learners.vmapped import Vmapped
 
 CONF = Path(__file__).parents[1] / "conf"
 SEEDS = 8
@@ -35,9 +35,9 @@ def measure(quick: bool) -> list[Row]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     rows = []
     for name, overrides in WORKS.items():
-        one = stepper(InTurn, 1, overrides, device)
-        in_turn = stepper(InTurn, SEEDS, overrides, device)
-        beside = stepper(SideBySide, SEEDS, overrides, device)
+        one = stepper(Sequential, 1, overrides, device)
+        in_turn = stepper(Sequential, SEEDS, overrides, device)
+        beside = stepper(Vmapped, SEEDS, overrides, device)
         ours = beside if device.type == "cuda" else in_turn
         taken = interleaved({"ricercar": ours, "one seed": one}, 3 if quick else 10)
         figures = {"ricercar": taken["ricercar"], "one seed, 8 times": taken["one seed"].per(1 / SEEDS)}
@@ -52,7 +52,7 @@ def measure(quick: bool) -> list[Row]:
 def stepper(kind: type[Learner], num_seeds: int, overrides: Sequence[str], device: torch.device) -> Callable[[], None]:
     """-> a function that does one step of training."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("config", overrides=[*overrides, "augmentation=none", "pictures=cached"])
+        cfg = compose("config", overrides=[*overrides, "augmentation=none", "spectrogram=cached"])
     tasks, store, augmentation = assemble.make_tasks(cfg), assemble.make_store(cfg), assemble.make(cfg.augmentation)
     tracks = assemble.tracks_of(assemble.make(cfg.data), tasks, "train")
     windows = assemble.make_windows(cfg, store, device)

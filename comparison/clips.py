@@ -31,8 +31,8 @@ class Clip:
     """An excerpt of one track. All times count from the start of the track.
 
     audio         data: URI of an MP3 of the excerpt, mono; None where it is not to be had
-    spectrogram   data: URI of a greyscale picture, white is loud; None as above
-    pitch_low, pitch_high   MIDI numbers at the picture's lower and upper edge; its rows are equally far apart in pitch
+    spectrogram   data: URI of a greyscale image, white is loud; None as above
+    pitch_low, pitch_high   MIDI numbers at the image's lower and upper edge; its rows are equally far apart in pitch
     kind          how marks are drawn: notes, events, intervals, melody, or clip, where they are of the whole track
     estimates     {key of a system: its marks}, where its predictions are to be had
     missing       sentences that say what is not to be had, and why; empty where all is there
@@ -101,12 +101,12 @@ def _clip(board: Board, sources: Sources, track_id: str, length_s: float, second
         missing.append(f"No predictions beside the results of: {', '.join(without)}.")
     start_s = worst_start([mark for marks in estimates.values() for mark in marks], length_s, seconds)
     end_s = min(start_s + seconds, length_s)
-    audio = picture = None
+    audio = image = None
     low = high = 0.0
     try:
         rate = sources.store.sample_rate
         samples = sources.store.read(track, round(start_s * rate), round((end_s - start_s) * rate)) / 32768.0
-        audio, (picture, low, high) = sound.mp3(samples, rate), sound.spectrogram(samples, rate)
+        audio, (image, low, high) = sound.mp3(samples, rate), sound.spectrogram(samples, rate)
     except InputError as error:
         missing.append(f"No sound: {error}")
     return Clip(
@@ -114,7 +114,7 @@ def _clip(board: Board, sources: Sources, track_id: str, length_s: float, second
         start_s=start_s,
         end_s=end_s,
         audio=audio,
-        spectrogram=picture,
+        spectrogram=image,
         pitch_low=low,
         pitch_high=high,
         kind=_VIEWS.get(sources.scoring.annotation.name, _WHOLE_TRACK),

@@ -8,7 +8,7 @@ import numpy as np
 
 from ricercar.comparison.options import clean, listed
 from ricercar.comparison.systems import System
-from ricercar.harness.entry import UNKNOWN
+from ricercar.harness.provenance import UNKNOWN
 from ricercar.harness.results import Result
 
 if TYPE_CHECKING:

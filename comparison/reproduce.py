@@ -14,7 +14,6 @@ from ricercar.comparison.systems import key_of
 from ricercar.errors import InputError
 from ricercar.harness import assemble, identity
 from ricercar.harness.command import CONF
-from ricercar.harness.earlier import up_to_date
 from ricercar.harness.evaluate import annotated
 from ricercar.harness.origin import git_state, versions
 from ricercar.harness.results import Result, fingerprint
@@ -95,7 +94,7 @@ def configuration(result: Result, data_root: str | None, cache_dir: str | None, 
         "seeds_per_job": 1,
     }
     check_targets(result.config, _PACKAGES)
-    cfg = OmegaConf.create({**up_to_date(result.config or {}), **machine})
+    cfg = OmegaConf.create({**(result.config or {}), **machine})
     if data_root is not None:
         assemble.move(cfg.data, data_root)
     cfg = settled(cfg, Path.cwd())

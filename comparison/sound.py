@@ -1,4 +1,4 @@
-"""The sound of an excerpt and its picture, as data: URIs for a page without a server."""
+"""The sound of an excerpt and its image, as data: URIs for a page without a server."""
 
 from base64 import b64encode
 from functools import cache
@@ -41,7 +41,7 @@ def mp3(audio: Floats, sample_rate: int) -> str:
 
 
 def spectrogram(audio: Floats, sample_rate: int) -> tuple[str, float, float]:
-    """(N,) -> data: URI of a greyscale picture of constant-Q magnitudes in dB, low pitches at the bottom, white loud;
+    """(N,) -> data: URI of a greyscale image of constant-Q magnitudes in dB, low pitches at the bottom, white loud;
     and the MIDI numbers at its lower and its upper edge.
     """
     import torch

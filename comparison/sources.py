@@ -19,7 +19,7 @@ from ricercar.harness.targets import check_targets
 from ricercar.tasks.scoring import Scoring
 
 if TYPE_CHECKING:
-    from ricercar.data.audio_store import AudioStore
+    from ricercar.data.audio.store import AudioStore
 
 _PACKAGES = ("ricercar.data", "ricercar.tasks")
 

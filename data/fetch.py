@@ -17,11 +17,10 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from ricercar.data import mirdata_library as library
-from ricercar.data.mirdata import known
-from ricercar.data.mirdata_adapter import Adapter
-from ricercar.data.mirdata_datasets import ADAPTERS
-from ricercar.data.remote_file import download, md5_of
+from ricercar.data.sources.mirdata import known, library
+from ricercar.data.sources.mirdata.adapter import Adapter
+from ricercar.data.sources.mirdata.datasets import ADAPTERS
+from ricercar.data.sources.mirdata.remote_file import download, md5_of
 from ricercar.errors import InputError
 
 

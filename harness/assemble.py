@@ -18,16 +18,15 @@ from torch import Tensor
 
 from ricercar.checks import check_between, check_choice, check_positive, check_whole
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.audio_store import AudioStore
-from ricercar.data.augmentation import Augmentation
-from ricercar.data.crops import Crops, to_float
-from ricercar.data.source import Source
+from ricercar.data.audio.store import AudioStore
+from ricercar.data.batches.augmentation import Augmentation
+from ricercar.data.batches.crops import Crops, to_float
+from ricercar.data.batches.windows import Windows
+from ricercar.data.sources.source import Source
 from ricercar.data.track import Track
-from ricercar.data.windows import Windows
 from ricercar.errors import InputError
 from ricercar.harness.budget import Budget
 from ricercar.harness.checkpoints import Checkpoints
-from ricercar.harness.earlier import up_to_date
 from ricercar.harness.evaluate import Evaluation
 from ricercar.harness.identity import PLACES, stable_hash
 from ricercar.harness.origin import source_hash
@@ -37,8 +36,8 @@ from ricercar.harness.scorers import Scorers
 from ricercar.harness.seeds import check_seeds
 from ricercar.models.frontends.frontend import Frontend
 from ricercar.models.net import Net
+from ricercar.tasks.multitask import Multitask
 from ricercar.tasks.scoring import Scoring
-from ricercar.tasks.several import Several
 from ricercar.tasks.task import Task
 
 log = logging.getLogger(__name__)
@@ -140,7 +139,7 @@ def check(cfg: DictConfig) -> None:
     for _, trial in trials:
         _check_training(trial)
         if len(trials) > 1:  # hours may lie between the first trial and one that cannot be made
-            make(trial.backbone, picture=make(trial.frontend).picture(trial.window_frames))
+            make(trial.backbone, spectrogram=make(trial.frontend).spectrogram(trial.window_frames))
 
 
 def _check_training(cfg: DictConfig) -> None:
@@ -150,7 +149,7 @@ def _check_training(cfg: DictConfig) -> None:
             check_whole(least, **{key: value})
     check_between(0, 2**32 - 1, seed=cfg.seed)
     check_choice((False, True, "anyway"), resume=cfg.resume)
-    check_between(0, 0.999999, **{"trainer.average_decay": cfg.trainer.average_decay})
+    check_between(0, 0.999999, **{"trainer.ema_decay": cfg.trainer.ema_decay})
     check_between(0, 1e9, **{"trainer.checkpoint_minutes": cfg.trainer.checkpoint_minutes})
     if cfg.trainer.clip_norm is not None:
         check_positive(**{"trainer.clip_norm": cfg.trainer.clip_norm})
@@ -176,12 +175,12 @@ def _check_training(cfg: DictConfig) -> None:
         )
 
 
-def make_tasks(cfg: DictConfig) -> Several:
+def make_tasks(cfg: DictConfig) -> Multitask:
     """The tasks that a network is trained on: one, or those of task=[...]."""
     if "parts" in cfg.task:
-        tasks: Several = make(cfg.task)
+        tasks: Multitask = make(cfg.task)
         return tasks
-    return Several(parts=make_scorings(cfg), weights={})  # type: ignore[arg-type]  # it refuses what is no Task
+    return Multitask(parts=make_scorings(cfg), weights={})  # type: ignore[arg-type]  # it refuses what is no Task
 
 
 def make_scorings(cfg: DictConfig) -> dict[str, Scoring]:
@@ -197,26 +196,26 @@ def folders(folder: Path, names: Iterable[str]) -> dict[str, Path]:
     return {name: folder if len(names) == 1 else folder / name for name in names}
 
 
-def make_net(cfg: DictConfig, tasks: Several) -> Net:
+def make_net(cfg: DictConfig, tasks: Multitask) -> Net:
     """Weights start from torch's current seed."""
     frontend = make(cfg.frontend)
     return Net(
         frontend=frontend,
         compression=make(cfg.compression, num_bins=frontend.num_bins),
         normalisation=make(cfg.normalisation, num_channels=frontend.num_channels, num_bins=frontend.num_bins),
-        backbone=make(cfg.backbone, picture=frontend.picture(cfg.window_frames)),
+        backbone=make(cfg.backbone, spectrogram=frontend.spectrogram(cfg.window_frames)),
         outputs=tasks.outputs,
-        analysed=make(cfg.pictures).cached,
+        analysed=make(cfg.spectrogram).cached,
     )
 
 
 def make_windows(cfg: DictConfig, store: AudioStore, device: torch.device) -> Windows:
-    """What a network is fed: windows of the audio, or of pictures that are kept."""
+    """What a network is fed: windows of the audio, or of spectrograms that are kept."""
     frontend = make(cfg.frontend)
-    pictures = make(cfg.pictures)
-    pictures.check(make(cfg.augmentation), frontend.trained)
-    windows: Windows = pictures.windows(
-        folder=store.root / "pictures",
+    spectrogram = make(cfg.spectrogram)
+    spectrogram.check(make(cfg.augmentation), frontend.trained)
+    windows: Windows = spectrogram.windows(
+        folder=store.root / "spectrograms",
         store=store,
         key=stable_hash([plain(cfg.frontend), source_hash("models/frontends")]),
         analyse=_Analysis(cfg.frontend, device),
@@ -243,7 +242,7 @@ class _Analysis:
 
 
 def make_crops(
-    cfg: DictConfig, tasks: Several, tracks: list[Track], windows: Windows, augmentation: Augmentation
+    cfg: DictConfig, tasks: Multitask, tracks: list[Track], windows: Windows, augmentation: Augmentation
 ) -> Crops:
     return Crops(
         tracks=tracks,
@@ -258,14 +257,14 @@ def make_crops(
 
 
 def fit_normalisation(net: Net, crops: Crops, num_batches: int, device: torch.device) -> None:
-    """Fits a normalisation that has something to fit on pictures of training crops, 8 at a time, not augmented."""
+    """Fits a normalisation that has something to fit on spectrograms of training crops, 8 at a time, not augmented."""
     if hasattr(net.normalisation, "fit"):
         windows = (to_float(crops.batch(range(8 * i, 8 * i + 8))["input"].to(device)) for i in range(num_batches))
         with torch.no_grad():
             net.normalisation.fit(net.compressed(window) for window in windows)  # type: ignore[operator]
 
 
-def best_of(tasks: Several, checkpoints: Checkpoints) -> dict[str, Any]:
+def best_of(tasks: Multitask, checkpoints: Checkpoints) -> dict[str, Any]:
     """The best checkpoint's weights; gives `tasks` its vocabulary and decoding."""
     best = checkpoints.load("best")
     if best is None:
@@ -301,7 +300,7 @@ def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
     assert isinstance(trained, DictConfig)
     here = {key: cfg[key] for key in ("cache_dir", "split", "run", "num_scorers")}
     content = OmegaConf.to_container(trained)
-    merged = OmegaConf.merge(up_to_date(content), here)  # type: ignore[arg-type]
+    merged = OmegaConf.merge(content, here)  # type: ignore[arg-type]
     assert isinstance(merged, DictConfig)
     if cfg.data_root is not None:
         move(merged.data, cfg.data_root)
@@ -366,7 +365,7 @@ def device_of(hardware: DictConfig, accelerator: str | None) -> torch.device:
 
 
 def make_evaluation(
-    cfg: DictConfig, tasks: Several, windows: Windows, device: torch.device, processes: Processes = ALONE
+    cfg: DictConfig, tasks: Multitask, windows: Windows, device: torch.device, processes: Processes = ALONE
 ) -> Evaluation:
     predict = Predict(
         windows=windows,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ricercar.data.audio_store import AudioStore
+from ricercar.data.audio.store import AudioStore
 from ricercar.data.files import locked
 from ricercar.data.track import Track
 from ricercar.errors import InputError

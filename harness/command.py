@@ -95,7 +95,7 @@ def expanded(argument: str) -> list[str]:
     if not given:
         return [argument]
     group, names = given[1], re.split(r"\s*,\s*", given[2])
-    container = "several" if group == "task" else "mixed"
+    container = "multitask" if group == "task" else "mixed"
     return [f"{group}={container}", *(f"+{group}@{group}.parts.{name}={name}" for name in names)]
 
 

@@ -18,7 +18,7 @@ from ricercar.models.net import Net
 
 @dataclass(frozen=True)
 class NetCost:
-    """params: trained numbers. macs: multiply-accumulates per second of audio of what follows the picture.
+    """params: trained numbers. macs: multiply-accumulates per second of audio of what follows the spectrogram.
 
     Pointwise work is not counted.
     """
@@ -54,10 +54,10 @@ def cost_of(net: Net, num_samples: int, num_frames: int, sample_rate: int) -> Ne
         if isinstance(module, nn.RNNBase)
         for handle in (module.register_forward_pre_hook(recurrent.enter), module.register_forward_hook(recurrent.leave))
     ]
-    picture = torch.zeros(1, net.frontend.num_channels, net.frontend.num_bins, num_frames)
+    spectrogram = torch.zeros(1, net.frontend.num_channels, net.frontend.num_bins, num_frames)
     # Attention by plain products: torch's counter does not know the fused operation for the CPU.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as recurrent.counter:
-        net.body(picture, None)
+        net.body(spectrogram, None)
     for handle in handles:
         handle.remove()
     net.train(was_training)

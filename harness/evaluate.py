@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.audio_store import AudioStore
+from ricercar.data.audio.store import AudioStore
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.identity import stable_hash
@@ -22,9 +22,9 @@ from ricercar.harness.results import TrackScore, metrics_of
 from ricercar.harness.scales import check_scales
 from ricercar.harness.scorers import Scorers
 from ricercar.models.net import Net
+from ricercar.tasks.multitask import Multitask
 from ricercar.tasks.scale import LOWER
 from ricercar.tasks.scoring import Clip, Scoring
-from ricercar.tasks.several import Several
 from ricercar.tasks.task import Task
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,9 @@ class Evaluation:
     processes   share out the tracks of a validation; all of them come to the same scores and decoding
     """
 
-    def __init__(self, *, tasks: Several, predict: Predict, fps: float, scorers: Scorers, processes: Processes) -> None:
+    def __init__(
+        self, *, tasks: Multitask, predict: Predict, fps: float, scorers: Scorers, processes: Processes
+    ) -> None:
         self.tasks = tasks
         self.predict = predict
         self.fps = fps

@@ -24,7 +24,7 @@ _NEUTRAL = (
 
 # The same of options within a group: where and how fast it is computed, how often something is noted down.
 _NEUTRAL_WITHIN = frozenset({
-    "trainer.num_workers", "trainer.log_every_steps", "trainer.checkpoint_minutes", "pictures.limit_gb",
+    "trainer.num_workers", "trainer.log_every_steps", "trainer.checkpoint_minutes", "spectrogram.limit_gb",
     "hardware.accelerator", "hardware.strategy", "hardware.devices", "hardware.num_nodes",
 })  # fmt: skip
 

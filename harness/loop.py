@@ -14,20 +14,20 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from tqdm import tqdm
 
-from ricercar.data.augmentation import Augmentation
-from ricercar.data.crops import Crops
-from ricercar.data.prefetch import Prefetched, from_workers
-from ricercar.harness.average import Average
+from ricercar.data.batches.augmentation import Augmentation
+from ricercar.data.batches.crops import Crops
+from ricercar.data.batches.prefetch import Prefetched, from_workers
 from ricercar.harness.budget import Budget
 from ricercar.harness.checkpoints import Checkpoints, furthest
 from ricercar.harness.divergence import DivergenceError, Watch
-from ricercar.harness.learners.in_turn import InTurn
+from ricercar.harness.ema import EMA
 from ricercar.harness.learners.learner import Batch, Learner, Losses, Optimizers
-from ricercar.harness.learners.side_by_side import SideBySide
+from ricercar.harness.learners.sequential import Sequential
+from ricercar.harness.learners.vmapped import Vmapped
 from ricercar.harness.member import Member
 from ricercar.harness.progress import Best, Progress
 from ricercar.harness.random_seed import mixed
-from ricercar.harness.schedules.schedule import Schedule
+from ricercar.harness.schedules import Schedule
 from ricercar.models.net import Net
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Loop:
 
     accumulation   parts in which a batch is computed, one after the other, for a smaller memory; each part's losses
                    are means of their own
-    compile        null, or a mode of torch.compile for what follows the picture
+    compile        null, or a mode of torch.compile for what follows the spectrogram
     Several members (seeds) share each step; one that diverges is left behind. They need a budget in steps or epochs,
     and nothing that depends on one member's validation: patience=null, schedule other than plateau.
     """
@@ -76,7 +76,7 @@ class Loop:
         num_validations: int,
         patience: int | None,
         clip_norm: float | None,
-        average_decay: float,
+        ema_decay: float,
         compile: str | None,
         checkpoint_minutes: float,
         log_every_steps: int,
@@ -88,7 +88,7 @@ class Loop:
         self.num_validations = num_validations
         self.patience = patience
         self.clip_norm = float("inf") if clip_norm is None else clip_norm
-        self.average_decay = average_decay
+        self.ema_decay = ema_decay
         self.compile = compile
         self.checkpoint_s = checkpoint_minutes * 60.0
         self.log_every_steps = log_every_steps
@@ -130,7 +130,7 @@ class Loop:
             log.info("resumed from step %d", state.step)
         optims = [cast(torch.optim.Optimizer, fabric.setup_optimizers(optim)) for optim in optims]
         groups = [group for optim in optims for group in optim.param_groups]
-        averages = [Average(net, self.average_decay, each) for net, each in zip(nets, averaged, strict=True)]
+        averages = [EMA(net, self.ema_decay, each) for net, each in zip(nets, averaged, strict=True)]
         for net in nets:
             net.train()
 
@@ -205,8 +205,8 @@ class Loop:
         """Side by side on one GPU, which saves launches, if the networks can be; else in turn."""
         nets, tasks = [member.net for member in members], [member.tasks for member in members]
         alone_on_gpu = fabric.device.type == "cuda" and fabric.world_size == 1  # stacked weights know no other process
-        together = len(nets) > 1 and alone_on_gpu and SideBySide.possible(nets[0], optimizer)
-        learner = (SideBySide if together else InTurn)(fabric, nets, tasks, augmentation)
+        together = len(nets) > 1 and alone_on_gpu and Vmapped.possible(nets[0], optimizer)
+        learner = (Vmapped if together else Sequential)(fabric, nets, tasks, augmentation)
         if self.compile is not None:
             learner.compile(self.compile)
         return learner
@@ -260,7 +260,7 @@ class Loop:
         return losses[0]
 
     def _validate(
-        self, fabric: Fabric, member: Member, evaluated: Net, average: Average, best: Best, state: Progress
+        self, fabric: Fabric, member: Member, evaluated: Net, average: EMA, best: Best, state: Progress
     ) -> None:
         validated = member.validate(evaluated)
         score = fabric.broadcast(validated.score)

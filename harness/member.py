@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ricercar.data.crops import Crops
+from ricercar.data.batches.crops import Crops
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.evaluate import Validated
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.models.net import Net
-from ricercar.tasks.several import Several
+from ricercar.tasks.multitask import Multitask
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Member:
 
     seed: int
     net: Net
-    tasks: Several
+    tasks: Multitask
     crops: Crops
     validate: Callable[[Net], Validated]
     checkpoints: Checkpoints

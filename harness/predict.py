@@ -8,9 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ricercar.data.crops import to_float
+from ricercar.data.batches.crops import to_float
+from ricercar.data.batches.windows import Windows
 from ricercar.data.track import Track
-from ricercar.data.windows import Windows
 from ricercar.models.net import Net
 
 Logits = dict[str, NDArray[np.float32]]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ricercar.harness.schedules.schedule import Schedule
+from ricercar.harness.schedules import Schedule
 
 
 @dataclass

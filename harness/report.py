@@ -1,15 +1,15 @@
-"""What a run shows at its end: the table, and for the tracker a picture and the sound of the worst track."""
+"""What a run shows at its end: the table, and for the tracker a image and the sound of the worst track."""
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from ricercar.data.annotations.notes import Notes
-from ricercar.data.audio_store import AudioStore
+from ricercar.data.audio.store import AudioStore
 from ricercar.data.track import Track
 from ricercar.harness.baselines import score_baselines
 from ricercar.harness.evaluate import prediction_file
-from ricercar.harness.pictures import piano_roll, write_png
+from ricercar.harness.piano_roll import piano_roll, write_png
 from ricercar.harness.results import Result
 from ricercar.harness.table import format_tracks
 from ricercar.harness.trackers.tracker import Tracker
@@ -63,6 +63,6 @@ def report(
     reference = scoring.reference(track.annotations)
     path = prediction_file(scoring, predictions, track.id)
     if isinstance(reference, Notes) and path is not None:
-        picture = piano_roll(reference, Notes.read(path), 0.0, length / store.sample_rate, caption)
-        write_png(folder / "worst_track.png", picture)
-        tracker.log_picture(f"{prefix}worst track", picture)
+        image = piano_roll(reference, Notes.read(path), 0.0, length / store.sample_rate, caption)
+        write_png(folder / "worst_track.png", image)
+        tracker.log_image(f"{prefix}worst track", image)

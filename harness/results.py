@@ -13,15 +13,15 @@ from ricercar.data.files import write_text
 from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
 from ricercar.harness import identity
-from ricercar.harness.entry import Outside, Training, Tuning
 from ricercar.harness.identity import stable_hash
 from ricercar.harness.origin import CODE, Git, git_state, source_hash, versions
+from ricercar.harness.provenance import Outside, Training, Tuning
 from ricercar.harness.scales import check_bounds, check_scales
 from ricercar.harness.typed_json import parse, to_json, typed
 from ricercar.tasks.scale import Scale
 
 if TYPE_CHECKING:  # reading results needs no torch
-    from ricercar.data.audio_store import AudioStore
+    from ricercar.data.audio.store import AudioStore
     from ricercar.tasks.scoring import Scoring
 
 SCHEMA = 4

@@ -16,7 +16,7 @@ from ricercar.harness.identity import stable_hash
 from ricercar.harness.origin import CODE, class_hashes, source_hash
 from ricercar.harness.results import fingerprint_of
 from ricercar.harness.run_folder import Record, run_folder
-from ricercar.tasks.several import Several
+from ricercar.tasks.multitask import Multitask
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def describe(folder: Path, cfg: DictConfig, overrides: Sequence[str] | None, hyd
 def record_of(
     cfg: DictConfig,
     id: str,
-    tasks: Several,
+    tasks: Multitask,
     tracks: Mapping[str, Sequence[Track]],
     audio_key: Callable[[AudioSource], str],
 ) -> Record:

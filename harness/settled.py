@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from ricercar.data.annotations.rows import read_text
-from ricercar.data.index import SOUNDS, scan_index
-from ricercar.data.soundfont import SoundFont
+from ricercar.data.annotations.formats.rows import read_text
+from ricercar.data.sources.index import SOUNDS, scan_index
+from ricercar.data.sources.rendering.soundfont import SoundFont
 from ricercar.errors import InputError
 from ricercar.harness.identity import PINNED, PLACES, stable_hash
 

@@ -9,9 +9,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from ricercar.errors import InputError
 from ricercar.harness.divergence import DivergenceError
-from ricercar.harness.entry import Trial, Tuning
 from ricercar.harness.identity import does_not_count, stable_hash
 from ricercar.harness.loop import Trained
+from ricercar.harness.provenance import Trial, Tuning
 
 _LONGEST = 120  # characters of a trial's name
 # Trials differ in these in vain, or not in a way that the validation split can judge.

@@ -42,7 +42,7 @@ class Net(nn.Module):
                 for name, output in outputs.items()
             }
         )
-        self.trains_picture = any(
+        self.trains_spectrogram = any(
             parameter.requires_grad
             for stage in (frontend, compression, normalisation)
             for parameter in stage.parameters()
@@ -51,35 +51,35 @@ class Net(nn.Module):
     def magnitudes(self, sound: Tensor) -> Tensor:
         """What the network is fed -> (B, C, F, T)"""
         with torch.autocast(sound.device.type, enabled=False), torch.set_grad_enabled(self._gradients()):
-            picture: Tensor = self.frontend.arrange(sound) if self.analysed else self.frontend(sound.float())
-            return picture
+            spectrogram: Tensor = self.frontend.arrange(sound) if self.analysed else self.frontend(sound.float())
+            return spectrogram
 
     def compressed(self, sound: Tensor) -> Tensor:
-        """What the network is fed -> (B, C, F, T) picture before normalisation: what a whitening is fitted on."""
+        """What the network is fed -> (B, C, F, T) spectrogram before normalisation: what a whitening is fitted on."""
         magnitudes = self.magnitudes(sound)
         with torch.autocast(sound.device.type, enabled=False), torch.set_grad_enabled(self._gradients()):
-            picture: Tensor = self.compression(magnitudes)
-            return picture
+            spectrogram: Tensor = self.compression(magnitudes)
+            return spectrogram
 
     def forward(
         self, sound: Tensor, valid: Tensor | None = None, augment: Callable[[Tensor], Tensor] | None = None
     ) -> dict[str, Tensor]:
-        """valid: (B, T) bool, frames inside the track, for clip-level pooling. augment: picture -> picture."""
-        picture = self.compressed(sound)
+        """valid: (B, T) bool, frames inside the track, for clip-level pooling. augment: spectrogram -> spectrogram."""
+        spectrogram = self.compressed(sound)
         with torch.autocast(sound.device.type, enabled=False), torch.set_grad_enabled(self._gradients()):
-            picture = self.normalisation(picture)
+            spectrogram = self.normalisation(spectrogram)
             if augment is not None:
-                picture = augment(picture)
-        return self.body(picture, valid)
+                spectrogram = augment(spectrogram)
+        return self.body(spectrogram, valid)
 
-    def body(self, picture: Tensor, valid: Tensor | None) -> dict[str, Tensor]:
-        """(B, C, F, T) normalised picture -> logits."""
-        features = self.backbone(picture)
+    def body(self, spectrogram: Tensor, valid: Tensor | None) -> dict[str, Tensor]:
+        """(B, C, F, T) normalised spectrogram -> logits."""
+        features = self.backbone(spectrogram)
         mean = _mean_over_time(features, valid) if self.clip_level else None
         return {name: head(mean if name in self.clip_level else features).float() for name, head in self.heads.items()}
 
     def _gradients(self) -> bool:
-        return self.trains_picture and torch.is_grad_enabled()
+        return self.trains_spectrogram and torch.is_grad_enabled()
 
 
 def _mean_over_time(features: Tensor, valid: Tensor | None) -> Tensor:

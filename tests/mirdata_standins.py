@@ -1,6 +1,6 @@
 """Tiny stand-ins of mirdata's data sets: files in its layout, an index of them, and what must come out.
 
-Ids are real ones where data/splits lists them. Every recording is half a second of silence.
+Ids are real ones where data/sources/mirdata/splits lists them. Every recording is half a second of silence.
 """
 
 import hashlib

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ricercar.harness.entry import Outside, Training, Trial, Tuning
 from ricercar.harness.identity import run_id, stable_hash
 from ricercar.harness.origin import Git
+from ricercar.harness.provenance import Outside, Training, Trial, Tuning
 from ricercar.harness.results import SCHEMA, Cost, DatasetId, Result, TrackScore, mean_metrics
 from ricercar.tasks.scale import HIGHER, Scale, of_mir_eval
 
@@ -115,7 +115,7 @@ def make_config(choices: Mapping[str, str], seed: int | None, options: Mapping[s
         "seed": seed,
         "sample_rate": 16000,
         "task": {"_target_": f"ricercar.tasks.{choices['task']}.{choices['task'].title()}", "targets": "regression"},
-        "data": {"_target_": "ricercar.data.synth.Synth", "name": choices["data"], "seed": 0},
+        "data": {"_target_": "ricercar.data.sources.synth.Synth", "name": choices["data"], "seed": 0},
         "frontend": {
             "_target_": f"ricercar.models.frontends.{choices['frontend']}.{choices['frontend'].title()}",
             "sample_rate": "${sample_rate}",

@@ -117,7 +117,7 @@ def assembled(cfg: DictConfig) -> None:
     "override",
     [
         "trainer.batch_size=0", "trainer.batch_size=2.5", "trainer.num_workers=-1", "trainer.log_every_steps=0",
-        "trainer.patience=0", "trainer.clip_norm=-1", "trainer.average_decay=1", "trainer.budget=soon",
+        "trainer.patience=0", "trainer.clip_norm=-1", "trainer.ema_decay=1", "trainer.budget=soon",
         "hop_length=0", "sample_rate=-1", "window_frames=1", "border_frames=20", "border_frames=1.5", "seed=-1",
         "seed=null", "num_threads=0", "cache_dir=null", "schedule.warmup=1", "schedule.final=2",
         "augmentation.gain_db=-1", "augmentation.noise_db=[5]", "augmentation.reverb_share=2",

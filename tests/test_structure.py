@@ -15,7 +15,7 @@ ONLY_PLACES = {
     "timm": ["models/backbones/"],
     "mir_eval": ["tasks/", "metrics/"],
     "wandb": ["harness/trackers/"],
-    "tinysoundfont": ["data/rendering.py"],
+    "tinysoundfont": ["data/sources/rendering/renderer.py"],
     "hydra": ["train.py", "eval.py", "data/check.py", "harness/assemble.py", "harness/command.py"],
 }
 COMMANDS = (Path("data/check.py"),)  # stands above everything, as train.py and eval.py do
@@ -87,7 +87,7 @@ def test_yaml_names_every_parameter(path: Path, target: str) -> None:
     parameters = inspect.signature(getattr(import_module(module), name)).parameters
     given = {str(key) for key in OmegaConf.load(CONF / path)} - {"_target_"}
     assert [key for key, parameter in parameters.items() if parameter.default is not inspect.Parameter.empty] == []
-    at_run_time = {"picture", "num_bins", "num_channels"}
+    at_run_time = {"spectrogram", "num_bins", "num_channels"}
     assert given <= set(parameters)
     assert set(parameters) - given <= at_run_time
 

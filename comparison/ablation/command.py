@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='what was expected, such as "compression=log>none" (repeatable)',
     )  # fmt: skip
     add("--format", choices=["md", "tex", "html"], help="from the suffix of --output; else md")
-    add("--output", type=Path, metavar="FILE", help="else on the screen, without pictures")
+    add("--output", type=Path, metavar="FILE", help="else on the screen, without figures")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -96,7 +96,7 @@ def _report(
 
 
 def _write(document: Document, form: str, output: Path | None) -> None:
-    """Pictures of Markdown become files in a folder beside it."""
+    """Figures of Markdown become files in a folder beside it."""
     folder = None if output is None else output.with_name(f"{output.stem}_figures")
     if form == "md":
         text = as_markdown(document, None if folder is None else quote(folder.name))
@@ -107,8 +107,8 @@ def _write(document: Document, form: str, output: Path | None) -> None:
         return
     try:
         if form == "md":
-            for picture in document.pictures:
-                write_text(folder / f"{picture.name}.svg", standing_alone(picture.svg))
+            for figure in document.figures:
+                write_text(folder / f"{figure.name}.svg", standing_alone(figure.svg))
         write_text(output, text)
     except OSError as error:
         raise InputError(f"--output {output} cannot be written: {error.strerror}.") from error

@@ -35,7 +35,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Figure:
     """name: of its file, without suffix. text: what it shows."""
 
     name: str
@@ -43,7 +43,7 @@ class Picture:
     text: str
 
 
-Part = Heading | Paragraph | Points | Table | Picture
+Part = Heading | Paragraph | Points | Table | Figure
 
 
 @dataclass
@@ -54,5 +54,5 @@ class Document:
     parts: list[Part] = field(default_factory=list)
 
     @property
-    def pictures(self) -> list[Picture]:
-        return [part for part in self.parts if isinstance(part, Picture)]
+    def figures(self) -> list[Figure]:
+        return [part for part in self.parts if isinstance(part, Figure)]

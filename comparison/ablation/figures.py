@@ -1,4 +1,4 @@
-"""Pictures of an ablation, as SVG whose lines and letters take the colour of the text around them."""
+"""Figures of an ablation, as SVG whose lines and letters take the colour of the text around them."""
 
 import io
 import re
@@ -18,7 +18,7 @@ from ricercar.comparison.options import clean
 from ricercar.significance.scores import Floats
 from ricercar.tasks.scale import Scale
 
-_INK = "#010203"  # stands for the colour of the text around the picture
+_INK = "#010203"  # stands for the colour of the text around the figure
 _MARK, _QUIET = "#d9741f", "#8a8f98"  # read on white and on black
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _STYLE: Any = {
@@ -107,7 +107,7 @@ def _svg(figure: Figure, label: str) -> str:
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, bbox_inches="tight", metadata=_NO_METADATA)
     svg = file.getvalue()
-    # What would reach beyond this picture in a page: ids of groups, style for all elements
+    # What would reach beyond this figure in a page: ids of groups, style for all elements
     svg = re.sub(r'(?<=<g) id="[^"]*"|<style.*?</style>', "", svg[svg.index("<svg") :], flags=re.DOTALL)
     label = clean(label).translate({ord("&"): "&amp;", ord("<"): "&lt;", ord('"'): "&quot;"})
     return svg.replace(_INK, "currentColor").replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1).strip()

@@ -26,7 +26,7 @@ def report(samples: Sequence[Sample], expected: Sequence[Expectation], cost: str
 
 
 def _section(sample: Sample, expected: Sequence[Expectation], cost: str, prefix: str) -> Iterator[Part]:
-    """prefix: of the names of pictures."""
+    """prefix: of the names of figures."""
     grid = sample.grid
     effects = Effects(grid.factors, grid.cells, sample.draws)
     yield Heading(f"{grid.board.title}: {sample.metric}", 2)

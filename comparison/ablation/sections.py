@@ -1,11 +1,11 @@
-"""The parts of a report: tables of effects, and pictures."""
+"""The parts of a report: tables of effects, and figures."""
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ricercar.comparison.ablation import frontier
-from ricercar.comparison.ablation.document import Heading, Paragraph, Part, Picture, Table
+from ricercar.comparison.ablation.document import Figure, Heading, Paragraph, Part, Table
 from ricercar.comparison.ablation.effects import Effects, Estimates
 from ricercar.comparison.ablation.expectations import Expectation, verdict
 from ricercar.comparison.ablation.factors import Cell
@@ -55,7 +55,7 @@ def combinations(sample: Sample, effects: Effects, cost: str, prefix: str) -> It
         yield _heat_map(sample, prefix)
     else:
         text = f"Difference to {grid.baseline[0]}, {_INTERVAL}"
-        yield Picture(f"{prefix}differences", intervals(compared, f"{sample.metric}, {text.lower()}"), text)
+        yield Figure(f"{prefix}differences", intervals(compared, f"{sample.metric}, {text.lower()}"), text)
 
 
 def levels(effects: Effects, baseline: Cell) -> Iterator[Part]:
@@ -119,11 +119,11 @@ def costs(sample: Sample, cost: str, prefix: str) -> Iterator[Part]:
     yield Heading("Score and cost", 3)
     yield Paragraph(how)
     yield Table([*(factor.name for factor in grid.factors), label, sample.metric], best, len(grid.factors))
-    picture = scatter(points, [", ".join(cell) for cell in grid.cells], label, sample.metric)
-    yield Picture(f"{prefix}costs", picture, f"{sample.metric} against {label}; the line joins those of the table")
+    figure = scatter(points, [", ".join(cell) for cell in grid.cells], label, sample.metric)
+    yield Figure(f"{prefix}costs", figure, f"{sample.metric} against {label}; the line joins those of the table")
 
 
-def _heat_map(sample: Sample, prefix: str) -> Picture:
+def _heat_map(sample: Sample, prefix: str) -> Figure:
     """The first two factors; a mean over the others, of the combinations that have a result."""
     grid = sample.grid
     rows, columns, *others = grid.factors
@@ -135,7 +135,7 @@ def _heat_map(sample: Sample, prefix: str) -> Picture:
     half = ((values.high - values.low) / 2).reshape(shape)
     over = f"; mean over {' and '.join(factor.name for factor in others)}" if others else ""
     text = f"{sample.metric}: mean and half the {_INTERVAL}{over}"
-    return Picture(f"{prefix}combinations", heat_map(rows, columns, means, half, sample.metric, sample.scale), text)
+    return Figure(f"{prefix}combinations", heat_map(rows, columns, means, half, sample.metric, sample.scale), text)
 
 
 def _row(estimates: Estimates, i: int) -> list[str]:

@@ -5,7 +5,7 @@ import re
 
 from tabulate import tabulate
 
-from ricercar.comparison.ablation.document import Document, Heading, Paragraph, Part, Picture, Points, Table
+from ricercar.comparison.ablation.document import Document, Figure, Heading, Paragraph, Part, Points, Table
 from ricercar.comparison.formats import latex
 from ricercar.comparison.formats import markdown as md
 from ricercar.comparison.options import clean
@@ -26,14 +26,14 @@ figure{margin:1rem 0}figcaption{color:var(--quiet);font-size:.9rem}svg{max-width
 """
 
 
-def as_markdown(document: Document, pictures: str | None) -> str:
-    """pictures: the folder that their files are in, seen from the document; None leaves them out."""
-    parts = [_markdown_part(part, pictures) for part in document.parts]
+def as_markdown(document: Document, figures: str | None) -> str:
+    """figures: the folder that their files are in, seen from the document; None leaves them out."""
+    parts = [_markdown_part(part, figures) for part in document.parts]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def as_latex(document: Document) -> str:
-    """Tables for a paper (\\usepackage{booktabs}); pictures are left out."""
+    """Tables for a paper (\\usepackage{booktabs}); figures are left out."""
     parts = [_latex_part(part) for part in document.parts]
     return "% needs \\usepackage{booktabs}\n" + "\n\n".join(part for part in parts if part) + "\n"
 
@@ -49,7 +49,7 @@ def as_html(document: Document) -> str:
     )
 
 
-def _markdown_part(part: Part, pictures: str | None) -> str:
+def _markdown_part(part: Part, figures: str | None) -> str:
     match part:
         case Heading(text, level):
             return f"{'#' * level} {md.escaped(text)}"
@@ -62,8 +62,8 @@ def _markdown_part(part: Part, pictures: str | None) -> str:
             cells = [[md.escaped(cell) for cell in row] for row in [headers, *rows]]
             table: str = tabulate(cells[1:], cells[0], "pipe", colalign=align, disable_numparse=True)
             return table
-        case Picture(name, _, text):
-            return "" if pictures is None else f"![{md.escaped(text)}]({pictures}/{name}.svg)"
+        case Figure(name, _, text):
+            return "" if figures is None else f"![{md.escaped(text)}]({figures}/{name}.svg)"
 
 
 def _latex_part(part: Part) -> str:
@@ -83,7 +83,7 @@ def _latex_part(part: Part) -> str:
                 f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head} \\\\\n\\midrule\n{body}\n"
                 "\\bottomrule\n\\end{tabular}"
             )
-        case Picture():
+        case Figure():
             return ""
 
 
@@ -103,7 +103,7 @@ def _html_part(part: Part) -> str:
             head = _html_row("th", headers, num_texts)
             body = "\n".join(_html_row("td", row, num_texts) for row in rows)
             return f'<div class="wide"><table><thead>{head}</thead><tbody>\n{body}\n</tbody></table></div>'
-        case Picture(_, svg, text):
+        case Figure(_, svg, text):
             return f'<figure><div class="wide">{svg}</div><figcaption>{_html(text)}</figcaption></figure>'
 
 

@@ -8,15 +8,15 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.beat_positions import (
+from ricercar.data.annotations.formats import jams as jams_file
+from ricercar.data.annotations.formats.beat_positions import (
     are_flags,
     check_counted_from_1,
     check_no_ends,
     counted_from_downbeats,
 )
-from ricercar.data.annotations.rows import (
+from ricercar.data.annotations.formats.rows import (
     cells,
     check_suffix,
     integers,

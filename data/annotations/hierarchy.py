@@ -6,10 +6,10 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
+from ricercar.data.annotations.formats import jams as jams_file
+from ricercar.data.annotations.formats.rows import RowError, Rows, check_suffix, integers, is_number, read_rows
 from ricercar.data.annotations.intervals import LAYOUT
-from ricercar.data.annotations.rows import RowError, Rows, check_suffix, integers, is_number, read_rows
 from ricercar.data.annotations.segments import Segments
 from ricercar.errors import InputError
 

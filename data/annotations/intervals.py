@@ -9,9 +9,9 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.rows import (
+from ricercar.data.annotations.formats import jams as jams_file
+from ricercar.data.annotations.formats.rows import (
     RowError,
     Rows,
     cells_and_label,

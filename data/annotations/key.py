@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.rows import check_suffix, read_rows
+from ricercar.data.annotations.formats import jams as jams_file
+from ricercar.data.annotations.formats.rows import check_suffix, read_rows
 from ricercar.errors import InputError
 
 _NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")

@@ -8,10 +8,9 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.frequencies import MAX_HZ, check_unit, names_hz
-from ricercar.data.annotations.rows import (
+from ricercar.data.annotations.formats import jams as jams_file
+from ricercar.data.annotations.formats.rows import (
     cells,
     check_suffix,
     is_number,
@@ -21,6 +20,7 @@ from ricercar.data.annotations.rows import (
     set_fields,
     times,
 )
+from ricercar.data.annotations.frequencies import MAX_HZ, check_unit, names_hz
 
 _HEADER = "time,frequency_hz"
 

@@ -10,10 +10,9 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.frequencies import MAX_HZ, check_unit, names_hz
-from ricercar.data.annotations.rows import (
+from ricercar.data.annotations.formats import jams as jams_file
+from ricercar.data.annotations.formats.rows import (
     RowError,
     Rows,
     check_suffix,
@@ -25,6 +24,7 @@ from ricercar.data.annotations.rows import (
     set_fields,
     times,
 )
+from ricercar.data.annotations.frequencies import MAX_HZ, check_unit, names_hz
 
 MIN_HZ = 5.0  # below MIDI number 0
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ricercar.data.annotations import jams_file, midi_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.frequencies import hz_to_midi, names_hz
-from ricercar.data.annotations.note_units import check_hz, check_seconds
-from ricercar.data.annotations.rows import (
+from ricercar.data.annotations.formats import jams as jams_file
+from ricercar.data.annotations.formats import midi as midi_file
+from ricercar.data.annotations.formats.note_units import check_hz, check_seconds
+from ricercar.data.annotations.formats.rows import (
     RowError,
     Rows,
     cells,
@@ -25,6 +25,7 @@ from ricercar.data.annotations.rows import (
     set_fields,
     times,
 )
+from ricercar.data.annotations.frequencies import hz_to_midi, names_hz
 from ricercar.errors import InputError
 
 DRUMS = 128

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.rows import MAX_S, Rows, check_suffix, comma_hint, is_number, read_rows
+from ricercar.data.annotations.formats import jams as jams_file
+from ricercar.data.annotations.formats.rows import MAX_S, Rows, check_suffix, comma_hint, is_number, read_rows
 from ricercar.errors import InputError
 
 Note = tuple[float, float]  # onset, MIDI number

@@ -6,8 +6,8 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from ricercar.data.annotations.formats.rows import Rows, is_number, times
 from ricercar.data.annotations.intervals import LAYOUT, Intervals
-from ricercar.data.annotations.rows import Rows, is_number, times
 
 _SEVERAL_CELLS = re.compile(r'[-+\d.]+\s*,\s*"')  # time, duration, value and label of other programs
 

@@ -10,8 +10,8 @@ import numpy as np
 import soundfile
 from numpy.typing import ArrayLike, NDArray
 
-from ricercar.data import audio_reading
 from ricercar.data.annotations.annotation import Annotation
+from ricercar.data.audio import reading as audio_reading
 from ricercar.errors import InputError
 
 Floats = NDArray[np.float64]

@@ -7,9 +7,9 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.rows import check_suffix, read_rows, read_text, set_fields, unquoted
+from ricercar.data.annotations.formats import jams as jams_file
+from ricercar.data.annotations.formats.rows import check_suffix, read_rows, read_text, set_fields, unquoted
 from ricercar.errors import InputError
 
 PRESENT = 0.5  # the lowest score of a tag that the track has

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
 
-from ricercar.data.annotations import jams_file
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.rows import check_suffix, is_number, read_text
+from ricercar.data.annotations.formats import jams as jams_file
+from ricercar.data.annotations.formats.rows import check_suffix, is_number, read_text
 from ricercar.errors import InputError
 
 _LAYOUT = "Give one number of beats per minute, such as 120, or two and the strength of the first: 60 120 0.3."

@@ -11,11 +11,11 @@ from ricercar.data.annotations.alignment import Alignment
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.beats import Beats
 from ricercar.data.annotations.chords import Chords
+from ricercar.data.annotations.formats.rows import is_number
 from ricercar.data.annotations.melody import Melody
 from ricercar.data.annotations.multipitch import Multipitch
 from ricercar.data.annotations.notes import Notes
 from ricercar.data.annotations.onsets import Onsets
-from ricercar.data.annotations.rows import is_number
 from ricercar.data.annotations.tags import Tags
 from ricercar.data.annotations.tempo import Tempo
 from ricercar.data.checking.facts import end_s, num_events

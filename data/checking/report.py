@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tabulate import SEPARATING_LINE, tabulate
 
 from ricercar.data.checking.survey import Survey
-from ricercar.data.index import SPLITS
+from ricercar.data.sources.index import SPLITS
 
 
 def report(survey: Survey, most_lines: int | None) -> str:

@@ -12,12 +12,12 @@ from tqdm import tqdm
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import Notes
 from ricercar.data.annotations.tags import Tags
-from ricercar.data.audio_file import AudioFile
-from ricercar.data.audio_store import AudioStore
+from ricercar.data.audio.file import AudioFile
+from ricercar.data.audio.store import AudioStore
 from ricercar.data.checking.facts import annotated_s, num_events
 from ricercar.data.checking.near_duplicates import NearDuplicates
 from ricercar.data.checking.oddities import oddities
-from ricercar.data.source import Source
+from ricercar.data.sources.source import Source
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 

@@ -8,9 +8,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from ricercar.data.augmentation import Augmentation
+from ricercar.data.batches.augmentation import Augmentation
 from ricercar.models.net import Net
-from ricercar.tasks.several import Several
+from ricercar.tasks.multitask import Multitask
 
 Batch = dict[str, Any]  # what Crops.batch gives
 Losses = dict[str, Tensor]
@@ -27,10 +27,10 @@ class Learner(ABC):
     parameters: list[list[nn.Parameter]]
 
     def __init__(
-        self, fabric: Fabric, nets: Sequence[Net], tasks: Sequence[Several], augmentation: Augmentation
+        self, fabric: Fabric, nets: Sequence[Net], tasks: Sequence[Multitask], augmentation: Augmentation
     ) -> None:
         self.fabric, self.nets, self.tasks, self.augmentation = fabric, nets, tasks, augmentation
-        # Fabric's mixed precision would round every floating tensor that a module is called with: audio, pictures.
+        # Fabric's mixed precision would round every floating tensor that a module is called with: audio, spectrograms.
         # Autocast, inside, lowers what may be lowered.
         fabric.strategy.precision.convert_input = _as_it_is  # type: ignore[method-assign]
 
@@ -56,7 +56,7 @@ class Learner(ABC):
 
     @abstractmethod
     def compile(self, mode: str) -> None:
-        """Compiles what follows the picture by torch.compile."""
+        """Compiles what follows the spectrogram by torch.compile."""
 
 
 def _as_it_is(data: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.harness.trackers.tracker import Job, Picture, Tracker
+from ricercar.harness.trackers.tracker import Image, Job, Tracker
 
 
 class NoTracker(Tracker):
@@ -22,7 +22,7 @@ class NoTracker(Tracker):
     def log_tracks(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         pass
 
-    def log_picture(self, name: str, picture: Picture) -> None:
+    def log_image(self, name: str, image: Image) -> None:
         pass
 
     def log_audio(self, name: str, audio: NDArray[np.floating[Any]], sample_rate: int, caption: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.harness.trackers.tracker import Job, Picture, Tracker
+from ricercar.harness.trackers.tracker import Image, Job, Tracker
 
 
 class Prefixed(Tracker):
@@ -26,8 +26,8 @@ class Prefixed(Tracker):
     def log_tracks(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         self.tracker.log_tracks(self.prefix + name, rows)
 
-    def log_picture(self, name: str, picture: Picture) -> None:
-        self.tracker.log_picture(self.prefix + name, picture)
+    def log_image(self, name: str, image: Image) -> None:
+        self.tracker.log_image(self.prefix + name, image)
 
     def log_audio(self, name: str, audio: NDArray[np.floating[Any]], sample_rate: int, caption: str) -> None:
         self.tracker.log_audio(self.prefix + name, audio, sample_rate, caption)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.errors import InputError
-from ricercar.harness.trackers.tracker import Job, Picture, Tracker
+from ricercar.harness.trackers.tracker import Image, Job, Tracker
 
 
 class Tensorboard(Tracker):
@@ -53,8 +53,8 @@ class Tensorboard(Tracker):
         lines = [columns, ["---"] * len(columns), *([_cell(row.get(column)) for column in columns] for row in rows)]
         self._call("add_text", name, "\n".join(f"| {' | '.join(line)} |" for line in lines))
 
-    def log_picture(self, name: str, picture: Picture) -> None:
-        self._call("add_image", name, _pixels(picture), dataformats="HWC")
+    def log_image(self, name: str, image: Image) -> None:
+        self._call("add_image", name, _pixels(image), dataformats="HWC")
 
     def log_audio(self, name: str, audio: NDArray[np.floating[Any]], sample_rate: int, caption: str) -> None:
         self._call("add_audio", name, audio[None], sample_rate=sample_rate)
@@ -77,13 +77,13 @@ class Tensorboard(Tracker):
         getattr(self._writer, method)(*values, global_step=self._step, **options)
 
 
-def _pixels(picture: Picture) -> NDArray[np.uint8]:
+def _pixels(image: Image) -> NDArray[np.uint8]:
     """-> (H, W, 3)"""
-    if not isinstance(picture, Path):
-        return picture
+    if not isinstance(image, Path):
+        return image
     from matplotlib.image import imread
 
-    pixels = np.asarray(imread(picture))
+    pixels = np.asarray(imread(image))
     if pixels.dtype != np.uint8:  # a PNG arrives as 0 to 1
         pixels = np.rint(pixels * 255).astype(np.uint8)
     return pixels[..., :3]

@@ -1,4 +1,4 @@
-"""What every tracker is: the place where a run's curves, tables, pictures and sounds go."""
+"""What every tracker is: the place where a run's curves, tables, images and sounds go."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-Picture = Path | NDArray[np.uint8]
+Image = Path | NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Tracker(ABC):
         """The table of test tracks: one row each, columns by name. NaN is an empty cell."""
 
     @abstractmethod
-    def log_picture(self, name: str, picture: Picture) -> None:
+    def log_image(self, name: str, image: Image) -> None:
         """A PNG file, or (H, W, 3)."""
 
     @abstractmethod

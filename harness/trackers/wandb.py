@@ -17,7 +17,7 @@ import wandb
 from numpy.typing import NDArray
 
 from ricercar.errors import InputError
-from ricercar.harness.trackers.tracker import Job, Picture, Tracker
+from ricercar.harness.trackers.tracker import Image, Job, Tracker
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +110,8 @@ class Wandb(Tracker):
         with _staging(self._run_dir):
             self._started().log({name: wandb.Table(columns=columns, data=data)})
 
-    def log_picture(self, name: str, picture: Picture) -> None:
-        self._started().log({name: wandb.Image(str(picture) if isinstance(picture, Path) else picture)})
+    def log_image(self, name: str, image: Image) -> None:
+        self._started().log({name: wandb.Image(str(image) if isinstance(image, Path) else image)})
 
     def log_audio(self, name: str, audio: NDArray[np.floating[Any]], sample_rate: int, caption: str) -> None:
         self._started().log({name: wandb.Audio(audio, sample_rate=sample_rate, caption=caption)})

@@ -1,4 +1,4 @@
-"""What every backbone is: picture -> features per frame, and per pitch where it keeps pitches apart."""
+"""What every backbone is: spectrogram -> features per frame, and per pitch where it keeps pitches apart."""
 
 from abc import ABC, abstractmethod
 
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class Backbone(nn.Module, ABC):
-    """(B, C, F, T) picture -> (B, T, P, D) features.
+    """(B, C, F, T) spectrogram -> (B, T, P, D) features.
 
     num_pitches    P: 1 where frequency is mixed; otherwise one position per semitone, weights shared along P
     dim            D
@@ -18,4 +18,4 @@ class Backbone(nn.Module, ABC):
     lowest_pitch: int | None = None
 
     @abstractmethod
-    def forward(self, picture: Tensor) -> Tensor: ...
+    def forward(self, spectrogram: Tensor) -> Tensor: ...

@@ -1,4 +1,4 @@
-"""Convolutions on the picture, then dense layers per frame."""
+"""Convolutions on the spectrogram, then dense layers per frame."""
 
 from torch import Tensor, nn
 
@@ -7,22 +7,22 @@ from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.conv_stack import ConvStack
 from ricercar.models.backbones.input_norm import InputNorm
 from ricercar.models.backbones.width import fitted_width
-from ricercar.models.picture import Picture
+from ricercar.models.spectrogram import Spectrogram
 
 
 class CNN(Backbone):
-    """(B, C, F, T) picture -> (B, T, 1, D), in the spirit of the ConvNet of Kelz et al. 2016. D = width."""
+    """(B, C, F, T) spectrogram -> (B, T, 1, D), in the spirit of the ConvNet of Kelz et al. 2016. D = width."""
 
     def __init__(
-        self, *, picture: Picture, num_params: int, width: int | None, dropout: float, input_norm: str
+        self, *, spectrogram: Spectrogram, num_params: int, width: int | None, dropout: float, input_norm: str
     ) -> None:
         super().__init__()
         if width is None:
             width = fitted_width(CNN, locals(), step=8)
         check_whole(width=width)
         self.dim = width
-        self.input_norm = InputNorm(picture, input_norm)
-        self.convs = ConvStack(picture)
+        self.input_norm = InputNorm(spectrogram, input_norm)
+        self.convs = ConvStack(spectrogram)
         self.dense = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(self.convs.size, width),
@@ -35,6 +35,6 @@ class CNN(Backbone):
             nn.Dropout(dropout),
         )
 
-    def forward(self, picture: Tensor) -> Tensor:
-        features: Tensor = self.dense(self.convs(self.input_norm(picture)))
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        features: Tensor = self.dense(self.convs(self.input_norm(spectrogram)))
         return features.unsqueeze(2)

@@ -25,7 +25,7 @@ class ConvBlock(nn.Sequential):
             nn.ReLU(inplace=True),
         )
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         conv, norm, relu = self
-        features: Tensor = relu(norm(conv(picture)))
+        features: Tensor = relu(norm(conv(spectrogram)))
         return features

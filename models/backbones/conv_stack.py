@@ -3,13 +3,13 @@
 from torch import Tensor, nn
 
 from ricercar.models.backbones.conv_block import ConvBlock
-from ricercar.models.picture import Picture
+from ricercar.models.spectrogram import Spectrogram
 
 _CHANNELS = (16, 32)
 
 
 class ConvStack(nn.Module):
-    """(B, C, F, T) picture -> (B, T, size): 3x3 convolutions, pooled to a quarter of the bins, flattened per frame.
+    """(B, C, F, T) spectrogram -> (B, T, size): 3x3 convolutions, pooled to a quarter of the bins, flattened per frame.
 
     Each frame sees 3 frames on either side. Pooling to an eighth lost which semitone a partial belongs to.
 
@@ -20,21 +20,21 @@ class ConvStack(nn.Module):
 
     size: int
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, spectrogram: Spectrogram) -> None:
         super().__init__()
         first, second = _CHANNELS
         self.convs = nn.Sequential(
-            ConvBlock(picture.num_channels, first, (3, 3)),
+            ConvBlock(spectrogram.num_channels, first, (3, 3)),
             ConvBlock(first, first, (3, 3)),
             _halved(),
             ConvBlock(first, second, (3, 3)),
             _halved(),
         )
-        self.size = second * -(-picture.num_bins // 4)
+        self.size = second * -(-spectrogram.num_bins // 4)
         self.norm = nn.BatchNorm1d(self.size)
 
-    def forward(self, picture: Tensor) -> Tensor:
-        features: Tensor = self.convs(picture)
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        features: Tensor = self.convs(spectrogram)
         flat: Tensor = self.norm(features.permute(0, 2, 1, 3).flatten(1, 2))
         return flat.transpose(1, 2)
 

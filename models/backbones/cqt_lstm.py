@@ -6,11 +6,11 @@ from ricercar.checks import check_between, check_whole
 from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.input_norm import InputNorm
 from ricercar.models.backbones.recurrent_dropout_lstm import RecurrentDropoutLSTM
-from ricercar.models.picture import Picture
+from ricercar.models.spectrogram import Spectrogram
 
 
 class CQTLSTM(Backbone):
-    """(B, C, F, T) picture -> (B, T, 1, D): the network of a published piano transcriber, less its output layer.
+    """(B, C, F, T) spectrogram -> (B, T, 1, D): the network of a published piano transcriber, less its output layer.
 
     D = dense_units. The LSTM runs forward in time and starts from zero in every window.
     """
@@ -18,7 +18,7 @@ class CQTLSTM(Backbone):
     def __init__(
         self,
         *,
-        picture: Picture,
+        spectrogram: Spectrogram,
         lstm_units: int,
         dense_units: int,
         dropout: float,
@@ -29,13 +29,13 @@ class CQTLSTM(Backbone):
         check_whole(lstm_units=lstm_units, dense_units=dense_units)
         check_between(0, 1, dropout=dropout, recurrent_dropout=recurrent_dropout)
         self.dim = dense_units
-        self.input_norm = InputNorm(picture, input_norm)
+        self.input_norm = InputNorm(spectrogram, input_norm)
         self.lstm = RecurrentDropoutLSTM(
-            picture.num_channels * picture.num_bins, lstm_units, dropout, recurrent_dropout
+            spectrogram.num_channels * spectrogram.num_bins, lstm_units, dropout, recurrent_dropout
         )
         self.dense = nn.Sequential(nn.Linear(lstm_units, dense_units), nn.ReLU(inplace=True))
 
-    def forward(self, picture: Tensor) -> Tensor:
-        frames = self.input_norm(picture).flatten(1, 2).transpose(1, 2)
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        frames = self.input_norm(spectrogram).flatten(1, 2).transpose(1, 2)
         features: Tensor = self.dense(self.lstm(frames))
         return features.unsqueeze(2)

@@ -1,4 +1,4 @@
-"""Convolutions on the picture, then a recurrent layer over the frames."""
+"""Convolutions on the spectrogram, then a recurrent layer over the frames."""
 
 from torch import Tensor, nn
 
@@ -7,11 +7,11 @@ from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.conv_stack import ConvStack
 from ricercar.models.backbones.input_norm import InputNorm
 from ricercar.models.backbones.width import fitted_width
-from ricercar.models.picture import Picture
+from ricercar.models.spectrogram import Spectrogram
 
 
 class CRNN(Backbone):
-    """(B, C, F, T) picture -> (B, T, 1, D): convolutions, a dense layer per frame, a GRU in both directions.
+    """(B, C, F, T) spectrogram -> (B, T, 1, D): convolutions, a dense layer per frame, a GRU in both directions.
 
     D = width, half of it from each direction.
     """
@@ -19,7 +19,7 @@ class CRNN(Backbone):
     def __init__(
         self,
         *,
-        picture: Picture,
+        spectrogram: Spectrogram,
         num_params: int,
         width: int | None,
         num_layers: int,
@@ -32,8 +32,8 @@ class CRNN(Backbone):
             width = fitted_width(CRNN, locals(), step=8)
         check_whole(width=width)
         self.dim = width
-        self.input_norm = InputNorm(picture, input_norm)
-        self.convs = ConvStack(picture)
+        self.input_norm = InputNorm(spectrogram, input_norm)
+        self.convs = ConvStack(spectrogram)
         self.dense = nn.Sequential(
             nn.Dropout(dropout),
             nn.Linear(self.convs.size, width),
@@ -45,7 +45,7 @@ class CRNN(Backbone):
         self.gru = nn.GRU(width, width // 2, num_layers, batch_first=True, dropout=between, bidirectional=True)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, picture: Tensor) -> Tensor:
-        states, _ = self.gru(self.dense(self.convs(self.input_norm(picture))))
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        states, _ = self.gru(self.dense(self.convs(self.input_norm(spectrogram))))
         features: Tensor = self.dropout(states)
         return features.unsqueeze(2)

@@ -8,27 +8,27 @@ from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.conv_block import ConvBlock
 from ricercar.models.backbones.input_norm import InputNorm
 from ricercar.models.backbones.pitch_blocks import Ensemble, Intervals, Residual
-from ricercar.models.picture import Picture
+from ricercar.models.spectrogram import Spectrogram
 
 
 class HarmonicCNN(Backbone):
-    """(B, C, F, T) log-frequency picture -> (B, T, P, D), one feature vector per semitone.
+    """(B, C, F, T) log-frequency spectrogram -> (B, T, P, D), one feature vector per semitone.
 
-    Pitch-equivariant: the picture one semitone higher gives the features one position higher, except near the
-    picture's ends. Meant for a picture whose channels are copies shifted by the harmonics, so that a pitch's
+    Pitch-equivariant: the spectrogram one semitone higher gives the features one position higher, except near the
+    spectrogram's ends. Meant for a spectrogram whose channels are copies shifted by the harmonics, so that a pitch's
     fundamental and overtones meet in one place.
 
     Two convolutions take bins to semitones; residual ones look at neighbouring pitches; one looks at the pitches an
     overtone away; `ensemble` tells each pitch what all do together; dilated ones along time see how a note goes on.
 
     P = num_bins // bins_per_semitone, D = width; position p is MIDI pitch lowest_pitch + p.
-    Raises InputError for a picture that is not equally spaced in log frequency.
+    Raises InputError for a spectrogram that is not equally spaced in log frequency.
     """
 
     def __init__(
         self,
         *,
-        picture: Picture,
+        spectrogram: Spectrogram,
         width: int,
         intervals: list[int],
         ensemble: bool,
@@ -37,21 +37,21 @@ class HarmonicCNN(Backbone):
     ) -> None:
         super().__init__()
         check_whole(width=width, **{f"time_dilations[{i}]": each for i, each in enumerate(time_dilations)})
-        bins = picture.bins_per_semitone
-        if bins is None or picture.lowest_pitch is None:
+        bins = spectrogram.bins_per_semitone
+        if bins is None or spectrogram.lowest_pitch is None:
             raise InputError(
-                "harmonic_cnn needs a log-frequency picture (frontend=cqt, hcqt or vqt); "
-                f"this one has {picture.num_bins} bins that are not equally spaced in log frequency"
+                "harmonic_cnn needs a log-frequency spectrogram (frontend=cqt, hcqt or vqt); "
+                f"this one has {spectrogram.num_bins} bins that are not equally spaced in log frequency"
             )
-        self.num_pitches = picture.num_bins // bins
-        self.lowest_pitch = picture.lowest_pitch
+        self.num_pitches = spectrogram.num_bins // bins
+        self.lowest_pitch = spectrogram.lowest_pitch
         self.dim = width
         # Statistics of each bin's own would tell the pitches apart.
-        self.input_norm = InputNorm(picture, input_norm, choices=("channels", "none"))
+        self.input_norm = InputNorm(spectrogram, input_norm, choices=("channels", "none"))
         # From bins to semitones: an odd kernel, centred on the pitch's own bin, that overlaps its neighbours.
         semitone = bins + 2 if bins % 2 else bins + 1
         self.stem = nn.Sequential(
-            ConvBlock(picture.num_channels, width // 2, (3, 3)),
+            ConvBlock(spectrogram.num_channels, width // 2, (3, 3)),
             ConvBlock(width // 2, width, (semitone, 3), stride=bins),
         )
         blocks: list[nn.Module] = [Residual(width, (5, 3)), Residual(width, (3, 3))]
@@ -62,7 +62,7 @@ class HarmonicCNN(Backbone):
         blocks += [Residual(width, (1, 3), dilation) for dilation in time_dilations]
         self.blocks = nn.Sequential(*blocks)
 
-    def forward(self, picture: Tensor) -> Tensor:
-        pitches = self.stem(self.input_norm(picture))[:, :, : self.num_pitches]
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        pitches = self.stem(self.input_norm(spectrogram))[:, :, : self.num_pitches]
         features: Tensor = self.blocks(pitches)
         return features.permute(0, 3, 2, 1)

@@ -10,7 +10,7 @@ from ricercar.errors import InputError
 from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.input_norm import InputNorm
 from ricercar.models.backbones.width import fitted_width
-from ricercar.models.picture import Picture
+from ricercar.models.spectrogram import Spectrogram
 
 # Symbol -> what it may not come before: a symbol with a lower rank.
 _RANKS = {"c2": 0, "p2": 0, "c1": 1, "r1": 2, "d1": 2}
@@ -22,7 +22,7 @@ _CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
 
 class Layers(Backbone):
-    """(B, C, F, T) picture -> (B, T, 1, D): a layer for each symbol of a string. D = width.
+    """(B, C, F, T) spectrogram -> (B, T, 1, D): a layer for each symbol of a string. D = width.
 
     The symbols are those of Choi, Fazekas, Cho, Sandler 2017, A Tutorial on Deep Learning for Music Information
     Retrieval: a kind of layer, and the number of its dimensions.
@@ -44,7 +44,7 @@ class Layers(Backbone):
     def __init__(
         self,
         *,
-        picture: Picture,
+        spectrogram: Spectrogram,
         layers: str,
         num_params: int,
         width: int | None,
@@ -74,20 +74,20 @@ class Layers(Backbone):
         if bidirectional and "r1" in symbols and width % 2:
             raise InputError(f"width={width}: must be even, half of it for each direction")
         self.dim = width
-        self.input_norm = InputNorm(picture, input_norm)
+        self.input_norm = InputNorm(spectrogram, input_norm)
 
-        on_picture: list[nn.Module] = []
-        size, num_bins = picture.num_channels, picture.num_bins
+        on_spectrogram: list[nn.Module] = []
+        size, num_bins = spectrogram.num_channels, spectrogram.num_bins
         while symbols[0] in ("c2", "p2"):
             if symbols.pop(0) == "p2":
-                on_picture.append(_pool(pool, pool_size))
+                on_spectrogram.append(_pool(pool, pool_size))
                 num_bins = -(-num_bins // pool_size)
             else:
                 conv = nn.Conv2d(size, channels, kernel, padding=kernel // 2, bias=norm == "none")
                 conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
                 size = channels
-                on_picture.append(_activated(conv, nn.BatchNorm2d(size) if norm == "batch" else None, frozen))
-        self.on_picture = nn.Sequential(*on_picture)
+                on_spectrogram.append(_activated(conv, nn.BatchNorm2d(size) if norm == "batch" else None, frozen))
+        self.on_spectrogram = nn.Sequential(*on_spectrogram)
 
         on_frames: list[nn.Module] = []
         size *= num_bins
@@ -103,8 +103,8 @@ class Layers(Backbone):
             size = width
         self.on_frames = nn.Sequential(*on_frames)
 
-    def forward(self, picture: Tensor) -> Tensor:
-        features: Tensor = self.on_frames(self.on_picture(self.input_norm(picture)).flatten(1, 2))
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        features: Tensor = self.on_frames(self.on_spectrogram(self.input_norm(spectrogram)).flatten(1, 2))
         return features.transpose(1, 2).unsqueeze(2)
 
 

@@ -6,11 +6,11 @@ from ricercar.checks import check_whole
 from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.input_norm import InputNorm
 from ricercar.models.backbones.width import fitted_width
-from ricercar.models.picture import Picture
+from ricercar.models.spectrogram import Spectrogram
 
 
 class LSTM(Backbone):
-    """(B, C, F, T) picture -> (B, T, 1, D): a linear map of each frame's channels and bins, then LSTM layers.
+    """(B, C, F, T) spectrogram -> (B, T, 1, D): a linear map of each frame's channels and bins, then LSTM layers.
 
     D = width, half of it from each direction where bidirectional. The state is zero at the window's ends.
     """
@@ -18,7 +18,7 @@ class LSTM(Backbone):
     def __init__(
         self,
         *,
-        picture: Picture,
+        spectrogram: Spectrogram,
         num_params: int,
         width: int | None,
         num_layers: int,
@@ -32,8 +32,8 @@ class LSTM(Backbone):
             width = fitted_width(LSTM, locals(), step=8)
         check_whole(width=width)
         self.dim = width
-        self.input_norm = InputNorm(picture, input_norm)
-        self.project = nn.Linear(picture.num_channels * picture.num_bins, width)
+        self.input_norm = InputNorm(spectrogram, input_norm)
+        self.project = nn.Linear(spectrogram.num_channels * spectrogram.num_bins, width)
         self.lstm = nn.LSTM(
             width,
             width // 2 if bidirectional else width,
@@ -44,8 +44,8 @@ class LSTM(Backbone):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, picture: Tensor) -> Tensor:
-        frames = self.input_norm(picture).flatten(1, 2).transpose(1, 2)
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        frames = self.input_norm(spectrogram).flatten(1, 2).transpose(1, 2)
         states, _ = self.lstm(self.dropout(self.project(frames)))
         features: Tensor = self.dropout(states)
         return features.unsqueeze(2)

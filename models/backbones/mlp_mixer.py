@@ -8,11 +8,11 @@ from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.input_norm import InputNorm
 from ricercar.models.backbones.timm_parts import LayerNorm, MixerBlock
 from ricercar.models.backbones.width import fitted_width
-from ricercar.models.picture import Picture
+from ricercar.models.spectrogram import Spectrogram
 
 
 class MLPMixer(Backbone):
-    """(B, C, F, T) picture -> (B, T, 1, D): timm's mixer blocks (Tolstikhin et al. 2021), with frames as tokens.
+    """(B, C, F, T) spectrogram -> (B, T, 1, D): timm's mixer blocks (Tolstikhin et al. 2021), with frames as tokens.
 
     D = width. T is exactly the window's: the weights of the token mixing belong to positions in the window.
     """
@@ -20,7 +20,7 @@ class MLPMixer(Backbone):
     def __init__(
         self,
         *,
-        picture: Picture,
+        spectrogram: Spectrogram,
         num_params: int,
         width: int | None,
         depth: int,
@@ -37,14 +37,14 @@ class MLPMixer(Backbone):
             width = fitted_width(MLPMixer, locals(), step=8)
         check_whole(width=width)
         self.dim = width
-        self.num_frames = picture.num_frames
-        self.input_norm = InputNorm(picture, input_norm)
-        self.project = nn.Linear(picture.num_channels * picture.num_bins, width)
+        self.num_frames = spectrogram.num_frames
+        self.input_norm = InputNorm(spectrogram, input_norm)
+        self.project = nn.Linear(spectrogram.num_channels * spectrogram.num_bins, width)
         self.blocks = nn.Sequential(
             *(
                 MixerBlock(
                     width,
-                    picture.num_frames,
+                    spectrogram.num_frames,
                     (token_ratio, channel_ratio),
                     drop=dropout,
                     drop_path=drop_path * index / max(1, depth - 1),
@@ -54,12 +54,12 @@ class MLPMixer(Backbone):
         )
         self.norm = LayerNorm(width)
 
-    def forward(self, picture: Tensor) -> Tensor:
-        if picture.shape[-1] != self.num_frames:
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        if spectrogram.shape[-1] != self.num_frames:
             raise InputError(
-                f"mlp_mixer mixes exactly {self.num_frames} frames; this picture has {picture.shape[-1]}: "
+                f"mlp_mixer mixes exactly {self.num_frames} frames; this spectrogram has {spectrogram.shape[-1]}: "
                 "predict with the window that it was trained on"
             )
-        frames = self.input_norm(picture).flatten(1, 2).transpose(1, 2)
+        frames = self.input_norm(spectrogram).flatten(1, 2).transpose(1, 2)
         features: Tensor = self.norm(self.blocks(self.project(frames)))
         return features.unsqueeze(2)

@@ -23,7 +23,7 @@ class Residual(nn.Module):
 class Intervals(nn.Module):
     """Each pitch sees those an overtone away: a wrong octave or twelfth is told by what sounds there.
 
-    intervals   in semitones, positive upwards; pitches outside the picture count as zeros
+    intervals   in semitones, positive upwards; pitches outside the spectrogram count as zeros
     """
 
     def __init__(self, channels: int, intervals: list[int], width: int) -> None:

@@ -11,11 +11,11 @@ from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.backbones.input_norm import InputNorm
 from ricercar.models.backbones.timm_parts import LayerNorm, TransformerBlock
 from ricercar.models.backbones.width import fitted_width
-from ricercar.models.picture import Picture
+from ricercar.models.spectrogram import Spectrogram
 
 
 class Transformer(Backbone):
-    """(B, C, F, T) picture -> (B, T, 1, D): timm's ViT blocks, with frames as tokens. D = width.
+    """(B, C, F, T) spectrogram -> (B, T, 1, D): timm's ViT blocks, with frames as tokens. D = width.
 
     T may be less than the window's, not more.
     """
@@ -23,7 +23,7 @@ class Transformer(Backbone):
     def __init__(
         self,
         *,
-        picture: Picture,
+        spectrogram: Spectrogram,
         num_params: int,
         width: int | None,
         depth: int,
@@ -45,12 +45,12 @@ class Transformer(Backbone):
         if width % (2 * num_heads):
             raise InputError(f"width={width}: must be a multiple of 2 * num_heads, {2 * num_heads}")
         self.dim = width
-        self.input_norm = InputNorm(picture, input_norm)
-        self.project = nn.Linear(picture.num_channels * picture.num_bins, width)
+        self.input_norm = InputNorm(spectrogram, input_norm)
+        self.project = nn.Linear(spectrogram.num_channels * spectrogram.num_bins, width)
         if positions == "learned":
-            self.positions: Tensor = nn.Parameter(0.02 * torch.randn(picture.num_frames, width))
+            self.positions: Tensor = nn.Parameter(0.02 * torch.randn(spectrogram.num_frames, width))
         else:
-            self.register_buffer("positions", _sinusoids(picture.num_frames, width), persistent=False)
+            self.register_buffer("positions", _sinusoids(spectrogram.num_frames, width), persistent=False)
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.Sequential(
             *(
@@ -68,14 +68,14 @@ class Transformer(Backbone):
         )
         self.norm = LayerNorm(width)
 
-    def forward(self, picture: Tensor) -> Tensor:
-        num_frames = picture.shape[-1]
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        num_frames = spectrogram.shape[-1]
         if num_frames > len(self.positions):
             raise InputError(
                 f"transformer was built for windows of {len(self.positions)} frames; this one has {num_frames}: "
                 "predict with the window that it was trained on"
             )
-        frames = self.input_norm(picture).flatten(1, 2).transpose(1, 2)
+        frames = self.input_norm(spectrogram).flatten(1, 2).transpose(1, 2)
         tokens = self.dropout(self.project(frames) + self.positions[:num_frames])
         features: Tensor = self.norm(self.blocks(tokens))
         return features.unsqueeze(2)

@@ -37,7 +37,7 @@ def fitted_width(backbone: type[nn.Module], options: Mapping[str, Any], step: in
     units = min((low, high), key=lambda units: abs(size(units) - num_params))
     if abs(size(units) - num_params) > TOLERANCE * num_params:
         raise InputError(
-            f"num_params={num_params:,}: the nearest size that this backbone reaches on this picture is "
+            f"num_params={num_params:,}: the nearest size that this backbone reaches on this spectrogram is "
             f"{size(units):,} (width={units * step}); choose another num_params, or set width"
         )
     return units * step

@@ -1,1 +1,1 @@
-"""Pointwise maps of a picture: what comes between the frontend and the normalisation."""
+"""Pointwise maps of a spectrogram: what comes between the frontend and the normalisation."""

@@ -24,8 +24,8 @@ class DB(nn.Module):
             check_positive(top_db=top_db)
         self.reference, self.floor, self.top_db = reference, floor, top_db
 
-    def forward(self, picture: Tensor) -> Tensor:
-        level = 20 * torch.log10(picture.clamp(min=self.floor))
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        level = 20 * torch.log10(spectrogram.clamp(min=self.floor))
         loudest = level.amax(dim=(1, 2, 3), keepdim=True)
         if self.top_db is not None:
             level = torch.maximum(level, loudest - self.top_db)

@@ -1,4 +1,4 @@
-"""Logarithm of a picture."""
+"""Logarithm of a spectrogram."""
 
 import torch
 from torch import Tensor, nn
@@ -17,5 +17,5 @@ class Log(nn.Module):
         check_positive(offset=offset)
         self.offset = offset
 
-    def forward(self, picture: Tensor) -> Tensor:
-        return torch.log(picture + self.offset)
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        return torch.log(spectrogram + self.offset)

@@ -48,22 +48,22 @@ class PCEN(nn.Module):
         else:
             self.register_buffer("logarithms", logarithms, persistent=False)
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         gain, bias, power = self.logarithms.exp()
-        ratio = picture / (self.epsilon + self._smooth(picture)) ** gain
+        ratio = spectrogram / (self.epsilon + self._smooth(spectrogram)) ** gain
         # (ratio + bias) ** power - bias ** power, which cancels where the ratio is small.
         compressed: Tensor = bias**power * torch.expm1(power * torch.log1p(ratio / bias))
         return compressed
 
-    def _smooth(self, picture: Tensor) -> Tensor:
+    def _smooth(self, spectrogram: Tensor) -> Tensor:
         """The recursion, a block of frames at a time: within a block it is a triangular matrix."""
         keep = 1 - self.smoothing
-        steps = torch.arange(min(BLOCK, picture.shape[-1]), device=picture.device, dtype=picture.dtype)
+        steps = torch.arange(min(BLOCK, spectrogram.shape[-1]), device=spectrogram.device, dtype=spectrogram.dtype)
         weights = (self.smoothing * keep ** (steps - steps[:, None]).clamp(min=0)).triu()
         decay = keep ** (steps + 1)
-        last = picture[..., :1]
+        last = spectrogram[..., :1]
         blocks = []
-        for block in torch.split(picture, BLOCK, dim=-1):
+        for block in torch.split(spectrogram, BLOCK, dim=-1):
             frames = block.shape[-1]
             smooth = block @ weights[:frames, :frames] + last * decay[:frames]
             last = smooth[..., -1:]

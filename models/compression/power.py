@@ -1,4 +1,4 @@
-"""Power law of a picture."""
+"""Power law of a spectrogram."""
 
 from torch import Tensor, nn
 
@@ -16,5 +16,5 @@ class Power(nn.Module):
         check_positive(exponent=exponent)
         self.exponent = exponent
 
-    def forward(self, picture: Tensor) -> Tensor:
-        return picture.clamp(min=FLOOR) ** self.exponent
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        return spectrogram.clamp(min=FLOOR) ** self.exponent

@@ -33,11 +33,11 @@ class FFTSTFT(nn.Module):
         frames = pad(audio, (self.n_fft // 2, self.n_fft // 2)).unfold(1, self.n_fft, self.hop_length)
         if audio.is_cuda or audio.requires_grad:
             return rows(self._spectrum(frames), None).contiguous()
-        picture = audio.new_empty(len(audio), num_bins, frames.shape[1])
-        for track, filled in zip(frames, picture, strict=True):
+        spectrogram = audio.new_empty(len(audio), num_bins, frames.shape[1])
+        for track, filled in zip(frames, spectrogram, strict=True):
             for block, out in zip(track.split(BLOCK_FRAMES), filled.split(BLOCK_FRAMES, dim=1), strict=True):
                 rows(self._spectrum(block), out)
-        return picture
+        return spectrogram
 
     def _spectrum(self, frames: Tensor) -> Tensor:
         spectrum: Tensor = torch.fft.rfft(frames * self.window)

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from ricercar.models.picture import Picture
+from ricercar.models.spectrogram import Spectrogram
 
 
 class Frontend(nn.Module, ABC):
@@ -41,6 +41,6 @@ class Frontend(nn.Module, ABC):
         """Whether there is anything to train."""
         return any(True for _ in self.parameters())
 
-    def picture(self, num_frames: int) -> Picture:
-        """The axes of the picture of a window of `num_frames` frames."""
-        return Picture(self.num_channels, self.num_bins, num_frames, self.bins_per_semitone, self.lowest_pitch)
+    def spectrogram(self, num_frames: int) -> Spectrogram:
+        """The axes of the spectrogram of a window of `num_frames` frames."""
+        return Spectrogram(self.num_channels, self.num_bins, num_frames, self.bins_per_semitone, self.lowest_pitch)

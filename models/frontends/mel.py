@@ -106,8 +106,8 @@ class Mel(Frontend):
     def analyse(self, audio: Tensor) -> Tensor:
         # Training may take a weight below 0; a magnitude may not go there.
         weights = self.gain * self.filters.clamp(min=0)
-        picture: Tensor = self.transform(audio, partial(self._sums, weights), self.num_bins)
-        return picture.unsqueeze(1)
+        spectrogram: Tensor = self.transform(audio, partial(self._sums, weights), self.num_bins)
+        return spectrogram.unsqueeze(1)
 
     def _sums(self, weights: Tensor, spectrum: Tensor, out: Tensor | None) -> Tensor:
         """(..., T, F) complex -> (..., num_bins, T)"""

@@ -77,8 +77,8 @@ class STFT(Frontend):
 
     @in_float32
     def analyse(self, audio: Tensor) -> Tensor:
-        picture: Tensor = self.transform(audio, self._magnitudes, self.num_bins)
-        return picture.unsqueeze(1)
+        spectrogram: Tensor = self.transform(audio, self._magnitudes, self.num_bins)
+        return spectrogram.unsqueeze(1)
 
     def _magnitudes(self, spectrum: Tensor, out: Tensor | None) -> Tensor:
         return magnitude(spectrum[..., self.first_bin :], out)

@@ -22,6 +22,6 @@ class TrainedSTFT(nn.Module):
     def forward(self, audio: Tensor, rows: Callable[[Tensor, Tensor | None], Tensor], num_bins: int) -> Tensor:
         with full_precision(*CONVOLUTIONS):
             parts = self.gain * self.layer(audio, output_format="Complex")
-        picture = rows(torch.view_as_complex(parts).transpose(1, 2), None).contiguous()
-        assert picture.shape[1] == num_bins
-        return picture
+        spectrogram = rows(torch.view_as_complex(parts).transpose(1, 2), None).contiguous()
+        assert spectrogram.shape[1] == num_bins
+        return spectrogram

@@ -1,1 +1,1 @@
-"""Maps of a compressed picture to about zero mean and unit deviation."""
+"""Maps of a compressed spectrogram to about zero mean and unit deviation."""

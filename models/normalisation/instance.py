@@ -18,6 +18,6 @@ class Instance(nn.Module):
         check_positive(epsilon=epsilon)
         self.epsilon = epsilon
 
-    def forward(self, picture: Tensor) -> Tensor:
-        variance, mean = torch.var_mean(picture, dim=(2, 3), correction=0, keepdim=True)
-        return (picture - mean) / torch.sqrt(variance + self.epsilon**2)
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        variance, mean = torch.var_mean(spectrogram, dim=(2, 3), correction=0, keepdim=True)
+        return (spectrogram - mean) / torch.sqrt(variance + self.epsilon**2)

@@ -28,24 +28,24 @@ class Whitening(nn.Module):
         self._known_fitted = False  # spares reading `fitted` from the device at every step
 
     @torch.no_grad()
-    def fit(self, pictures: Iterable[Tensor]) -> None:
-        """pictures: (B, C, F, T) compressed pictures of the training set, of any B and T."""
+    def fit(self, spectrograms: Iterable[Tensor]) -> None:
+        """spectrograms: (B, C, F, T) compressed spectrograms of the training set, of any B and T."""
         count = 0
         total = torch.zeros_like(self.mean, dtype=torch.float64)
         squares = torch.zeros_like(total)
-        for picture in pictures:
-            values = picture.to(total)
-            count += picture.shape[0] * picture.shape[3]
+        for spectrogram in spectrograms:
+            values = spectrogram.to(total)
+            count += spectrogram.shape[0] * spectrogram.shape[3]
             total += values.sum(dim=(0, 3)).unsqueeze(-1)
             squares += values.square().sum(dim=(0, 3)).unsqueeze(-1)
-        assert count > 1, f"whitening needs pictures of the training set; it was given {count} frames"
+        assert count > 1, f"whitening needs spectrograms of the training set; it was given {count} frames"
         mean = total / count
         self.mean.copy_(mean)
         self.deviation.copy_((squares / count - mean.square()).clamp(min=0).sqrt())
         self.fitted.fill_(True)
 
-    def forward(self, picture: Tensor) -> Tensor:
+    def forward(self, spectrogram: Tensor) -> Tensor:
         if not self._known_fitted:
             assert bool(self.fitted), "whitening is used before it was fitted on the training set"
             self._known_fitted = True
-        return (picture - self.mean) / self.deviation.clamp(min=self.epsilon)
+        return (spectrogram - self.mean) / self.deviation.clamp(min=self.epsilon)

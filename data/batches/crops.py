@@ -1,0 +1,117 @@
+"""Random windows of tracks with their targets, for training."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ricercar.data.annotations.annotation import Annotation
+from ricercar.data.batches.recycled import Recycled
+from ricercar.data.batches.windows import AudioWindows, Windows
+from ricercar.data.track import Track
+from ricercar.errors import InputError
+
+Taught = dict[str, Annotation | None]
+Encode = Callable[[Taught, float, int, float], dict[str, NDArray[np.float32]]]
+
+
+class Crops:
+    """Item i -> {"input": what `windows` reads, "targets": {name: (T, K)}, "labelled": {task: ()}, "valid": (T,)}.
+
+    An endless stream: item i depends on (seed, i) and on nothing else, so that training resumes exactly.
+    Tracks are drawn in proportion to their length, a window's start to the sample, or to the frame where windows are
+    spectrograms. `valid` (bool) marks the frames inside the track; `labelled` (bool) says for which tasks the track has
+    something to teach; `taught` finds it. Pitch is shifted by playing the audio faster or slower, in whole semitones
+    that the labels follow, plus a detuning within `detune_cents`: labels with pitches or frequencies follow both.
+    """
+
+    def __init__(
+        self,
+        *,
+        tracks: Sequence[Track],
+        taught: Callable[[Mapping[str, Annotation]], Taught],
+        encode: Encode,
+        windows: Windows,
+        num_frames: int,
+        seed: int,
+        pitch_shift_semitones: int,
+        detune_cents: float,
+    ) -> None:
+        assert tracks
+        if windows.on_frames and (pitch_shift_semitones or detune_cents):
+            raise InputError(
+                f"pitch_shift_semitones={pitch_shift_semitones} and detune_cents={detune_cents} need each window's "
+                "own sound: set both to 0, or take spectrogram=fresh."
+            )
+        self.tracks = tracks
+        self.taught = [taught(track.annotations) for track in tracks]
+        self.encode = encode
+        self.windows = windows
+        self.num_frames = num_frames
+        self.seed = seed
+        self.pitch_shift_semitones = pitch_shift_semitones
+        self.detune_cents = detune_cents
+        self.num_samples = (num_frames - 1) * windows.hop_length
+        self.lengths = [windows.num_samples(track) for track in tracks]
+        self.total_s = sum(self.lengths) / windows.sample_rate
+        self._up_to = np.cumsum(self.lengths) / sum(self.lengths)
+        self._memory = Recycled()
+
+    def batch(self, indices: Sequence[int]) -> dict[str, Any]:
+        """The items `indices`, stacked: each tensor begins with an axis B."""
+        arrays: dict[tuple[str, str], NDArray[Any]] = {}
+        for place, index in enumerate(indices):
+            for key, value in self._item(index).items():
+                if place == 0:
+                    arrays[key] = self._memory.empty((len(indices), *value.shape), value.dtype)
+                arrays[key][place] = value
+        batch: dict[str, Any] = {"targets": {}, "labelled": {}}
+        for (part, name), array in arrays.items():
+            if name:
+                batch[part][name] = torch.from_numpy(array)
+            else:
+                batch[part] = torch.from_numpy(array)
+        return batch
+
+    def _item(self, index: int) -> dict[tuple[str, str], NDArray[Any]]:
+        """{(part of the batch, name within it): array}"""
+        random = np.random.default_rng((self.seed, index))
+        number = min(int(self._up_to.searchsorted(random.random())), len(self.tracks) - 1)
+        track, taught, length = self.tracks[number], self.taught[number], self.lengths[number]
+        semitones = int(random.integers(-self.pitch_shift_semitones, self.pitch_shift_semitones + 1))
+        cents = float(random.uniform(-self.detune_cents, self.detune_cents))
+        faster = 2.0 ** ((semitones + cents / 100.0) / 12.0)
+
+        windows, hop_length = self.windows, self.windows.hop_length
+        room = max(length - int(np.ceil(self.num_samples * faster)), 0)
+        if windows.on_frames:
+            start = hop_length * int(random.integers(0, room // hop_length + 1))
+        else:
+            start = int(random.integers(0, room + 1))
+        if faster == 1.0:
+            window = windows.read(track, start, self.num_frames)
+        else:
+            assert isinstance(windows, AudioWindows)
+            window = windows.read_faster(track, start, self.num_frames, faster)
+            taught = {
+                name: None if each is None else each.transposed(semitones).detuned(cents).stretched(1.0 / faster)
+                for name, each in taught.items()
+            }
+
+        start_s = start / windows.sample_rate / faster
+        targets = self.encode(taught, start_s, self.num_frames, windows.sample_rate / hop_length)
+        valid = np.arange(self.num_frames) <= (length - start) / faster / hop_length
+        return {
+            ("input", ""): window,
+            ("valid", ""): valid,
+            **{("targets", name): target for name, target in targets.items()},
+            **{("labelled", name): np.array(each is not None) for name, each in taught.items()},
+        }
+
+
+def to_float(window: Tensor) -> Tensor:
+    """int16 audio -> float32 in [-1, 1), on the device that computes; a float32 spectrogram as it is."""
+    return window if window.is_floating_point() else window.float() / 32768.0

@@ -1,0 +1,172 @@
+"""What a fixed frontend makes of whole tracks, kept on disk for all runs that use it."""
+
+import contextlib
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from ricercar.data.audio.store import AudioStore
+from ricercar.data.kept import Kept, Shape
+from ricercar.data.track import Track
+from ricercar.errors import InputError
+
+BLOCK_S = 16.0  # analysed at a time: memory does not grow with a track
+_GB = 1e9
+_HEADER_BYTES = 128
+
+
+class SpectrogramStore:
+    """Windows of spectrograms: (C, F, T) float32, what `analyse` makes of the whole track.
+
+    `<folder>/<key>/<key of the audio>.npy` holds a track's spectrogram as (T, C, F), so that a window is one stretch.
+    Parallel processes share it (see Kept).
+
+    key          hash of what determines the analysis, sample rate and hop length included
+    analyse      (1, N) float32 audio in [-1, 1) -> (1, C, F, 1 + N // hop_length), zeros around the audio
+    reach        samples to either side of a frame's centre that its values depend on
+    limit_bytes  how large the folder may grow, over all keys: the spectrograms longest unused are removed first. A run
+                 that still has one open reads on; one that comes back to it makes it again. None: no limit
+    """
+
+    on_frames = True
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        store: AudioStore,
+        key: str,
+        analyse: Callable[[Tensor], Tensor],
+        reach: int,
+        hop_length: int,
+        limit_bytes: int | None,
+    ) -> None:
+        self.folder = folder
+        self.store = store
+        self.sample_rate = store.sample_rate
+        self.hop_length = hop_length
+        self.analyse = analyse
+        self.limit_bytes = limit_bytes
+        self._kept = Kept(folder / key, "<f4", "Cached spectrograms")
+        self._margin = math.ceil(reach / hop_length)  # frames
+        self._shapes: dict[str, Shape] = {}
+
+    def num_samples(self, track: Track) -> int:
+        return self.store.num_samples(track)
+
+    def prepare(self, tracks: Sequence[Track]) -> None:
+        """Makes what is missing. InputError where they take more than limit_bytes, or the disk is full."""
+        missing: dict[str, Track] = {}
+        for track in tracks:
+            name = self.store.name(track.audio)
+            if name not in self._shapes and name not in missing:
+                shape = self._kept.shape(name)
+                if shape is None:
+                    missing[name] = track
+                else:
+                    self._shapes[name] = shape
+                    self._touch(name)
+        if not missing:
+            return
+        self.store.prepare(list(missing.values()))
+        frame = self._frame_shape(next(iter(missing.values())))
+        shapes = {name: (self._num_frames(track), *frame) for name, track in missing.items()}
+        self._make_room(shapes)
+        for name, track in tqdm(missing.items(), desc="Analysing audio", unit="track", disable=None):
+            self._shapes[name] = self._kept.make(name, partial(self._content, track, shapes[name]))
+
+    def read(self, track: Track, start: int, num_frames: int) -> NDArray[np.float32]:
+        assert start % self.hop_length == 0
+        spectrogram = self._spectrogram(track)
+        start //= self.hop_length
+        first, last = max(start, 0), min(start + num_frames, len(spectrogram))
+        window = np.zeros((*spectrogram.shape[1:], num_frames), dtype=np.float32)
+        if first < last:
+            window[:, :, first - start : last - start] = spectrogram[first:last].transpose(1, 2, 0)
+        return window
+
+    def _spectrogram(self, track: Track) -> NDArray[np.float32]:
+        """(T, C, F)"""
+        name = self.store.name(track.audio)
+        for _ in range(10):
+            self.prepare([track])
+            try:
+                return self._kept.open(name, self._shapes[name])
+            except FileNotFoundError:  # another process has removed it since
+                del self._shapes[name]
+        raise InputError(
+            f"{self.folder}: parallel runs remove each other's spectrograms. Raise spectrogram.limit_gb, or run "
+            "fewer at once."
+        )
+
+    def _num_frames(self, track: Track) -> int:
+        return 1 + self.store.num_samples(track) // self.hop_length
+
+    def _frame_shape(self, track: Track) -> Shape:
+        """(C, F)"""
+        with torch.no_grad():
+            return tuple(self.analyse(torch.zeros(1, self._block_samples(track))).shape[1:3])
+
+    def _block_frames(self, track: Track) -> int:
+        """A power of 2, so that few lengths occur: a transform may prepare itself for each."""
+        longest = int(math.log2(max(1.0, BLOCK_S * self.sample_rate / self.hop_length)))
+        return 1 << min(longest, (self._num_frames(track) - 1).bit_length())
+
+    def _block_samples(self, track: Track) -> int:
+        return (self._block_frames(track) - 1 + 2 * self._margin) * self.hop_length
+
+    def _content(self, track: Track, shape: Shape) -> tuple[Shape, Iterator[NDArray[np.float32]]]:
+        return shape, self._blocks(track)
+
+    def _blocks(self, track: Track) -> Iterator[NDArray[np.float32]]:
+        """The spectrogram, (T, C, F), block by block, each made with its surroundings."""
+        num_frames, size = self._num_frames(track), self._block_frames(track)
+        for first in range(0, num_frames, size):
+            start = (first - self._margin) * self.hop_length
+            audio = self.store.read(track, start, self._block_samples(track)).astype(np.float32) / 32768.0
+            with torch.no_grad():
+                spectrogram = self.analyse(torch.from_numpy(audio)[None])[0]
+            last = min(first + size, num_frames)
+            yield spectrogram[..., self._margin :][..., : last - first].permute(2, 0, 1).cpu().numpy()
+
+    def _make_room(self, shapes: dict[str, Shape]) -> None:
+        """Removes what was unused for longest, but nothing that this run uses, until `shapes` fit below the limit."""
+        if self.limit_bytes is None:
+            return
+        needed, kept = (sum(map(_num_bytes, each.values())) for each in (shapes, self._shapes))
+        if needed + kept > self.limit_bytes:
+            raise InputError(
+                f"The spectrograms of {len(shapes) + len(self._shapes)} tracks take {(needed + kept) / _GB:.3g} GB, "
+                f"more than spectrogram.limit_gb={self.limit_bytes / _GB:g}. Raise it, or take spectrogram=fresh."
+            )
+        own = {self._kept.path(name) for name in self._shapes}
+        with self._kept.naming():
+            entries = [(path, stat) for path in self.folder.glob("*/*.npy") if (stat := _stat(path)) is not None]
+            excess = sum(stat.st_size for _, stat in entries) + needed - self.limit_bytes
+            for path, stat in sorted(entries, key=lambda entry: entry[1].st_mtime_ns):
+                if excess > 0 and path not in own:
+                    path.unlink(missing_ok=True)
+                    excess -= stat.st_size
+
+    def _touch(self, name: str) -> None:
+        """Marks an entry as used."""
+        with contextlib.suppress(OSError):  # another user's, or just removed
+            os.utime(self._kept.path(name))
+
+
+def _num_bytes(shape: Shape) -> int:
+    return _HEADER_BYTES + 4 * math.prod(shape)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    with contextlib.suppress(FileNotFoundError):  # another process has removed it since
+        return path.stat()
+    return None

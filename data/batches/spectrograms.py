@@ -1,0 +1,79 @@
+"""spectrogram=fresh and spectrogram=cached: whether a network is fed audio, or what its frontend made of it before."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from torch import Tensor
+
+from ricercar.checks import check_positive
+from ricercar.data.audio.store import AudioStore
+from ricercar.data.batches.augmentation import Augmentation
+from ricercar.data.batches.spectrogram_store import SpectrogramStore
+from ricercar.data.batches.windows import AudioWindows
+from ricercar.errors import InputError
+
+
+class Fresh:
+    """Spectrograms are made from each window's own sound, whenever it is needed: the network is fed audio."""
+
+    cached = False
+
+    def check(self, augmentation: Augmentation, trained: bool) -> None:
+        """Everything goes."""
+
+    def windows(
+        self,
+        *,
+        folder: Path,
+        store: AudioStore,
+        key: str,
+        analyse: Callable[[Tensor], Tensor],
+        reach: int,
+        hop_length: int,
+    ) -> AudioWindows:
+        return AudioWindows(store, hop_length)
+
+
+class Cached:
+    """Spectrograms are made once for whole tracks, and kept for all runs: the network is fed windows of them.
+
+    limit_gb   how many gigabytes (1e9 bytes) are kept, over all frontends; None: no limit
+    """
+
+    cached = True
+
+    def __init__(self, *, limit_gb: float | None) -> None:
+        if limit_gb is not None:
+            check_positive(limit_gb=limit_gb)
+        self.limit_gb = limit_gb
+
+    def check(self, augmentation: Augmentation, trained: bool) -> None:
+        """That nothing would have to be done before the frontend, or within it. trained: what Frontend.trained says."""
+        if augmentation.changes_audio:
+            raise InputError(
+                "spectrogram=cached are those of the sound as it is: take an augmentation that leaves it so, such as "
+                "augmentation=none, or spectrogram=fresh."
+            )
+        if trained:
+            raise InputError("spectrogram=cached need a frontend with nothing to train: frontend.trainable=false.")
+
+    def windows(
+        self,
+        *,
+        folder: Path,
+        store: AudioStore,
+        key: str,
+        analyse: Callable[[Tensor], Tensor],
+        reach: int,
+        hop_length: int,
+    ) -> SpectrogramStore:
+        """See SpectrogramStore."""
+        return SpectrogramStore(
+            folder=folder,
+            store=store,
+            key=key,
+            analyse=analyse,
+            reach=reach,
+            hop_length=hop_length,
+            limit_bytes=None if self.limit_gb is None else int(self.limit_gb * 1e9),
+        )

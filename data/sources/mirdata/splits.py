@@ -1,0 +1,105 @@
+"""Splits: those that are written down in data/sources/mirdata/splits, and the rule for what nothing says."""
+
+import csv
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ricercar.data.annotations.formats.rows import read_text
+from ricercar.data.sources.index import SPLITS
+from ricercar.data.sources.mirdata import library
+from ricercar.data.sources.mirdata.adapter import EXCLUDED, UNSPLIT, Adapter
+from ricercar.errors import InputError
+
+FOLDER = Path(__file__).parent / "splits"
+RULE_SHARES = {"test": 0.2, "valid": 0.1}
+
+
+class Listed(NamedTuple):
+    """What a file says of a track.
+
+    split   train, valid or test; none: the list that the file is from leaves the track out; excluded: it is a second
+            copy of another, and never used
+    """
+
+    split: str
+    group: str
+    note: str
+
+
+@cache
+def listed(dataset: str) -> Mapping[str, Listed]:
+    """{mirdata's id: what data/sources/mirdata/splits/<dataset>.csv says}. Empty where there is no such file."""
+    path = FOLDER / f"{dataset}.csv"
+    if not path.is_file():
+        return {}
+    lines = [line for line in read_text(path).splitlines() if not line.startswith("#")]
+    header, *rows = csv.reader(lines, strict=True)
+    assert header == ["id", "split", "group", "note"], path
+    found = {id_: Listed(split, group, note) for id_, split, group, note in rows}
+    assert len(found) == len(rows), path
+    assert {each.split for each in found.values()} <= {*SPLITS, UNSPLIT, EXCLUDED}, path
+    return found
+
+
+def placed(dataset: Any, adapter: Adapter, tracks: Mapping[str, Any], seed: int) -> dict[str, tuple[str, str]]:
+    """{mirdata's id: (split, group)} of `tracks`, {id: mirdata's track}. Reads the metadata."""
+    name = dataset.name
+    if adapter.group is None:
+        on_file = listed(name)
+        unknown = [id_ for id_ in tracks if id_ not in on_file]
+        if unknown:
+            library.say_once(f"{name}: no split is known of {len(unknown)} tracks, such as {unknown[0]}")
+        return {id_: on_file[id_][:2] if id_ in on_file else (UNSPLIT, id_) for id_ in tracks}
+    groups = {id_: _group(dataset, adapter.group(track), id_) for id_, track in tracks.items()}
+    if adapter.split_lists is not None:
+        said = {id_: split for split, ids in adapter.split_lists(dataset).items() for id_ in ids}
+    else:
+        assert adapter.split is not None
+        said = {id_: adapter.split(track) for id_, track in tracks.items()}
+    if all(split is None for split in said.values()):  # the small version of Slakh
+        split_of = by_rule(list(groups.values()), RULE_SHARES, f"{name}/{seed}")
+        return {id_: (split_of[group], group) for id_, group in groups.items()}
+    splits = {id_: adapter.splits.get(said.get(id_), UNSPLIT) for id_ in tracks}
+    if adapter.valid_share:
+        train = [group for id_, group in groups.items() if splits[id_] == "train"]
+        split_of = by_rule(train, {"valid": adapter.valid_share}, f"{name}/{seed}")
+        splits = {id_: split_of[groups[id_]] if split == "train" else split for id_, split in splits.items()}
+    return {id_: (splits[id_], groups[id_]) for id_ in tracks}
+
+
+def _group(dataset: Any, group: object, id_: str) -> str:
+    if group is None:
+        raise InputError(f"track {id_!r} is not in the metadata. {library.how_to_fetch(dataset)}")
+    return str(group)
+
+
+def by_rule(groups: Sequence[str], shares: Mapping[str, float], salt: str) -> dict[str, str]:
+    """{group: split}: whole groups, in the order of a hash, until each split has its share of the tracks; rest: train.
+
+    groups   the group of each track
+    shares   {split: share of the tracks}
+    salt     part of what is hashed: another salt, another order
+
+    A group goes into the split that is being filled if that brings it nearer to its share.
+    """
+    sizes = Counter(groups)
+    queue = sorted(sizes, key=lambda group: (hashlib.sha256(f"{salt}/{group}".encode()).hexdigest(), group))
+    split_of = dict.fromkeys(queue, "train")
+    first = 0
+    for split, share in shares.items():
+        filled = 0
+        while first < len(queue) and filled + sizes[queue[first]] / 2 <= share * len(groups):
+            split_of[queue[first]] = split
+            filled += sizes[queue[first]]
+            first += 1
+    return split_of
+
+
+def crossing(split_of: Sequence[tuple[str, str]]) -> list[str]:
+    """The groups of (group, split) pairs that are in more than one split, sorted."""
+    first: dict[str, str] = {}
+    return sorted({group for group, split in split_of if first.setdefault(group, split) != split})

@@ -1,0 +1,203 @@
+"""Several networks at once, in the same operations."""
+
+import copy
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from ricercar.data.batches.augmentation import Augmentation
+from ricercar.data.batches.crops import to_float
+from ricercar.harness.learners.learner import Batch, Learner, Losses, Optimizers, OptimizerState
+from ricercar.harness.random_seed import draw_from
+from ricercar.models.net import Net
+from ricercar.tasks.multitask import Multitask
+
+
+class Vmapped(Learner):
+    """Parameters have an axis K in front, over which torch.func maps: fewer and larger operations, for a GPU to fill.
+
+    The same as in turn up to the rounding of sums, but for dropout, which draws other numbers. The networks' own
+    parameters are views of the joint ones.
+    """
+
+    def __init__(
+        self, fabric: Fabric, nets: Sequence[Net], tasks: Sequence[Multitask], augmentation: Augmentation
+    ) -> None:
+        super().__init__(fabric, nets, tasks, augmentation)
+        self._stack = _Stack(nets)
+        self._joint = [tensor for tensor in self._stack.joint.values() if isinstance(tensor, nn.Parameter)]
+        self.parameters = [self._joint]
+        self._model = fabric.setup_module(self._stack)
+
+    @staticmethod
+    def possible(net: Net, optimizer: Optimizers) -> bool:
+        """Only what follows the spectrogram is stacked; torch.func cannot map over recurrent layers, and not every
+        optimizer does to stacked parameters what it does to each.
+        """
+        recurrent = any(isinstance(module, nn.RNNBase) for module in net.modules())
+        return not net.trains_spectrogram and not recurrent and _elementwise(optimizer)
+
+    def add_gradients(self, batches: Sequence[Batch], seeds: Sequence[int], share: float, last: bool) -> list[Losses]:
+        valid = torch.stack([batch["valid"] for batch in batches])
+        logits = self._model(self._spectrograms(batches, seeds), valid)
+        losses = self._losses(logits, batches, valid)
+        self.fabric.backward(share * torch.stack([loss.sum() for loss in losses.values()]).sum())
+        each = [loss.detach().unbind() for loss in losses.values()]
+        return [dict(zip(losses, own, strict=True)) for own in zip(*each, strict=True)]
+
+    def _losses(self, logits: Losses, batches: Sequence[Batch], valid: Tensor) -> Losses:
+        """{part: (K,)}"""
+        labelled = [batch["labelled"] for batch in batches]
+        if all(bool(items.all()) for each in labelled for items in each.values()):
+            targets = {name: torch.stack([batch["targets"][name] for batch in batches]) for name in logits}
+            losses: Losses = vmap(partial(self.tasks[0].loss, labelled=labelled[0]))(logits, targets, valid)
+            return losses
+        found = []  # which windows have labels differs from network to network
+        for k, (tasks, batch) in enumerate(zip(self.tasks, batches, strict=True)):
+            own = {name: values[k] for name, values in logits.items()}
+            found.append(tasks.loss(own, batch["targets"], batch["valid"], labelled[k]))
+        names = dict.fromkeys(name for each in found for name in each)
+        return {name: torch.stack([each.get(name, valid.new_zeros(()).float()) for each in found]) for name in names}
+
+    @torch.no_grad()
+    def _spectrograms(self, batches: Sequence[Batch], seeds: Sequence[int]) -> Tensor:
+        """(K, B, C, F, T): the sound of all batches through one frontend. Draws what each network alone would draw."""
+        device, augmentation = self.fabric.device, self.augmentation
+        sounds, random = [to_float(batch["input"]) for batch in batches], []
+        for k, seed in enumerate(seeds):
+            draw_from(seed, self.fabric.device)
+            sounds[k] = augmentation.audio(sounds[k])
+            random.append(_random_state(device))
+        spectrograms = []
+        for net, compressed, state in zip(
+            self.nets, self.nets[0].compressed(torch.cat(sounds)).chunk(len(batches)), random, strict=True
+        ):
+            _set_random_state(state, device)
+            with torch.autocast(device.type, enabled=False):
+                spectrograms.append(augmentation.spectrogram(net.normalisation(compressed)))
+        return torch.stack(spectrograms)
+
+    def clip(self, limit: float) -> list[Tensor]:
+        gradients = [parameter.grad for parameter in self._joint if parameter.grad is not None]
+        norms = torch.stack([gradient.flatten(1).square().sum(dim=1) for gradient in gradients]).sum(dim=0).sqrt()
+        scale = (limit / (norms + 1e-6)).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(scale.view(-1, *[1] * (gradient.dim() - 1)))
+        return list(norms.unbind())
+
+    def split(self, states: Sequence[OptimizerState]) -> list[OptimizerState]:
+        [joint] = states
+        each: list[OptimizerState] = [{**joint, "state": {}} for _ in self.nets]
+        for k, own in enumerate(each):
+            for i, kept in joint["state"].items():
+                stacked = {name for name, value in kept.items() if _shape(value) == self._joint[i].shape}
+                own["state"][i] = {name: value[k] if name in stacked else value for name, value in kept.items()}
+        return each
+
+    def joined(self, states: Sequence[OptimizerState]) -> list[OptimizerState]:
+        joint: OptimizerState = {**states[0], "state": {}}
+        for i, kept in states[0]["state"].items():
+            joint["state"][i] = {
+                name: torch.stack([own["state"][i][name] for own in states])
+                if _shape(value) == self._joint[i].shape[1:] and name != "step"  # a counter, of all
+                else value
+                for name, value in kept.items()
+            }
+        return [joint]
+
+    def compile(self, mode: str) -> None:
+        self._stack.compile(mode=mode)
+
+
+def _elementwise(optimizer: Optimizers) -> bool:
+    """Whether it changes two stacked parameters as it changes each alone, tried on a few numbers.
+
+    It does not where an element's step depends on others of its parameter, on the norm or the shape of it.
+    """
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(scale: float) -> list[Tensor]:
+        shapes = ((6,), (5, 4), (3, 2, 3, 3))
+        return [scale * torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+
+    alone = [[nn.Parameter(values) for values in drawn(scale)] for scale in (1.0, 10.0)]
+    stacked = [nn.Parameter(torch.stack([values.detach() for values in each])) for each in zip(*alone, strict=True)]
+    try:
+        optimizers = [optimizer(own) for own in (*alone, stacked)]
+        for _ in range(3):
+            gradients = [drawn(scale) for scale in (1.0, 0.01)]
+            for own, each in zip(alone, gradients, strict=True):
+                for parameter, gradient in zip(own, each, strict=True):
+                    parameter.grad = gradient
+            for parameter, both in zip(stacked, zip(*gradients, strict=True), strict=True):
+                parameter.grad = torch.stack(both)
+            for own_optimizer in optimizers:
+                own_optimizer.step()
+    except (TypeError, ValueError, RuntimeError):  # such as of one that takes matrices only
+        return False
+    together = [torch.stack([values.detach() for values in each]) for each in zip(*alone, strict=True)]
+    return all(torch.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in zip(stacked, together, strict=True))
+
+
+class _Stack(nn.Module):
+    """(K, B, C, F, T) spectrograms, (K, B, T) valid -> {output: (K, B, T, K')}: network k on spectrogram k.
+
+    joint   {name: (K, ...)}: parameters and buffers of backbones and heads, of which the networks' own become views
+    """
+
+    def __init__(self, nets: Sequence[Net]) -> None:
+        super().__init__()
+        every = [_after_spectrogram(net) for net in nets]
+        self.joint: dict[str, Tensor] = {}
+        for name, first in every[0].items():
+            stacked = torch.stack([each[name].detach() for each in every])
+            self.joint[name] = nn.Parameter(stacked) if first.requires_grad else stacked
+            for each, own in zip(every, stacked, strict=True):
+                each[name].data = own
+        # Only its structure is used: a call replaces each of its tensors. In a list: no part of this module.
+        self._body = [_Body(copy.deepcopy(nets[0]).to("meta"))]
+
+    def forward(self, spectrograms: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        def one(tensors: dict[str, Tensor], spectrogram: Tensor, valid: Tensor) -> dict[str, Tensor]:
+            logits: dict[str, Tensor] = functional_call(self._body[0], tensors, (spectrogram, valid))
+            return logits
+
+        tensors = {f"net.{name}": value for name, value in self.joint.items()}
+        logits: dict[str, Tensor] = vmap(one, randomness="different")(tensors, spectrograms, valid)
+        return logits
+
+
+class _Body(nn.Module):
+    """What follows the spectrogram in a network."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, spectrogram: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        return self.net.body(spectrogram, valid)
+
+
+def _after_spectrogram(net: Net) -> dict[str, Tensor]:
+    named = [*net.named_parameters(), *net.named_buffers()]
+    return {name: tensor for name, tensor in named if name.startswith(("backbone.", "heads."))}
+
+
+def _shape(value: Any) -> torch.Size | None:
+    return value.shape if isinstance(value, Tensor) else None
+
+
+def _random_state(device: torch.device) -> list[Tensor]:
+    """Of the generators of the CPU and of `device`. Both are kept by the host: nothing waits for a GPU."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+
+def _set_random_state(state: list[Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state[0])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state[1], device)

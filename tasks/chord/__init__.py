@@ -1,0 +1,150 @@
+"""Chords: which one sounds, and over which bass."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ricercar.checks import check_between
+from ricercar.data.annotations.annotation import Annotation
+from ricercar.data.annotations.chords import Chords
+from ricercar.errors import InputError
+from ricercar.tasks.chord.baselines import majority, template
+from ricercar.tasks.chord.decoding import decode_chords
+from ricercar.tasks.chord.marks import chord_marks
+from ricercar.tasks.chord.scoring import GAPS, VOCABULARIES, ChordComparison
+from ricercar.tasks.chord.vocabulary import ChordVocabulary, MajMin, Structured
+from ricercar.tasks.marks import Mark
+from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.scale import SHARE, Scale
+from ricercar.tasks.scoring import Baseline
+from ricercar.tasks.shared.frame_classes import class_shares, share_cross_entropy
+from ricercar.tasks.shared.pooling import CHORD_VOCABULARIES, pooled_chords
+from ricercar.tasks.task import Task
+
+SELF_TRANSITIONS = (0.5, 0.9, 0.97, 0.99, 0.997, 0.999, 0.9999, 0.99999, 0.999999, 1 - 1e-8)
+_HIGHEST = 1 - 1e-12
+_PROTOCOL = {"incomparable": ("exclude", "mir_eval"), "gaps": GAPS, "averaging": ("tracks", "groups")}
+
+
+class Chord(Task):
+    """A softmax per frame over majmin's 25 chords, or one each over root, quality and bass; see chord_vocabulary.
+
+    Labels X, and what the vocabulary cannot hold, are not taught.
+    chord/thirds ... /sevenths_inv              mir_eval's, each by its own rules for comparing two chords
+    chord/underseg, /overseg, /seg              mir_eval's, of borders alone
+    chord/WCSR_majmin and others                over the time of all tracks together: longer tracks count for more
+    """
+
+    annotation = Chords
+    primary = "chord/majmin"
+    shown = ("chord/root", "chord/majmin_inv", "chord/sevenths", "chord/tetrads", "chord/mirex", "chord/seg")
+    scales: ClassVar[Mapping[Scale, str]] = {SHARE: "chord/WCSR_*"}
+    baselines: ClassVar[Mapping[str, Baseline]] = {"majority": majority, "template": template}
+
+    def __init__(
+        self,
+        *,
+        vocabulary: str,
+        qualities: Sequence[str],
+        weights: Mapping[str, float],
+        label_smoothing: float,
+        decoding: Mapping[str, float],
+        protocol: Mapping[str, Any],
+    ) -> None:
+        check_protocol("chord", protocol, _PROTOCOL)
+        if not 0.0 <= label_smoothing < 1.0:
+            raise InputError(f"task.label_smoothing={label_smoothing} must be at least 0 and below 1.")
+        if set(decoding) != {"self_transition"}:
+            raise InputError(f"task.decoding has {', '.join(decoding)}: it must have exactly self_transition.")
+        check_between(0.5, _HIGHEST, **{"task.decoding.self_transition": decoding["self_transition"]})
+        self.chords = _vocabulary(vocabulary, qualities)
+        self.outputs = {name: part for parts in self.chords.softmaxes.values() for name, part in parts.items()}
+        self.weights = _weights(weights)
+        self.label_smoothing = label_smoothing
+        self.decoding = {name: float(value) for name, value in decoding.items()}
+        self.protocol = dict(protocol)
+        self._untuned = dict(self.decoding)
+
+    def encode(
+        self, annotation: Annotation, start_s: float, num_frames: int, fps: float
+    ) -> dict[str, NDArray[np.float32]]:
+        assert isinstance(annotation, Chords)
+        known = {label: self.chords.classes(label) for label in set(annotation.label)}
+        targets: dict[str, NDArray[np.float32]] = {}
+        for name, parts in self.chords.softmaxes.items():
+            classes = np.array([known[label][name] for label in annotation.label])
+            shares = class_shares(annotation, classes, self.chords.size(name), start_s, num_frames, fps)
+            ends = np.cumsum([part.size for part in parts.values()])[:-1]
+            targets |= dict(zip(parts, np.split(shares, ends, axis=1), strict=True))
+        return targets
+
+    def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], valid: Tensor) -> dict[str, Tensor]:
+        """Cross entropy of each softmax, mean over the frames that it is taught in."""
+        losses = {}
+        for name, parts in self.chords.softmaxes.items():
+            output, target = (torch.cat([each[part] for part in parts], dim=-1) for each in (logits, targets))
+            losses[name] = self.weights[name] * share_cross_entropy(output, target, valid, self.label_smoothing)
+        return losses
+
+    def decode(self, logits: Mapping[str, NDArray[np.float32]], fps: float) -> Chords:
+        return decode_chords(self.chords, logits, self.decoding["self_transition"], fps)
+
+    def tune(self, examples: Sequence[tuple[Annotation, Mapping[str, NDArray[np.float32]]]], fps: float) -> None:
+        """The self-transition with the best mean majmin; of equally good ones the configured, or the lowest."""
+
+        def mean(self_transition: float) -> float:
+            scores = []
+            for reference, logits in examples:
+                assert isinstance(reference, Chords)
+                estimate = decode_chords(self.chords, logits, self_transition, fps)
+                scores.append(self._comparison(reference, estimate).accuracy("majmin"))
+            return float(np.mean([score for score in scores if not np.isnan(score)] or [0.0]))
+
+        self.decoding = dict(self._untuned)
+        if examples:
+            self.decoding["self_transition"] = max((self._untuned["self_transition"], *SELF_TRANSITIONS), key=mean)
+
+    def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
+        comparison = self._comparison(reference, estimate)
+        scores = {name: comparison.accuracy(name) for name in VOCABULARIES}
+        if self.protocol["incomparable"] == "mir_eval":
+            scores = {name: 0.0 if np.isnan(score) else score for name, score in scores.items()}
+        return {f"chord/{name}": score for name, score in (scores | comparison.segmentation()).items()}
+
+    def evidence(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
+        comparison = self._comparison(reference, estimate)
+        found = {}
+        for name in CHORD_VOCABULARIES:
+            found[f"{name}/right_s"], found[f"{name}/compared_s"] = comparison.compared(name)
+        return found
+
+    def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
+        return chord_marks(self._comparison(reference, estimate))
+
+    def pooled(self, evidence: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        return pooled_chords(evidence)
+
+    def _comparison(self, reference: Annotation, estimate: Annotation) -> ChordComparison:
+        assert isinstance(reference, Chords)
+        assert isinstance(estimate, Chords)
+        return ChordComparison(reference, estimate, self.protocol["gaps"])
+
+
+def _vocabulary(name: str, qualities: Sequence[str]) -> ChordVocabulary:
+    if name == "majmin":
+        return MajMin()
+    if name == "structured":
+        return Structured([str(quality) for quality in qualities])
+    raise InputError(f"task.vocabulary={name!r} is not known: choose majmin or structured.")
+
+
+def _weights(weights: Mapping[str, float]) -> dict[str, float]:
+    if set(weights) != {"chord", "root", "quality", "bass"}:
+        raise InputError(f"task.weights has {', '.join(weights)}: give chord, root, quality and bass.")
+    for name, weight in weights.items():
+        check_between(0, float("inf"), **{f"task.weights.{name}": weight})
+    return dict(weights)

@@ -1,0 +1,74 @@
+"""spectrogram=cached: trained, resumed and evaluated like any other run, and made once for a sweep."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from configs import composed
+from conftest import Command
+from ricercar.errors import InputError
+from ricercar.harness import assemble, identity
+from ricercar.train import Run, train
+
+CACHED = ["spectrogram=cached", "augmentation=none", "augmentation.time_mask=[2,5]"]
+CACHED += ["frontend=cqt", "backbone=dense", "backbone.num_params=200000"]
+CHOICES = {"task": "notes", "data": "folder", "frontend": "cqt", "backbone": "dense"}
+
+
+def test_trained_and_evaluated(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
+    done = run_command("train.py", *CACHED, *on_tones, f"cache_dir={tmp_path / 'cache'}")
+    assert done.returncode == 0, done.stderr
+    [run] = (tmp_path / "outputs").glob("notes-*")
+    again = run_command("eval.py", f"run={run}", f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'e'}")
+    assert again.returncode == 0, again.stderr
+    before, after = (json.loads((folder / "result.json").read_text()) for folder in (run, tmp_path / "e"))
+    assert before["choices"]["spectrogram"] == "cached"
+    assert before["tracks"] == after["tracks"]
+    assert len(list((tmp_path / "cache" / "spectrograms").glob("*/*.npy"))) == 4  # one for each track
+
+
+def test_each_frontend_is_paid_once(on_tones: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    analysed: list[Any] = []
+    make_windows = assemble.make_windows
+
+    def counting(*args: Any) -> Any:
+        windows = make_windows(*args)
+        analyse = windows.analyse
+        windows.analyse = lambda audio: (analysed.append(audio.shape), analyse(audio))[1]
+        return windows
+
+    monkeypatch.setattr(assemble, "make_windows", counting)
+    for number, backbone in enumerate(("dense", "lstm")):
+        options = [*CACHED, *on_tones, f"cache_dir={tmp_path / 'cache'}"]
+        cfg = composed(*[each.replace("=dense", f"={backbone}") for each in options])
+        folder = tmp_path / backbone
+        folder.mkdir()
+        train(cfg, Run(folder, identity.run_id(cfg), CHOICES, []))
+        assert bool(analysed) == (number == 0)
+        analysed.clear()
+
+
+def test_a_joint_run_reads_them_too(on_tones: list[str], tmp_path: Path) -> None:
+    cfg = composed(*CACHED, *on_tones, "seeds_per_job=2")
+    (tmp_path / "a").mkdir()
+    results = train(cfg, Run(tmp_path / "a", identity.run_id(cfg), CHOICES, []))
+    assert [result.seed for result in results] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("override", "word"),
+    [
+        ("augmentation=standard", "augmentation=none"),
+        ("frontend.trainable=true", "frontend.trainable=false"),
+        ("spectrogram.limit_gb=1e-6", "spectrogram.limit_gb"),
+        ("spectrogram.limit_gb=0", "spectrogram.limit_gb"),
+        ("augmentation.pitch_shift_semitones=2", "augmentation=none"),
+    ],
+)
+def test_what_they_cannot_be(on_tones: list[str], tmp_path: Path, override: str, word: str) -> None:
+    cfg = composed(*CACHED, *on_tones, f"cache_dir={tmp_path / 'cache'}", override)
+    (tmp_path / "a").mkdir()
+    with pytest.raises(InputError, match=word):
+        train(cfg, Run(tmp_path / "a", identity.run_id(cfg), CHOICES, []))

@@ -1,0 +1,66 @@
+"""Several processes validate once: each a share of the tracks, with the decoding that is best on all of them."""
+
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lightning_fabric import Fabric
+
+from configs import make_task
+from ricercar.data.annotations.key import Key
+from ricercar.data.track import Track
+from ricercar.harness.evaluate import Evaluation
+from ricercar.harness.processes import ALONE, Processes
+from ricercar.harness.scorers import Scorers
+from ricercar.tasks.multitask import Multitask
+
+NUM_TRACKS = 5
+
+
+class Remembered:
+    """In place of a network: the key that has the track's number."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, net: Any, tracks: Sequence[Track]) -> Iterator[tuple[Track, Any]]:
+        for track in tracks:
+            self.asked.append(track.id)
+            yield track, {"key/key": np.eye(24, dtype=np.float32)[int(track.id)]}
+
+
+def validated(fabric: Fabric | None, folder: Path) -> None:
+    """Writes what this process has predicted, and what it has found."""
+    tasks = Multitask(parts={"key": make_task("key")}, weights={})
+    tuned: list[int] = []
+    tasks["key"].tune = lambda examples, fps: tuned.append(len(examples))  # type: ignore[method-assign]
+    processes = ALONE if fabric is None else Processes.of(fabric)
+    predict: Any = Remembered()
+    evaluation = Evaluation(tasks=tasks, predict=predict, fps=50.0, scorers=Scorers(0), processes=processes)
+    tracks: list[Any] = [
+        Track(id=str(i), split="valid", group=str(i), audio=None, annotations={"key": Key(tonic=2 * i, mode="major")})  # type: ignore[arg-type]
+        for i in range(NUM_TRACKS)
+    ]
+    found = evaluation.validate(None, tracks)  # type: ignore[arg-type]
+    content = {"asked": predict.asked, "tuned": tuned, "score": found.score, "metrics": found.metrics}
+    (folder / f"{processes.rank}.json").write_text(json.dumps(content))
+
+
+@pytest.mark.slow
+def test_a_validation_is_shared_out(tmp_path: Path) -> None:
+    (tmp_path / "alone").mkdir()
+    validated(None, tmp_path / "alone")
+    alone = json.loads((tmp_path / "alone" / "0.json").read_text())
+    Fabric(accelerator="cpu", devices=2, strategy="ddp_spawn").launch(partial(validated, folder=tmp_path))
+    first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
+    assert first["asked"] == ["0", "2", "4"]
+    assert second["asked"] == ["1", "3"]
+    for found in (first, second):
+        assert found["tuned"] == [NUM_TRACKS]
+        assert found["score"] == alone["score"]
+        assert found["metrics"] == alone["metrics"]
+    assert 0.0 < alone["score"] < 1.0

@@ -1,0 +1,291 @@
+"""Trackers keep what a run hands them. W&B runs for real, offline, in processes without a key, a home or a terminal."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from threading import Thread
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
+from wandb import Settings
+
+from ricercar.errors import InputError
+from ricercar.harness.piano_roll import write_png
+from ricercar.harness.trackers.none import NoTracker
+from ricercar.harness.trackers.tensorboard import Tensorboard
+from ricercar.harness.trackers.tracker import Job, Tracker
+from ricercar.harness.trackers.wandb import Wandb
+
+SCRIPT = """
+import logging, sys
+from pathlib import Path
+import numpy as np
+from ricercar.harness.trackers.tracker import Job
+from ricercar.harness.trackers.wandb import Wandb
+
+logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(message)s")
+
+def tracked(folder, mode="auto", resumed=False, group="sweep"):
+    folder = Path(folder)
+    folder.mkdir(exist_ok=True)
+    with Wandb(project="test", entity=None, group=group, tags=["tag"], mode=mode) as tracker:
+        job = Job("cafe0123", folder.name, "notes-lstm-0123", "train", ("notes", "lstm", "long" * 20))
+        tracker.start(folder, job, {"backbone": {"dim": 64}, "seed": 3}, resumed)
+        tracker.log(10, {"train/loss": 0.5, "train/rate": 1e-3})
+        tracker.log(20, {"train/loss": 0.25, "valid/f1": float("nan")})
+        tracker.log_tracks("test/tracks", [{"id": "a", "f1": 0.5}, {"id": "b", "f1": float("nan")}])
+        tracker.log_image("worst", np.full((4, 6, 3), 200, dtype=np.uint8))
+        tracker.log_audio("worst_sound", np.zeros(160, dtype=np.float32), 16000, "the worst track")
+        tracker.summary({"test/f1": 0.75})
+        if folder.name == "failing":
+            raise RuntimeError("diverged")
+"""
+
+
+def wandb_process(folder: Path, body: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    (folder / "home").mkdir(exist_ok=True)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_") and name != "NETRC"}
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT + textwrap.dedent(body)],
+        cwd=folder,
+        env={**clean, "HOME": str(folder / "home"), **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def records(run_dir: Path) -> list[dict[str, Any]]:
+    """What one W&B run wrote, read back by wandb's own command."""
+    (log,) = run_dir.glob("wandb/offline-run-*/run-*.wandb")
+    command = [str(Path(sys.executable).parent / "wandb"), "leet", "inspect", "--json", str(log)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def offline(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Two runs and a failing one in one process, as in a sweep."""
+    folder = tmp_path_factory.mktemp("wandb")
+    return folder, wandb_process(folder, 'tracked("first")\ntracked("second")\ntracked("failing")')
+
+
+def test_offline_without_a_key(offline: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, done = offline
+    assert done.stderr.count("RuntimeError: diverged") == 1, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3, "wandb is to be quiet where there is no terminal"
+    for line, name in zip(lines, ("first", "second", "failing"), strict=True):
+        (run,) = folder.glob(f"{name}/wandb/offline-run-*")
+        assert line == f"INFO W&B run kept offline; to upload it: wandb sync {run.relative_to(folder)}"
+    assert {path.name for path in folder.iterdir()} == {"first", "second", "failing", "home"}
+
+
+def test_wandb_keeps_everything(offline: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder = offline[0]
+    written = records(folder / "first")
+    (run,) = [each["run"] for each in written if each["type"] == "run"]
+    config = {name: value for name, value in run["config"]["update"].items() if name != "_wandb"}
+    assert config == {"backbone": {"dim": 64}, "seed": 3, "run_id": "cafe0123"}
+    assert (run["display_name"], run["project"], run["run_group"], run["job_type"]) == (
+        "first",
+        "test",
+        "sweep",
+        "train",
+    )
+    assert run["tags"] == ["tag", "notes", "lstm", ("long" * 20)[:64]]  # a longer one is refused by wandb
+
+    points = [each["history"]["item"] for each in written if each["type"] == "history"]
+    assert [(point["step"], point["train/loss"]) for point in points if "step" in point] == [(10, 0.5), (20, 0.25)]
+    axes = [
+        (each["metric"]["glob_name"], each["metric"]["step_metric"]) for each in written if each["type"] == "metric"
+    ]
+    assert axes == [("train/*", "step"), ("valid/*", "step")]
+    summary: dict[str, Any] = {}
+    for each in written:
+        if each["type"] == "summary":
+            summary |= each["summary"]["update"]
+    assert summary["test/f1"] == 0.75
+
+    (files,) = folder.glob("first/wandb/offline-run-*/files")
+    table = json.loads((files / summary["test/tracks.path"]).read_text())
+    assert (table["columns"], table["data"]) == (["id", "f1"], [["a", 0.5], ["b", None]])
+    image, audio = files / summary["worst.path"], files / summary["worst_sound.path"]
+    assert image.read_bytes().startswith(b"\x89PNG")
+    assert audio.read_bytes().startswith(b"RIFF")
+    assert summary["worst_sound.caption"] == "the worst track"
+    staged = [each["artifact"]["manifest"]["contents"] for each in written if each["type"] == "artifact"]
+    assert [Path(file["local_path"]).is_relative_to(folder / "first") for file in staged[0]] == [True]
+
+
+@pytest.mark.parametrize(("name", "exit_code"), [("first", 0), ("second", 0), ("failing", 1)])
+def test_wandb_exit_code(offline: tuple[Path, subprocess.CompletedProcess[str]], name: str, exit_code: int) -> None:
+    """W&B may write another record behind it."""
+    told = [record["exit"] for record in records(offline[0] / name) if "exit" in record]
+    assert [each.get("exit_code", 0) for each in told] == [exit_code]
+
+
+def test_repeated_runs_have_ids_of_their_own_and_a_resumed_one_keeps_its(tmp_path: Path) -> None:
+    done = wandb_process(tmp_path, 'tracked("first")\ntracked("second")\ntracked("first", resumed=True)')
+    assert done.returncode == 0, done.stderr
+    ids = {
+        name: [path.stem for path in tmp_path.glob(f"{name}/wandb/offline-run-*/*.wandb")]
+        for name in ("first", "second")
+    }
+    assert len(ids["first"]) == len(set(ids["second"])) + 1 == 2
+    assert len(set(ids["first"])) == 1
+    assert set(ids["first"]).isdisjoint(ids["second"])
+
+
+def test_disabled_keeps_nothing(tmp_path: Path) -> None:
+    done = wandb_process(tmp_path, 'tracked("first", mode="disabled")')
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "first").iterdir()) == []
+
+
+@pytest.fixture
+def refusing_server() -> Iterator[str]:
+    """A W&B server that refuses every key."""
+
+    class Refuse(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(401)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refuse)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def test_offline_where_the_server_refuses(tmp_path: Path, refusing_server: str) -> None:
+    done = wandb_process(tmp_path, 'tracked("first")', WANDB_API_KEY="a" * 40, WANDB_BASE_URL=refusing_server)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING W&B does not start online, the run is kept offline" in done.stdout
+    assert records(tmp_path / "first")[-1]["exit"]["exit_code"] == 0
+
+
+@pytest.fixture
+def no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+
+def make_wandb(**options: Any) -> Wandb:
+    return Wandb(**{"project": "test", "entity": None, "group": None, "tags": [], "mode": "auto", **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "onlin"}, "tracker.mode='onlin' is not known: choose one of auto, online"),
+        ({"mode": "online"}, "needs an API key"),
+        ({"tags": "maps"}, "tracker.tags='maps'"),
+    ],
+    ids=["unknown mode", "online without a key", "tags are a list"],
+)
+def test_wandb_refuses(no_key: None, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_wandb(**options)
+
+
+@pytest.mark.parametrize(
+    ("environment", "netrc", "mode"),
+    [
+        ({}, "", "offline"),
+        ({"WANDB_API_KEY": "a" * 40}, "", "online"),
+        ({}, "machine wandb.example login user password secret", "online"),
+        ({}, "machine other.example login user password secret", "offline"),
+        ({"WANDB_API_KEY": "a" * 40, "WANDB_MODE": "disabled"}, "", "disabled"),
+    ],
+    ids=["nothing", "key", "netrc", "netrc of another", "WANDB_MODE"],
+)
+def test_auto(
+    no_key: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    environment: dict[str, str],
+    netrc: str,
+    mode: str,
+) -> None:
+    (tmp_path / "netrc").write_text(netrc)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("wandb.setup", lambda: SimpleNamespace(settings=Settings(base_url="https://wandb.example")))
+    assert make_wandb().mode == mode
+
+
+def test_tensorboard_keeps_everything(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    write_png(tmp_path / "image.png", image)
+    with Tensorboard() as tracker:
+        tracker.start(tmp_path, Job("cafe0123", "name", "group", "train", ()), {"seed": 3}, False)
+        tracker.log(10, {"train/loss": 0.5})
+        tracker.log(20, {"train/loss": 0.25})
+        tracker.log_tracks("test/tracks", [{"id": "a|b", "f1": 0.5}, {"id": "c", "f1": float("nan")}])
+        tracker.log_image("file", tmp_path / "image.png")
+        tracker.log_image("array", image)
+        tracker.log_audio("sound", np.zeros(160, dtype=np.float32), 16000, "the worst track")
+        tracker.summary({"test/f1": 0.75, "protocol_id": "beef"})
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("train/loss")] == [(10, 0.5), (20, 0.25)]
+    assert [(event.step, event.value) for event in events.Scalars("test/f1")] == [(20, 0.75)]
+    assert events.Tensors("protocol_id/text_summary")[0].tensor_proto.string_val == [b"beef"]
+    texts = {name: events.Tensors(name)[0].tensor_proto.string_val[0].decode() for name in events.Tags()["tensors"]}
+    assert texts["test/tracks/text_summary"] == "| id | f1 |\n| --- | --- |\n| a\\|b | 0.5000 |\n| c |  |"
+    assert '"seed": 3' in texts["config/text_summary"]
+    assert texts["exit_code/text_summary"] == "0"
+    for name in ("file", "array"):
+        encoded = events.Images(name)[0].encoded_image_string
+        np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(encoded))), image)
+    assert events.Audio("sound")[0].sample_rate == 16000
+
+
+def test_tensorboard_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(InputError, match="pip install tensorboard"):
+        Tensorboard()
+
+
+@pytest.mark.parametrize("make", [NoTracker, Tensorboard, make_wandb])
+def test_a_tracker_that_never_started_closes(make: Callable[[], Tracker]) -> None:
+    with make() as tracker:
+        pass
+    tracker.close(0)
+
+
+def test_wandb_keeps_the_leaderboard(tmp_path: Path) -> None:
+    """Tables and page, and an artifact of both: read back from what wandb wrote."""
+    (tmp_path / "page.html").write_text("<!doctype html>")
+    done = wandb_process(
+        tmp_path,
+        """
+        from ricercar.harness.trackers.artifact import log_leaderboard
+        log_leaderboard("test", Path("out"), {"notes": [{"system": "a", "f1": 0.5}]}, [Path("page.html")])
+        """,
+    )
+    assert done.returncode == 0, done.stderr
+    written = records(tmp_path / "out")
+    (run,) = [each["run"] for each in written if each["type"] == "run"]
+    assert (run["job_type"], run["project"]) == ("leaderboard", "test")
+    assert "page.html" in json.dumps([each for each in written if "artifact" in json.dumps(each)])
+    (table,) = tmp_path.glob("out/wandb/offline-run-*/files/media/table/notes*.json")
+    assert json.loads(table.read_text())["data"] == [["a", 0.5]]

@@ -1,0 +1,125 @@
+"""Several tasks at once: one network, a loss that sees only what is labelled, a result for each."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from configs import SYNTH, TINY, composed, make_task
+from conftest import Command
+from ricercar.data.annotations.key import Key
+from ricercar.errors import InputError
+from ricercar.harness.command import expanded
+from ricercar.harness.identity import run_id
+from ricercar.tasks.multitask import Multitask
+from ricercar.train import Run, train
+
+FRAMES, FPS = 20, 50.0
+A_MINOR = Key(tonic=9, mode="minor")
+
+
+def notes_and_key(**weights: float) -> Multitask:
+    return Multitask(parts={"notes": make_task("notes"), "key": make_task("key")}, weights=weights)
+
+
+def logits_and_targets(tasks: Multitask, taught: list[dict[str, Any]]) -> tuple[Any, ...]:
+    targets = [tasks.encode(each, 0.0, FRAMES, FPS) for each in taught]
+    together = {name: torch.from_numpy(np.stack([each[name] for each in targets])) for name in targets[0]}
+    generator = torch.Generator().manual_seed(0)
+    logits = {name: torch.randn(x.shape, generator=generator).requires_grad_() for name, x in together.items()}
+    labelled = {name: torch.tensor([each[name] is not None for each in taught]) for name in tasks}
+    return logits, together, torch.ones(len(taught), FRAMES, dtype=torch.bool), labelled
+
+
+def test_loss_of_a_task_sees_only_labelled_items() -> None:
+    tasks = notes_and_key()
+    both = logits_and_targets(tasks, [{"notes": None, "key": A_MINOR}, {"notes": None, "key": None}])
+    logits, targets, valid, _ = both
+    expected = tasks["key"].loss({"key": logits["key/key"][:1]}, {"key": targets["key/key"][:1]}, valid[:1])["key"]
+    losses = tasks.loss(*both)
+    assert float(losses["key/key"].detach()) == pytest.approx(float(expected.detach()))
+    assert float(losses["notes"].detach()) == 0.0
+    torch.autograd.backward(torch.stack(list(losses.values())).sum())
+    assert all(x.grad is not None and bool(x.grad.isfinite().all()) for x in logits.values())
+    assert float(logits["key/key"].grad[1].abs().sum()) == 0.0
+    assert float(logits["notes/onset"].grad.abs().sum()) == 0.0
+
+
+def test_weights() -> None:
+    taught = [{"notes": None, "key": A_MINOR}]
+    once = notes_and_key().loss(*logits_and_targets(notes_and_key(), taught))["key/key"]
+    thrice = notes_and_key(key=3.0).loss(*logits_and_targets(notes_and_key(), taught))["key/key"]
+    assert thrice.item() == pytest.approx(3 * once.item())
+
+
+@pytest.mark.parametrize(
+    ("parts", "weights", "message"),
+    [
+        ([], {}, "has no tasks"),
+        (["key"], {"kye": 1.0}, "kye"),
+        (["key"], {"key": -1.0}, "weights.key"),
+        (["pattern"], {}, "cannot be trained"),
+    ],
+)
+def test_what_is_wrong_is_named(parts: list[str], weights: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Multitask(parts={name: make_task(name) for name in parts}, weights=weights)
+
+
+@pytest.mark.parametrize(
+    ("argument", "overrides"),
+    [
+        ("task=[beat, chord]", ["task=multitask", "+task@task.parts.beat=beat", "+task@task.parts.chord=chord"]),
+        ("data=[synth]", ["data=mixed", "+data@data.parts.synth=synth"]),
+        ("task=notes", ["task=notes"]),
+        ("trainer.budget=[1,2]", ["trainer.budget=[1,2]"]),
+    ],
+)
+def test_lists_of_choices(argument: str, overrides: list[str]) -> None:
+    assert expanded(argument) == overrides
+
+
+def test_each_task_has_a_result(on_tones: list[str], tmp_path: Path) -> None:
+    """The tones have notes, keys and a tempo; one of the training tracks loses its key."""
+    options = [*expanded("task=[notes,key]"), "frontend=mel", "backbone=dense", *on_tones]
+    cfg = composed(*options)
+    run = Run(tmp_path, run_id(cfg), {"task": "notes+key", "data": "folder"}, [])
+    results = train(cfg, run)
+    assert [result.choices["task"] for result in results] == ["notes", "key"]
+    assert all(result.choices["tasks"] == "notes+key" for result in results)
+    assert (tmp_path / "notes" / "predictions" / "t3.tsv").exists()
+    assert (tmp_path / "key" / "predictions" / "t3.txt").exists()
+    again = train(composed(*options, "resume=true"), run)
+    assert again == results
+
+
+def test_command_trains_and_evaluates_two_tasks_on_two_data_sets(
+    run_command: Command, cache: Path, tmp_path: Path, tones: Path
+) -> None:
+    """One data set has beats and chords, the other (tones) has not: it teaches nothing, and does no harm."""
+    small = [each.replace("data.", "data.parts.synth.") for each in SYNTH[1:]]
+    done = run_command(
+        "train.py", "task=[beat,key]", "data=[synth,folder]", f"data.parts.folder.root={tones}", "frontend=mel",
+        "backbone=dense", *TINY, *small, f"cache_dir={cache}", "hydra.run.dir=run", "+task.weights.beat=0.5",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    key = json.loads((tmp_path / "run" / "key" / "result.json").read_text())
+    assert key["choices"]["data"] == "folder+synth"
+    assert key["dataset"]["num_tracks"] == 2
+    assert json.loads((tmp_path / "run" / "beat" / "result.json").read_text())["dataset"]["num_tracks"] == 1
+    again = run_command("eval.py", "run=run", "hydra.run.dir=again", f"cache_dir={cache}")
+    assert again.returncode == 0, again.stderr
+    found = json.loads((tmp_path / "again" / "key" / "result.json").read_text())
+    assert found["metrics"] == key["metrics"]
+    on_tones = ["data=folder", f"data.root={tones}", f"cache_dir={cache}"]
+    other = run_command("eval.py", "run=run", "hydra.run.dir=other", *on_tones)
+    assert other.returncode == 0, other.stderr
+    assert "not scored, for want of annotations: beat" in other.stdout
+    assert json.loads((tmp_path / "other" / "key" / "result.json").read_text())["choices"]["data"] == "folder"
+    assert not (tmp_path / "other" / "beat").exists()
+    empty = run_command("eval.py", "run=run", "data=mixed", f"cache_dir={cache}")
+    assert empty.returncode == 1
+    assert "data=mixed has no parts" in empty.stderr
