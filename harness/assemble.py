@@ -300,7 +300,7 @@ def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
     assert isinstance(trained, DictConfig)
     here = {key: cfg[key] for key in ("cache_dir", "split", "run", "num_scorers")}
     content = OmegaConf.to_container(trained)
-    merged = OmegaConf.merge(content, here)  # type: ignore[arg-type]
+    merged = OmegaConf.merge(content, here)
     assert isinstance(merged, DictConfig)
     if cfg.data_root is not None:
         move(merged.data, cfg.data_root)

@@ -196,8 +196,9 @@ def test_sound_has_the_pitch(index: int) -> None:
 
 
 def test_tracks_are_the_same_in_another_process() -> None:
+    folders = [str(ROOT / "tests"), str(Path(__file__).parent)]
     script = (
-        f"import sys; sys.path[:0] = [{str(ROOT / 'tests')!r}, {str(Path(__file__).parent)!r}]; from test_synth import synth;"
+        f"import sys; sys.path[:0] = {folders}; from test_synth import synth;"
         "tracks = synth().tracks('valid'); print(*(track.audio.key() for track in tracks));"
         "print(*(note.text().encode().hex() for track in tracks for note in track.annotations.values()))"
     )
