@@ -20,6 +20,7 @@ from ricercar.comparison.page.payload import page_payload
 from ricercar.comparison.rows import table
 from ricercar.errors import InputError
 from ricercar.harness import evaluate, identity
+from ricercar.harness.scales import check_bounds
 from ricercar.harness.seeds import Run
 from ricercar.harness.table import format_tracks
 from ricercar.leaderboard import main
@@ -262,3 +263,11 @@ def test_a_task_that_does_not_say_it_is_stopped_at_its_first_validation(
 )
 def test_gain(scale: Scale, value: float, gain: float) -> None:
     assert scale.gain(value) == gain
+
+
+def test_rounding_is_not_out_of_bounds() -> None:
+    """mir_eval's normalised mutual information is -2.8e-6 where each side has one segment of many frames."""
+    scale = {"segment/Normalized_Mutual_Information": SHARE}
+    check_bounds(scale, {"segment/Normalized_Mutual_Information": -2.77556e-06}, [])
+    with pytest.raises(InputError, match="must be from 0 to 1"):
+        check_bounds(scale, {"segment/Normalized_Mutual_Information": -1e-3}, [])
