@@ -41,7 +41,6 @@ from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.tune import label, tuned
 
 log = logging.getLogger(__name__)
-NUM_BATCHES_TO_FIT = 16  # of windows that a normalisation is fitted on
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ def _fit(
         crops = assemble.make_crops(seed.cfg, tasks, tracks["train"], windows, augmentation)
         costs.append(cost_of(net, crops.num_samples, cfg.window_frames, cfg.sample_rate))
         net.to(fabric.device)
-        assemble.fit_normalisation(net, crops, NUM_BATCHES_TO_FIT, fabric.device)
+        assemble.fit_normalisation(net, crops, fabric.device)
         evaluation = assemble.make_evaluation(cfg, tasks, windows, fabric.device, Processes.of(fabric))
         validate = partial(evaluation.validate, tracks=tracks["valid"])
         members.append(Member(seed.cfg.seed, net, tasks, crops, validate, seed.run.checkpoints, seed.tracker))

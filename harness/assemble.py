@@ -58,6 +58,7 @@ _FROM_CALLS = (
 )  # fmt: skip
 _CALLERS = ("", "hydra", "importlib", "functools")  # what stands between make() and a class
 _LIBRARIES = ("torch", "lightning_fabric")  # their classes refuse values by errors of many kinds
+_AT_A_TIME = 8  # windows that a normalisation is fitted on
 NO_TRACKER = "ricercar.harness.trackers.none.NoTracker"
 
 
@@ -256,12 +257,14 @@ def make_crops(
     )
 
 
-def fit_normalisation(net: Net, crops: Crops, num_batches: int, device: torch.device) -> None:
-    """Fits a normalisation that has something to fit on spectrograms of training crops, 8 at a time, not augmented."""
-    if hasattr(net.normalisation, "fit"):
-        windows = (to_float(crops.batch(range(8 * i, 8 * i + 8))["input"].to(device)) for i in range(num_batches))
+def fit_normalisation(net: Net, crops: Crops, device: torch.device) -> None:
+    """Fits a normalisation that can be, on as many training windows as it asks for; they are not augmented."""
+    normalisation: Any = net.normalisation
+    if hasattr(normalisation, "fit"):
+        total = normalisation.num_windows
+        parts = [range(first, min(first + _AT_A_TIME, total)) for first in range(0, total, _AT_A_TIME)]
         with torch.no_grad():
-            net.normalisation.fit(net.compressed(window) for window in windows)  # type: ignore[operator]
+            normalisation.fit(net.compressed(to_float(crops.batch(each)["input"].to(device))) for each in parts)
 
 
 def best_of(tasks: Multitask, checkpoints: Checkpoints) -> dict[str, Any]:

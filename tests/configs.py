@@ -45,6 +45,14 @@ def _target(group: str, name: str) -> str:
     return str(OmegaConf.load(CONF / group / f"{name}.yaml")._target_)
 
 
+def option(group: str, name: str) -> DictConfig:
+    """conf/<group>/<name>.yaml, with what it is composed of."""
+    found = OmegaConf.select(composed(config=f"{group}/{name}"), group)
+    assert isinstance(found, DictConfig)
+    OmegaConf.set_struct(found, False)
+    return found
+
+
 def composed(*overrides: str, config: str = "config") -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose(config, overrides=list(overrides))

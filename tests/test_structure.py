@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from configs import CONF, ROOT
+from configs import CONF, ROOT, option
 
 ONLY_PLACES = {
     "nnAudio": ["models/frontends/"],
@@ -74,7 +74,9 @@ def test_processes_are_spawned(source: Path) -> None:
 def targets() -> list[tuple[Path, str]]:
     found = []
     for path in sorted(CONF.glob("*/*.yaml")):
-        node = OmegaConf.load(path)
+        if path.parent.name == "experiment":
+            continue
+        node = option(path.parent.name, path.stem)
         if "_target_" in node and str(node._target_).startswith("ricercar."):
             found.append((path.relative_to(CONF), str(node._target_)))
     return found
@@ -85,7 +87,7 @@ def test_yaml_names_every_parameter(path: Path, target: str) -> None:
     """The constructor has no defaults, and the yaml gives every value that is not known only at run time."""
     module, name = target.rsplit(".", 1)
     parameters = inspect.signature(getattr(import_module(module), name)).parameters
-    given = {str(key) for key in OmegaConf.load(CONF / path)} - {"_target_"}
+    given = {str(key) for key in option(path.parent.name, path.stem)} - {"_target_"}
     assert [key for key, parameter in parameters.items() if parameter.default is not inspect.Parameter.empty] == []
     at_run_time = {"spectrogram", "num_bins", "num_channels"}
     assert given <= set(parameters)
@@ -99,5 +101,9 @@ def test_yaml_says_what_it_is(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("*/*.yaml")), ids=lambda path: str(path.relative_to(CONF)))
 def test_groups_stand_alone(path: Path) -> None:
-    """No group names another: an experiment is the place where choices meet."""
-    assert path.parent.name == "experiment" or "defaults:" not in path.read_text()
+    """No choice of a group names one of another: an experiment is the place where choices meet."""
+    if path.parent.name == "experiment":
+        return
+    named = [each for each in OmegaConf.load(path).get("defaults", []) if each != "_self_"]
+    own = [each for each in named if isinstance(each, str) and (path.parent / f"{each}.yaml").exists()]
+    assert [each for each in named if each not in [*own, {"/studio@studio": "sampled"}]] == []

@@ -5,19 +5,22 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from ricercar.checks import check_positive
+from ricercar.checks import check_positive, check_whole
 
 
 class Whitening(nn.Module):
     """(B, C, F, T) -> (B, C, F, T): each bin of each channel to zero mean and unit deviation over the training set.
 
     `fit` measures mean and deviation, once, before training; they are kept in the checkpoint.
-    epsilon   smallest deviation that is divided by: a bin that is always silent stays near 0
+    num_windows   of training that `fit` is given
+    epsilon       smallest deviation that is divided by: a bin that is always silent stays near 0
     """
 
-    def __init__(self, *, num_channels: int, num_bins: int, epsilon: float) -> None:
+    def __init__(self, *, num_channels: int, num_bins: int, num_windows: int, epsilon: float) -> None:
         super().__init__()
+        check_whole(num_windows=num_windows)
         check_positive(epsilon=epsilon)
+        self.num_windows = num_windows
         self.epsilon = epsilon
         self.mean: Tensor
         self.deviation: Tensor

@@ -200,7 +200,7 @@ def learnt(
         own = composed(f"backbone={backbone}", *STACKED[backbone], *on_tones, *whitening, f"seed={seed}")
         nets.append(assemble.make_net(own, tasks).train())
         crops.append(assemble.make_crops(own, tasks, tracks, windows, augmentation))
-        assemble.fit_normalisation(nets[-1], crops[-1], 4, torch.device("cpu"))
+        assemble.fit_normalisation(nets[-1], crops[-1], torch.device("cpu"))
     learner = kind(Fabric(accelerator="cpu", devices=1, precision=precision), nets, [tasks] * 3, augmentation)
     optimizers = [torch.optim.SGD(own, lr=0.05, momentum=0.9) for own in learner.parameters]
     losses = []

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 import midi_examples as example
-from configs import CONF
+from configs import option
 from ricercar.data.annotations.melody import Melody
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.data.sources.midi import Midi
@@ -22,7 +22,7 @@ SAMPLE_RATE = 16000
 
 
 def midi(root: Path, **changed: Any) -> Midi:
-    settings = OmegaConf.merge(OmegaConf.load(CONF / "data" / "midi.yaml"), {"root": str(root), **changed})
+    settings = OmegaConf.merge(option("data", "midi"), {"root": str(root), **changed})
     source = instantiate(settings, _convert_="all")
     assert isinstance(source, Midi)
     return source

@@ -16,7 +16,7 @@ from hydra.utils import get_class, instantiate
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from configs import CONF, ROOT
+from configs import ROOT, option
 from ricercar.data.annotations.key import Key
 from ricercar.data.annotations.notes import DRUMS
 from ricercar.data.sources.synth import Synth
@@ -28,7 +28,7 @@ PIECES = range(6)
 
 
 def synth(**changed: Any) -> Synth:
-    settings = OmegaConf.merge(OmegaConf.load(CONF / "data" / "synth.yaml"), changed)
+    settings = OmegaConf.merge(option("data", "synth"), changed)
     source = instantiate(settings, _convert_="all")
     assert isinstance(source, Synth)
     return source
@@ -242,7 +242,7 @@ def test_other_durations(duration_s: float, metre: str) -> None:
 
 @pytest.mark.parametrize("kind", ["composer", "studio"])
 def test_yaml_names_every_parameter(kind: str) -> None:
-    node = OmegaConf.load(CONF / "data" / "synth.yaml")[kind]
+    node = option("data", "synth")[kind]
     assert set(inspect.signature(get_class(node._target_)).parameters) == set(node) - {"_target_"}
 
 
@@ -259,7 +259,7 @@ def test_yaml_names_every_parameter(kind: str) -> None:
     ],
 )
 def test_unusable_settings(changed: dict[str, Any], problem: str) -> None:
-    settings = OmegaConf.merge(OmegaConf.load(CONF / "data" / "synth.yaml"), changed)
+    settings = OmegaConf.merge(option("data", "synth"), changed)
     part = settings[next(iter(changed))]
     with pytest.raises(InputError, match=problem):
         get_class(part._target_)(
