@@ -13,18 +13,21 @@ from ricercar.data.annotations.beats import Beats
 from ricercar.errors import InputError
 from ricercar.models.head import Output
 from ricercar.tasks.beat import baselines as beat_baselines
-from ricercar.tasks.beat.decoding import TrackingDecoder, check_decoding, decode_by_peaks
+from ricercar.tasks.beat.decoding import LIMITS, TrackingDecoder, decode_by_peaks
 from ricercar.tasks.beat.scoring import BeatScoring
 from ricercar.tasks.beat.targets import BeatLoss, BeatTargets
 from ricercar.tasks.beat.tuning import Decode, tune
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.options import check_output
+from ricercar.tasks.shared.options import check_names, check_output, checked_decoding, checked_tuning
 from ricercar.tasks.task import Task
 
-DECODERS = ("tracking", "peaks")
+# What validation tries values of, by decoder.
+DECODERS = {
+    "tracking": ("threshold", "downbeat_threshold", "tempo_inertia"),
+    "peaks": ("threshold", "downbeat_threshold"),
+}
 _OUTPUTS = ("beat", "downbeat")
-_DECODING = ("threshold", "downbeat_threshold", "tempo_inertia", "shift_s")
 
 
 class Beat(Task):
@@ -32,6 +35,7 @@ class Beat(Task):
 
     outputs   {beat, downbeat: {weight, positive_weight, prior}}
     decoder   tracking or peaks; `tracking` and neighbourhood_frames are the options of the one and the other
+    tuning    {decoder: {decoding constant: values that validation tries}}
 
     Where the positions of beats are unknown nothing is taught about downbeats.
     """
@@ -62,6 +66,7 @@ class Beat(Task):
         neighbourhood_frames: int,
         tracking: Mapping[str, Any],
         decoding: Mapping[str, float],
+        tuning: Mapping[str, Mapping[str, Sequence[float]]],
         protocol: Mapping[str, Any],
     ) -> None:
         if set(outputs) != set(_OUTPUTS):
@@ -72,7 +77,7 @@ class Beat(Task):
             check_output(f"task.outputs.{name}", dict(part))
         check_choice(DECODERS, **{"task.decoder": decoder})
         check_whole(1, **{"task.neighbourhood_frames": neighbourhood_frames})
-        check_decoding(decoding, _DECODING)
+        check_names("task.tuning", tuning, tuple(DECODERS))
         self.parts = {name: dict(outputs[name]) for name in _OUTPUTS}
         self.outputs = {name: Output(size=1, prior=part["prior"]) for name, part in self.parts.items()}
         self.targets = BeatTargets(kind=targets, half_width_frames=half_width_frames)
@@ -82,7 +87,11 @@ class Beat(Task):
         self.decoder = decoder
         self.neighbourhood_frames = neighbourhood_frames
         self.tracking = TrackingDecoder(tracking)
-        self.decoding = {name: float(decoding[name]) for name in _DECODING}
+        self.decoding = checked_decoding(decoding, LIMITS)
+        self.tuning = {
+            name: checked_tuning(tuning[name], {each: LIMITS[each] for each in tuned}, f"task.tuning.{name}")
+            for name, tuned in DECODERS.items()
+        }[decoder]
         self.protocol = dict(protocol)
         self.scoring = BeatScoring(self.protocol)
         self._untuned = dict(self.decoding)
@@ -114,7 +123,7 @@ class Beat(Task):
         for reference, logits in examples:
             assert isinstance(reference, Beats)
             prepared.append((reference, self._decode(logits, fps)))
-        self.decoding = tune(prepared, self.scoring, self._untuned, decoder=self.decoder)
+        self.decoding = tune(prepared, self.scoring, self._untuned, self.tuning)
 
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         assert isinstance(reference, Beats)

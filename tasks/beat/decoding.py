@@ -17,6 +17,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+LIMITS = {
+    "threshold": (0.001, 0.999),
+    "downbeat_threshold": (0.001, 0.999),
+    "tempo_inertia": (0, 1000),
+    "shift_s": (-1, 1),
+}
 _LIMIT = 8.0  # of a log odds: what one frame can say
 _LEAST_SHARE = 0.02  # of downbeats among beats, and of others, that one frame can say
 
@@ -149,16 +155,3 @@ def timed(time: Floats, position: Ints, fps: float, shift_s: float) -> Beats:
     # A shift may move several beats to the start of the track: the last one stays.
     kept = np.append(np.diff(time_s) > 0, True)[: len(time_s)]
     return Beats(time_s=time_s[kept], position=np.minimum(position[kept], 10_000))
-
-
-def check_decoding(decoding: Mapping[str, float], names: Sequence[str]) -> None:
-    if set(decoding) != set(names):
-        raise InputError(f"task.decoding has {', '.join(decoding)}: it must have exactly {', '.join(names)}.")
-    for name, value in decoding.items():
-        option = {f"task.decoding.{name}": value}
-        if name.endswith("threshold"):
-            check_between(0.001, 0.999, **option)
-        elif name.endswith("_s"):
-            check_between(-1, 1, **option)
-        else:
-            check_between(0, 1000, **option)

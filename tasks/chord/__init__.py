@@ -22,11 +22,12 @@ from ricercar.tasks.protocol import check_protocol
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.frame_classes import class_shares, share_cross_entropy
+from ricercar.tasks.shared.options import checked_decoding, checked_tuning
 from ricercar.tasks.shared.pooling import CHORD_VOCABULARIES, pooled_chords
+from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task
 
-SELF_TRANSITIONS = (0.5, 0.9, 0.97, 0.99, 0.997, 0.999, 0.9999, 0.99999, 0.999999, 1 - 1e-8)
-_HIGHEST = 1 - 1e-12
+_DECODING = {"self_transition": (0.5, 1 - 1e-12)}
 _PROTOCOL = {"incomparable": ("exclude", "mir_eval"), "gaps": GAPS, "averaging": ("tracks", "groups")}
 
 
@@ -53,19 +54,18 @@ class Chord(Task):
         weights: Mapping[str, float],
         label_smoothing: float,
         decoding: Mapping[str, float],
+        tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
         check_protocol("chord", protocol, _PROTOCOL)
         if not 0.0 <= label_smoothing < 1.0:
             raise InputError(f"task.label_smoothing={label_smoothing} must be at least 0 and below 1.")
-        if set(decoding) != {"self_transition"}:
-            raise InputError(f"task.decoding has {', '.join(decoding)}: it must have exactly self_transition.")
-        check_between(0.5, _HIGHEST, **{"task.decoding.self_transition": decoding["self_transition"]})
         self.chords = _vocabulary(vocabulary, qualities)
         self.outputs = {name: part for parts in self.chords.softmaxes.values() for name, part in parts.items()}
         self.weights = _weights(weights)
         self.label_smoothing = label_smoothing
-        self.decoding = {name: float(value) for name, value in decoding.items()}
+        self.decoding = checked_decoding(decoding, _DECODING)
+        self.tuning = checked_tuning(tuning, _DECODING)
         self.protocol = dict(protocol)
         self._untuned = dict(self.decoding)
 
@@ -94,19 +94,19 @@ class Chord(Task):
         return decode_chords(self.chords, logits, self.decoding["self_transition"], fps)
 
     def tune(self, examples: Sequence[tuple[Annotation, Mapping[str, NDArray[np.float32]]]], fps: float) -> None:
-        """The self-transition with the best mean majmin; of equally good ones the configured, or the lowest."""
+        """The self-transition with the best mean majmin; of equally good ones the nearest to the configured."""
 
-        def mean(self_transition: float) -> float:
+        def mean(decoding: Mapping[str, float]) -> float:
             scores = []
             for reference, logits in examples:
                 assert isinstance(reference, Chords)
-                estimate = decode_chords(self.chords, logits, self_transition, fps)
+                estimate = decode_chords(self.chords, logits, decoding["self_transition"], fps)
                 scores.append(self._comparison(reference, estimate).accuracy("majmin"))
             return float(np.mean([score for score in scores if not np.isnan(score)] or [0.0]))
 
         self.decoding = dict(self._untuned)
         if examples:
-            self.decoding["self_transition"] = max((self._untuned["self_transition"], *SELF_TRANSITIONS), key=mean)
+            self.decoding = best(self._untuned, self.tuning, mean)
 
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         comparison = self._comparison(reference, estimate)

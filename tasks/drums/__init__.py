@@ -58,6 +58,7 @@ class Drums(OnsetClasses):
         positive_weight: float,
         prior: float,
         decoding: Mapping[str, float],
+        tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
         self.labels = DrumLabels(classes, ignored)
@@ -70,6 +71,7 @@ class Drums(OnsetClasses):
             positive_weight=positive_weight,
             prior=prior,
             decoding=decoding,
+            tuning=tuning,
             protocol=protocol,
             choices={"no_drums": ("score", "exclude")},
         )

@@ -23,18 +23,18 @@ from ricercar.tasks.marks import Mark
 from ricercar.tasks.notes.targets import NoteTargets
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.options import check_note_decoding, check_output
+from ricercar.tasks.shared.options import ABOVE_0, check_output, checked_decoding, checked_tuning
 from ricercar.tasks.task import Task
 
 _PARTS = ("onset", "frame", "drums")
-_DECODING = (
-    "threshold",
-    "survival_exponent",
-    "min_duration_s",
-    "max_duration_s",
-    "onset_shift_s",
-    "neighbourhood_frames",
-)
+_DECODING = {
+    "threshold": (0, 1),
+    "survival_exponent": (0, 1),
+    "min_duration_s": ABOVE_0,
+    "max_duration_s": ABOVE_0,
+    "onset_shift_s": (-1, 1),
+    "neighbourhood_frames": (1, 1000),
+}
 
 
 class Instruments(Task):
@@ -73,6 +73,7 @@ class Instruments(Task):
         outputs: Mapping[str, Mapping[str, float]],
         half_width_frames: float,
         decoding: Mapping[str, float],
+        tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
         check_whole(0, **{"task.lowest_pitch": lowest_pitch})
@@ -83,7 +84,8 @@ class Instruments(Task):
             )
         _check_classes(classes, drums)
         _check_parts(outputs)
-        check_note_decoding(decoding, _DECODING)
+        self._untuned = checked_decoding(decoding, _DECODING)
+        self.tuning = checked_tuning(tuning, {name: _DECODING[name] for name in ("threshold", "survival_exponent")})
         self.parts = {name: dict(part) for name, part in outputs.items()}
         self.classes = {name: tuple(programs) for name, programs in classes.items()}
         self.drums = tuple(drums)
@@ -101,8 +103,8 @@ class Instruments(Task):
         self.scoring = InstrumentScoring(self.protocol)
         first = {name: programs[0] for name, programs in self.classes.items()}
         self.decoder = InstrumentDecoder(classes=first, drums=drums, lowest_pitch=lowest_pitch)
-        self._untuned = {name: float(value) for name, value in decoding.items() if name != "threshold"}
-        self._untuned |= {f"threshold/{name}": float(decoding["threshold"]) for name in self.decoder.names}
+        threshold = self._untuned.pop("threshold")
+        self._untuned |= {f"threshold/{name}": threshold for name in self.decoder.names}
         self.decoding = dict(self._untuned)
 
     def reference(self, annotations: Mapping[str, Annotation]) -> Notes | None:
@@ -155,7 +157,7 @@ class Instruments(Task):
         for reference, logits in examples:
             assert isinstance(reference, Notes)
             prepared.append((reference, logits))
-        self.decoding = tune(prepared, self.decoder, self.scoring, self._untuned, fps)
+        self.decoding = tune(prepared, self.decoder, self.scoring, self._untuned, self.tuning, fps)
 
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         assert isinstance(reference, Notes)

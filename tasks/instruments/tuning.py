@@ -10,9 +10,8 @@ from ricercar.data.annotations.notes import Notes
 from ricercar.metrics.util import match_hits, num_matched
 from ricercar.tasks.instruments.decoding import DRUM_S, InstrumentDecoder
 from ricercar.tasks.instruments.scoring import InstrumentScoring, Sounds
+from ricercar.tasks.shared.search import Decoding, best, nearest_first, on_time
 
-THRESHOLDS = tuple(np.round(np.arange(0.05, 0.96, 0.05), 2).tolist())
-SURVIVAL_EXPONENTS = (0.3, 0.5, 1.0)
 MOST_NOTES = 4
 
 Floats = NDArray[np.float64]
@@ -45,7 +44,8 @@ def tune(
     examples: Sequence[tuple[Notes, Logits]],
     decoder: InstrumentDecoder,
     scoring: InstrumentScoring,
-    start: Mapping[str, float],
+    start: Decoding,
+    tuning: Mapping[str, Sequence[float]],
     fps: float,
 ) -> dict[str, float]:
     """-> decoding constants with the best mean F of the tracks, from `start` on.
@@ -57,8 +57,10 @@ def tune(
     the present one. Thresholds that give one class more than MOST_NOTES times as many notes as all have together
     stay out: an untrained network would keep validation waiting. Where nothing is found, the constants stay.
     """
+    names = [f"threshold/{name}" for name in decoder.names]
+    grid = nearest_first(start[names[0]], tuning["threshold"])  # of every class
     tracks = [
-        _track(scoring.sounds(reference), logits, decoder, scoring, start, fps)
+        _track(scoring.sounds(reference), logits, decoder, scoring, start, min(grid), fps)
         for reference, logits in examples
         if len(scoring.sounds(reference))
     ]
@@ -69,19 +71,23 @@ def tune(
         scores = [scoring.f_measure(t.reference, t.estimate(thresholds, shift_s), offsets=False) for t in tracks]
         return float(np.mean(scores))
 
-    names = [f"threshold/{name}" for name in decoder.names]
-    before = np.array([start[name] for name in names])
-    thresholds = _thresholds(tracks, scoring, before)
+    before = np.full(len(names), grid[0])
+    thresholds = _thresholds(tracks, scoring, np.array(grid), len(names))
     thresholds = thresholds if mean_f(thresholds) >= mean_f(before) else before
-    found = mean_f(thresholds)
-    if found == 0.0:
+    if mean_f(thresholds) == 0.0:
         return dict(start)
+
+    def moved_f(decoding: Decoding) -> float:
+        return mean_f(thresholds, decoding["onset_shift_s"] - start["onset_shift_s"])
+
+    def f_with_offsets(decoding: Decoding) -> float:
+        pairs = ((scoring.sounds(a), scoring.sounds(decoder(logits, fps, decoding))) for a, logits in examples)
+        return sum(scoring.f_measure(a, b, offsets=True) for a, b in pairs)
+
     chosen = dict(start) | dict(zip(names, thresholds.tolist(), strict=True))
-    late = [_lateness_s(t.reference, t.estimate(thresholds), scoring) for t in tracks]
-    shift_s = -float(np.median(np.concatenate(late)))
-    if mean_f(thresholds, shift_s) >= found:
-        chosen["onset_shift_s"] = round(start["onset_shift_s"] + shift_s, 6)
-    return chosen | {"survival_exponent": _exponent(examples, decoder, scoring, chosen, fps)}
+    matched = [_matched(track.reference, track.estimate(thresholds), scoring) for track in tracks]
+    chosen = on_time(chosen, "onset_shift_s", matched, moved_f)
+    return best(chosen, {"survival_exponent": tuning["survival_exponent"]}, f_with_offsets)
 
 
 def _track(
@@ -89,12 +95,13 @@ def _track(
     logits: Logits,
     decoder: InstrumentDecoder,
     scoring: InstrumentScoring,
-    start: Mapping[str, float],
+    start: Decoding,
+    threshold: float,
     fps: float,
 ) -> _Track:
     columns = []
     for number, name in enumerate(decoder.names):
-        peaks = decoder.peaks(name, logits, min(*THRESHOLDS, start[f"threshold/{name}"]), start)
+        peaks = decoder.peaks(name, logits, threshold, start)
         onset_s, size = decoder.onset_s(peaks, fps, start), len(peaks)
         group = scoring.group_of(np.full(size, decoder.program(name)))
         columns.append((onset_s, decoder.pitch(name, peaks), group, peaks.height, np.full(size, number)))
@@ -104,36 +111,34 @@ def _track(
     return _Track(reference, onsets.of(inside), height[inside], number_of[inside])
 
 
-def _thresholds(tracks: Sequence[_Track], scoring: InstrumentScoring, start: Floats) -> Floats:
-    """(number of classes,) -> the same, chosen."""
-    candidates = [sorted((least, *THRESHOLDS), key=lambda each: abs(each - least)) for least in start.tolist()]
-    allowed = [_allowed(tracks, number, each) for number, each in enumerate(candidates)]
-    # (tracks, classes, candidates) right estimates, and all
-    right = np.zeros((len(tracks), len(start), len(THRESHOLDS) + 1))
+def _thresholds(tracks: Sequence[_Track], scoring: InstrumentScoring, grid: Floats, num_classes: int) -> Floats:
+    """-> (num_classes,) one of `grid` each; of equally good ones the first."""
+    allowed = np.array([_allowed(tracks, number, grid) for number in range(num_classes)])
+    # (tracks, classes, thresholds) right estimates, and all
+    right = np.zeros((len(tracks), num_classes, len(grid)))
     given = np.zeros_like(right)
+    lowest = np.array([grid[each].min() for each in allowed])
     for row, track in enumerate(tracks):
-        lowest = np.array([min(np.array(each)[kept]) for each, kept in zip(candidates, allowed, strict=True)])
         kept = track.height >= lowest[track.number]
         height, number = track.height[kept], track.number[kept]
         i, j = scoring.hits(track.reference, track.onsets.of(kept))
-        for of, values in enumerate(candidates):
-            own = number[j] == of
-            for place in np.flatnonzero(allowed[of]):
-                high = own & (height[j] >= values[place])
-                right[row, of, place] = num_matched((i[high], j[high]))
-                given[row, of, place] = (height[number == of] >= values[place]).sum()
+        for of, place in np.argwhere(allowed).tolist():
+            high = (number[j] == of) & (height[j] >= grid[place])
+            right[row, of, place] = num_matched((i[high], j[high]))
+            given[row, of, place] = (height[number == of] >= grid[place]).sum()
     num_reference = np.array([[len(track.reference)] for track in tracks])
-    choice = np.array([int(each.argmax()) for each in allowed])
-    for of in [*range(len(start))] * 2:
-        others = [(other, choice[other]) for other in range(len(start)) if other != of]
+    choice = allowed.argmax(axis=1)
+    for of in [*range(num_classes)] * 2:
+        others = [(other, choice[other]) for other in range(num_classes) if other != of]
         total_right = right[:, of] + sum((right[:, other, [place]] for other, place in others), np.zeros(1))
         total_given = given[:, of] + sum((given[:, other, [place]] for other, place in others), np.zeros(1))
         f_measure = (2.0 * total_right / (num_reference + total_given)).mean(axis=0)
         choice[of] = int(np.where(allowed[of], f_measure, -1.0).argmax())
-    return np.array([each[place] for each, place in zip(candidates, choice, strict=True)])
+    chosen: Floats = grid[choice]
+    return chosen
 
 
-def _allowed(tracks: Sequence[_Track], number: int, thresholds: Sequence[float]) -> NDArray[np.bool_]:
+def _allowed(tracks: Sequence[_Track], number: int, thresholds: Floats) -> NDArray[np.bool_]:
     """Which thresholds give the class few enough notes; the highest one where none does."""
     most = MOST_NOTES * sum(len(track.reference) for track in tracks)
     heights = np.concatenate([track.height[track.number == number] for track in tracks])
@@ -142,26 +147,7 @@ def _allowed(tracks: Sequence[_Track], number: int, thresholds: Sequence[float])
     return allowed
 
 
-def _lateness_s(a: Sounds, b: Sounds, scoring: InstrumentScoring) -> Floats:
-    """By how much matched estimates come after their notes."""
-    pairs = np.array(match_hits(scoring.hits(a, b)), dtype=np.int64).reshape(-1, 2)
-    late: Floats = b.intervals[pairs[:, 1], 0] - a.intervals[pairs[:, 0], 0]
-    return late
-
-
-def _exponent(
-    examples: Sequence[tuple[Notes, Logits]],
-    decoder: InstrumentDecoder,
-    scoring: InstrumentScoring,
-    decoding: Mapping[str, float],
-    fps: float,
-) -> float:
-    present = decoding["survival_exponent"]
-    candidates = sorted({present, *SURVIVAL_EXPONENTS}, key=lambda exponent: abs(exponent - present))
-    scores = np.zeros(len(candidates))
-    for reference, logits in examples:
-        a = scoring.sounds(reference)
-        for place, exponent in enumerate(candidates):
-            b = scoring.sounds(decoder(logits, fps, {**decoding, "survival_exponent": exponent}))
-            scores[place] += scoring.f_measure(a, b, offsets=True)
-    return candidates[int(scores.argmax())]
+def _matched(a: Sounds, b: Sounds, scoring: InstrumentScoring) -> tuple[Floats, Floats]:
+    """Onsets of notes, and those of the estimates that match them."""
+    i, j = np.array(match_hits(scoring.hits(a, b)), dtype=np.int64).reshape(-1, 2).T
+    return a.intervals[i, 0], b.intervals[j, 0]

@@ -20,11 +20,9 @@ from ricercar.tasks.melody.decoding import MelodyDecoder
 from ricercar.tasks.melody.scoring import MelodyScoring
 from ricercar.tasks.melody.targets import melody_targets
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.search import nearest_first
+from ricercar.tasks.shared.options import checked_decoding, checked_tuning
+from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task
-
-THRESHOLDS = tuple(np.round(np.arange(0.05, 0.96, 0.05), 2).tolist())
-SWITCH_COSTS = (0.0, 0.5, 1.0, 2.0, 4.0)
 
 _DECODING = {"voicing_threshold": (0.0, 1.0), "switch_cost": (0.0, 100.0)}
 
@@ -58,6 +56,7 @@ class Melody(Task):
         deviation_weight: float,
         rows_per_frame: int,
         decoding: Mapping[str, float],
+        tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
         check_whole(0, **{"task.lowest_pitch": lowest_pitch})
@@ -68,10 +67,6 @@ class Melody(Task):
             )
         check_between(1e-6, 1 - 1e-6, **{"task.prior": prior})
         check_between(0, float("inf"), **{"task.deviation_weight": deviation_weight})
-        if set(decoding) != set(_DECODING):
-            raise InputError(f"task.decoding has {', '.join(decoding)}: it must have exactly {', '.join(_DECODING)}.")
-        for name, value in decoding.items():
-            check_between(*_DECODING[name], **{f"task.decoding.{name}": value})
         self.lowest_pitch = lowest_pitch
         self.num_pitches = num_pitches
         self.outputs = {
@@ -80,7 +75,8 @@ class Melody(Task):
         }
         self.deviation_weight = deviation_weight
         self.rows_per_frame = rows_per_frame
-        self.decoding = {name: float(value) for name, value in decoding.items()}
+        self.decoding = checked_decoding(decoding, _DECODING)
+        self.tuning = checked_tuning(tuning, _DECODING)
         self.protocol = dict(protocol)
         self.scoring = MelodyScoring(self.protocol)
         self._untuned = dict(self.decoding)
@@ -124,9 +120,8 @@ class Melody(Task):
         self.decoding = dict(self._untuned)
         if not prepared:
             return
-        for name, values in (("voicing_threshold", THRESHOLDS), ("switch_cost", SWITCH_COSTS)):
-            tried = nearest_first(self._untuned[name], values)
-            self.decoding = max((self.decoding | {name: value} for value in tried), key=mean)
+        for name in ("voicing_threshold", "switch_cost"):
+            self.decoding = best(self.decoding, {name: self.tuning[name]}, mean)
 
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         assert isinstance(reference, MelodyAnnotation)

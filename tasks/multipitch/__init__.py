@@ -23,10 +23,10 @@ from ricercar.tasks.multipitch.targets import from_notes, note_targets, row_targ
 from ricercar.tasks.protocol import check_protocol
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.search import nearest_first
+from ricercar.tasks.shared.options import checked_decoding, checked_tuning
+from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task
 
-THRESHOLDS = tuple(np.round(np.arange(0.1, 0.91, 0.05), 2).tolist())
 MOST_PITCHES = 5
 
 _DECODING = {"threshold": (0.0, 1.0), "tuning_cents": (-100.0, 100.0)}
@@ -72,6 +72,7 @@ class Multipitch(Task):
         positive_weight: float,
         rows_per_frame: int,
         decoding: Mapping[str, float],
+        tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
         check_whole(0, **{"task.lowest_pitch": lowest_pitch})
@@ -82,10 +83,6 @@ class Multipitch(Task):
             )
         check_between(1e-6, 1 - 1e-6, **{"task.prior": prior})
         check_positive(**{"task.positive_weight": positive_weight})
-        if set(decoding) != set(_DECODING):
-            raise InputError(f"task.decoding has {', '.join(decoding)}: it must have exactly {', '.join(_DECODING)}.")
-        for name, value in decoding.items():
-            check_between(*_DECODING[name], **{f"task.decoding.{name}": value})
         check_protocol("multipitch", protocol, _PROTOCOL)
         check_between(0.001, 1, **{"task.protocol.hop_s": protocol["hop_s"]})
         check_between(0, 2, **{"task.protocol.window_semitones": protocol["window_semitones"]})
@@ -94,7 +91,8 @@ class Multipitch(Task):
         self.outputs = {"frame": Output(size=num_pitches, lowest_pitch=lowest_pitch, prior=prior)}
         self.positive_weight = positive_weight
         self.rows_per_frame = rows_per_frame
-        self.decoding = {name: float(value) for name, value in decoding.items()}
+        self.decoding = checked_decoding(decoding, _DECODING)
+        self.tuning = checked_tuning(tuning, {"threshold": _DECODING["threshold"]})
         self.protocol = dict(protocol)
         self._untuned = dict(self.decoding)
 
@@ -139,20 +137,16 @@ class Multipitch(Task):
         if not prepared:
             return
 
+        most = MOST_PITCHES * np.mean([_pitches_per_row(reference) for reference, _ in examples])
+
         def mean(decoding: Mapping[str, float]) -> float:
+            if np.mean([(rows >= decoding["threshold"]).sum() / len(rows) for _, rows in prepared]) > most:
+                return -1.0
             return float(np.mean([self._f(a, self._decoded(rows, decoding, fps)) for a, rows in prepared]))
 
-        sounding = np.mean([_pitches_per_row(reference) for reference, _ in examples])
-        tried = [
-            value
-            for value in nearest_first(self._untuned["threshold"], THRESHOLDS)
-            if np.mean([(rows >= value).sum() / len(rows) for _, rows in prepared]) <= MOST_PITCHES * sounding
-        ]
-        if not tried:
-            return
-        best = max((self._untuned | {"threshold": value} for value in tried), key=mean)
-        tuned = best | {"tuning_cents": tuning_cents([reference for reference, _ in examples])}
-        self.decoding = tuned if mean(tuned) > mean(best) else best
+        found = best(self._untuned, {"threshold": self.tuning["threshold"]}, mean)
+        tuned = found | {"tuning_cents": tuning_cents([reference for reference, _ in examples])}
+        self.decoding = tuned if mean(tuned) > mean(found) else found
 
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         assert isinstance(reference, MultipitchAnnotation)

@@ -18,23 +18,26 @@ from ricercar.tasks.notes.baselines import common_pitches, spectral_peaks
 from ricercar.tasks.notes.decoding import NoteDecoder
 from ricercar.tasks.notes.scoring import NoteScoring
 from ricercar.tasks.notes.targets import NoteTargets
-from ricercar.tasks.notes.tuning import ONSET_THRESHOLDS, tune
+from ricercar.tasks.notes.tuning import tune
 from ricercar.tasks.scale import LOWER, SHARE, Scale
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.options import check_note_decoding, check_output
+from ricercar.tasks.shared.options import ABOVE_0, check_output, checked_decoding, checked_tuning
 from ricercar.tasks.task import Task
 
 _OUTPUTS = ("onset", "frame", "offset", "velocity")
-_DECODING = (
-    "onset_threshold",
-    "survival_exponent",
-    "offset_weight",
-    "min_duration_s",
-    "max_duration_s",
-    "onset_shift_s",
-    "offset_shift_s",
-    "neighbourhood_frames",
-)
+_DECODING = {
+    "onset_threshold": (0, 1),
+    "survival_exponent": (0, 1),
+    "offset_weight": (0, 1000),
+    "min_duration_s": ABOVE_0,
+    "max_duration_s": ABOVE_0,
+    "onset_shift_s": (-1, 1),
+    "offset_shift_s": (-1, 1),
+    "neighbourhood_frames": (1, 1000),
+}
+_TUNING = {
+    name: _DECODING[name] for name in ("onset_threshold", "survival_exponent", "offset_weight", "min_duration_s")
+} | {"offset_shift_frames": (-100, 100)}
 _VELOCITY_LOSSES = ("cross_entropy", "squared_error")
 
 
@@ -72,6 +75,7 @@ class Notes(Task):
         label_frames: int,
         velocity_loss: str,
         decoding: Mapping[str, float],
+        tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
         check_whole(0, **{"task.lowest_pitch": lowest_pitch})
@@ -84,7 +88,6 @@ class Notes(Task):
             raise InputError(
                 f"task.velocity_loss={velocity_loss!r} is not known: choose {' or '.join(_VELOCITY_LOSSES)}."
             )
-        check_note_decoding(decoding, _DECODING)
         self.lowest_pitch = lowest_pitch
         self.parts = {name: dict(part) for name, part in outputs.items() if part is not None}
         _check_outputs(self.parts)
@@ -100,7 +103,8 @@ class Notes(Task):
             num_pitches=num_pitches,
         )
         self.velocity_loss = velocity_loss
-        self.decoding = {name: float(value) for name, value in decoding.items()}
+        self.decoding = checked_decoding(decoding, _DECODING)
+        self.tuning = checked_tuning(tuning, _TUNING)
         self.protocol = dict(protocol)
         self.scoring = NoteScoring(self.protocol)
         self._untuned = dict(self.decoding)
@@ -135,11 +139,12 @@ class Notes(Task):
     def tune(self, examples: Sequence[tuple[Annotation, Mapping[str, NDArray[np.float32]]]], fps: float) -> None:
         """Starts from the configured values each time, so that the choice depends on `examples` alone."""
         prepared = []
+        lowest = min([self._untuned["onset_threshold"], *self.tuning["onset_threshold"]])
         for reference, logits in examples:
             assert isinstance(reference, NotesAnnotation)
-            decoder = self._decoder(logits, fps, min(*ONSET_THRESHOLDS, self._untuned["onset_threshold"]))
+            decoder = self._decoder(logits, fps, lowest)
             prepared.append((self.scoring.pitched(reference), decoder))
-        self.decoding = tune(prepared, self.scoring, self._untuned, fps)
+        self.decoding = tune(prepared, self.scoring, self._untuned, self.tuning, fps)
 
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         assert isinstance(reference, NotesAnnotation)

@@ -41,6 +41,7 @@ class Onset(OnsetClasses):
         positive_weight: float,
         prior: float,
         decoding: Mapping[str, float],
+        tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
         super().__init__(
@@ -52,6 +53,7 @@ class Onset(OnsetClasses):
             positive_weight=positive_weight,
             prior=prior,
             decoding=decoding,
+            tuning=tuning,
             protocol=protocol,
             choices={},
         )

@@ -1,6 +1,6 @@
 """The sections of a piece: where they begin, and which are alike."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,14 +21,11 @@ from ricercar.tasks.segment.baselines import of_novelty, regular, single
 from ricercar.tasks.segment.decoding import DECODERS, SegmentDecoder
 from ricercar.tasks.segment.scoring import SegmentScoring
 from ricercar.tasks.shared.frame_classes import class_shares, share_cross_entropy
+from ricercar.tasks.shared.options import ABOVE_0, checked_decoding, checked_tuning
+from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task
 
-THRESHOLDS = tuple(np.round(np.arange(0.05, 0.91, 0.05), 2).tolist())
-WINDOWS_S = (0.5, 1.0, 2.0, 4.0, 8.0)
-KERNELS_S = (1.0, 2.0, 4.0, 8.0)
-LABEL_DISTANCES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7)
-
-_DECODING = ("threshold", "window_s", "kernel_s", "label_distance")
+_DECODING = {"threshold": (0, 1), "window_s": ABOVE_0, "kernel_s": ABOVE_0, "label_distance": (0, 1)}
 _SPLIT_S = 1e-3  # borders that are nearer to each other, or to 0 s, are one
 
 
@@ -58,6 +55,7 @@ class Segment(Task):
         prior: float,
         decoder: str,
         decoding: Mapping[str, float],
+        tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
         check_whole(**{"task.num_labels": num_labels})
@@ -67,16 +65,13 @@ class Segment(Task):
         if set(weights) != {"boundary", "label"}:
             raise InputError(f"task.weights has {', '.join(weights)}: give boundary and label.")
         check_between(0, float("inf"), **{f"task.weights.{name}": weight for name, weight in weights.items()})
-        if set(decoding) != set(_DECODING):
-            raise InputError(f"task.decoding has {', '.join(decoding)}: it must have exactly {', '.join(_DECODING)}.")
-        check_between(0, 1, **{f"task.decoding.{name}": decoding[name] for name in ("threshold", "label_distance")})
-        check_positive(**{f"task.decoding.{name}": decoding[name] for name in ("window_s", "kernel_s")})
         self.num_labels = num_labels
         self.half_width_s = half_width_s
         self.weights = dict(weights)
         self.positive_weight = positive_weight
         self.decoder = decoder
-        self.decoding = {name: float(value) for name, value in decoding.items()}
+        self.decoding = checked_decoding(decoding, _DECODING)
+        self.tuning = checked_tuning(tuning, _DECODING)
         self.scoring = SegmentScoring(protocol)
         self.protocol = self.scoring.protocol
         window_s, wide_s = self.scoring.windows_s
@@ -140,7 +135,7 @@ class Segment(Task):
 
     def tune(self, examples: Sequence[tuple[Annotation, Mapping[str, NDArray[np.float32]]]], fps: float) -> None:
         """Borders by their mean F-measure, one constant after the other, then labels by their mean V-measure. Of
-        equally good values the present one, or the first. Starts from the configured values each time.
+        equally good values the nearest to the present one. Starts from the configured values each time.
         """
         prepared = []
         for reference, logits in examples:
@@ -161,10 +156,10 @@ class Segment(Task):
         def v_measure(decoding: Mapping[str, float]) -> float:
             return _mean([self.scoring.v_measure(reference, decoder(decoding)) for reference, decoder in prepared])
 
-        kernels = ("kernel_s", KERNELS_S if self.decoder != "network" else ())
-        for name, values in (("threshold", THRESHOLDS), kernels, ("window_s", WINDOWS_S), ("threshold", THRESHOLDS)):
-            self.decoding = _best(self.decoding, name, values, border_f)
-        self.decoding = _best(self.decoding, "label_distance", LABEL_DISTANCES, v_measure)
+        kernel = () if self.decoder == "network" else ("kernel_s",)
+        for name in ("threshold", *kernel, "window_s", "threshold"):
+            self.decoding = best(self.decoding, {name: self.tuning[name]}, border_f)
+        self.decoding = best(self.decoding, {"label_distance": self.tuning["label_distance"]}, v_measure)
 
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         assert isinstance(reference, Hierarchy)
@@ -200,10 +195,3 @@ def _distance(frames: NDArray[np.int64], borders: NDArray[np.float64]) -> NDArra
 def _mean(scores: Sequence[float]) -> float:
     """Of those that are not NaN; 0 without any."""
     return float(np.mean([score for score in scores if not np.isnan(score)] or [0.0]))
-
-
-def _best(
-    start: Mapping[str, float], name: str, values: Iterable[float], score: Callable[[Mapping[str, float]], float]
-) -> dict[str, float]:
-    """`start` with the best value of one constant."""
-    return max([dict(start), *({**start, name: value} for value in values)], key=score)

@@ -13,17 +13,18 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from ricercar.checks import check_between, check_positive
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.onsets import Onsets
-from ricercar.errors import InputError
 from ricercar.models.head import Output
 from ricercar.tasks.notes.decoding import Peaks, find_peaks
 from ricercar.tasks.protocol import check_protocol
 from ricercar.tasks.shared.onset_targets import OnsetTargets
-from ricercar.tasks.shared.onset_tuning import THRESHOLDS, tune
+from ricercar.tasks.shared.onset_tuning import tune
+from ricercar.tasks.shared.options import checked_decoding, checked_tuning
+from ricercar.tasks.shared.search import nearest_first
 from ricercar.tasks.task import Task
 
 Floats = NDArray[np.float64]
 
-_DECODING = ("threshold", "shift_s", "min_distance_s")
+_DECODING = {"threshold": (0, 1), "shift_s": (-1, 1), "min_distance_s": (0, 10)}
 PROTOCOL: dict[str, Sequence[str] | None] = {
     "window_s": None,
     "merge_s": None,
@@ -43,6 +44,7 @@ class OnsetClasses(Task):
     decoding          {threshold, shift_s, min_distance_s}: peaks of at least `threshold` (each class gets its own in
                       validation), the highest within min_distance_s; shift_s is added to every time. With regression
                       targets the time is the tip of the triangle through the peak and its neighbours
+    tuning            {threshold: values that validation tries}
     protocol          window_s: by how much matched onsets differ at most; merge_s: see the tasks; empty: score where
                       neither side has an onset, mir_eval (0), one, exclude (NaN)
     choices           {name: choices} of what else is in the protocol
@@ -61,13 +63,13 @@ class OnsetClasses(Task):
         positive_weight: float,
         prior: float,
         decoding: Mapping[str, float],
+        tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
         choices: Mapping[str, Sequence[str]],
     ) -> None:
         check_positive(**{"task.positive_weight": positive_weight})
         check_between(1e-6, 1 - 1e-6, **{"task.prior": prior})
         check_protocol(name, protocol, PROTOCOL | dict(choices))
-        _check_decoding(decoding)
         self.name = name
         self.classes = tuple(classes)
         self.outputs = {name: Output(size=len(self.classes), prior=prior)}
@@ -75,9 +77,11 @@ class OnsetClasses(Task):
         self.positive_weight = positive_weight
         self.protocol = dict(protocol)
         self._thresholds = [f"threshold_{each}" if each else "threshold" for each in self.classes]
-        self.decoding = dict.fromkeys(self._thresholds, float(decoding["threshold"]))
-        self.decoding |= {each: float(decoding[each]) for each in _DECODING[1:]}
-        self._untuned = dict(self.decoding)
+        self.start = checked_decoding(decoding, _DECODING)
+        self.tuning = checked_tuning(tuning, {"threshold": _DECODING["threshold"]})
+        self._untuned = dict.fromkeys(self._thresholds, self.start["threshold"])
+        self._untuned |= {name: self.start[name] for name in ("shift_s", "min_distance_s")}
+        self.decoding = dict(self._untuned)
 
     @abstractmethod
     def times(self, onsets: Annotation) -> list[Floats]:
@@ -113,13 +117,10 @@ class OnsetClasses(Task):
 
     def tune(self, examples: Sequence[tuple[Annotation, Mapping[str, NDArray[np.float32]]]], fps: float) -> None:
         """Starts from the configured values each time, so that the choice depends on `examples` alone."""
-        start = [self._untuned[name] for name in self._thresholds]
-        prepared = [
-            (self.times(reference), self._peaks(logits, fps, min(*THRESHOLDS, *start)))
-            for reference, logits in examples
-        ]
+        grid = nearest_first(self.start["threshold"], self.tuning["threshold"])
+        prepared = [(self.times(reference), self._peaks(logits, fps, min(grid))) for reference, logits in examples]
         thresholds, shift_s = tune(
-            prepared, start, self._untuned["shift_s"], self.protocol["window_s"], self.protocol["empty"]
+            prepared, grid, len(self.classes), self.start["shift_s"], self.protocol["window_s"], self.protocol["empty"]
         )
         self.decoding = self._untuned | dict(zip(self._thresholds, thresholds, strict=True)) | {"shift_s": shift_s}
 
@@ -138,11 +139,3 @@ def shifted(time_s: Floats, shift_s: float) -> Floats:
     """Later by shift_s but not before 0, as written to a file and read back: to the microsecond."""
     times: Floats = np.unique(np.round(np.maximum(time_s + shift_s, 0.0), 6))
     return times
-
-
-def _check_decoding(decoding: Mapping[str, float]) -> None:
-    if set(decoding) != set(_DECODING):
-        raise InputError(f"task.decoding has {', '.join(decoding)}: it must have exactly {', '.join(_DECODING)}.")
-    check_between(0, 1, **{"task.decoding.threshold": decoding["threshold"]})
-    check_between(-1, 1, **{"task.decoding.shift_s": decoding["shift_s"]})
-    check_between(0, 10, **{"task.decoding.min_distance_s": decoding["min_distance_s"]})

@@ -18,11 +18,17 @@ def count(reference_s: Floats, estimate_s: Floats, window_s: float) -> Counts:
 
 def marks(reference_s: Floats, estimate_s: Floats, window_s: float, label: str = "") -> list[Mark]:
     """Sorted times -> right or spurious for each of the estimate, missed for those of the reference without a pair."""
-    pairs = np.array(match_events(reference_s, estimate_s, window_s), dtype=np.int64).reshape(-1, 2)
+    pairs = _pairs(reference_s, estimate_s, window_s)
     found = instants(estimate_s[pairs[:, 1]], RIGHT, label)
     found += instants(np.delete(reference_s, pairs[:, 0]), MISSED, label)
     found += instants(np.delete(estimate_s, pairs[:, 1]), SPURIOUS, label)
     return sorted(found, key=lambda mark: (mark.start_s, mark.kind))
+
+
+def matched(reference_s: Floats, estimate_s: Floats, window_s: float) -> tuple[Floats, Floats]:
+    """Sorted times -> (n,) those of the reference in a largest matching, and those of the estimate that they match."""
+    i, j = _pairs(reference_s, estimate_s, window_s).T
+    return reference_s[i], estimate_s[j]
 
 
 def merged(time_s: Floats, merge_s: float) -> Floats:
@@ -33,3 +39,8 @@ def merged(time_s: Floats, merge_s: float) -> Floats:
         # The slack is for sums of decimal fractions: 0.5 and 0.53 are one at 0.03.
         row = int(np.searchsorted(time_s, time_s[row] + merge_s + 1e-9, side="right"))
     return time_s[np.array(kept, dtype=np.int64)]
+
+
+def _pairs(reference_s: Floats, estimate_s: Floats, window_s: float) -> NDArray[np.int64]:
+    """-> (n, 2)"""
+    return np.array(match_events(reference_s, estimate_s, window_s), dtype=np.int64).reshape(-1, 2)

@@ -5,6 +5,10 @@ from collections.abc import Mapping, Sequence
 from ricercar.checks import check_between, check_positive
 from ricercar.errors import InputError
 
+Limits = Mapping[str, tuple[float, float]]
+
+ABOVE_0 = (1e-6, float("inf"))
+
 
 def check_output(name: str, part: Mapping[str, float]) -> None:
     """The options of an output: weight, positive_weight and prior. `name` is where they stand, in full."""
@@ -15,17 +19,29 @@ def check_output(name: str, part: Mapping[str, float]) -> None:
     check_between(1e-6, 1 - 1e-6, **{f"{name}.prior": part["prior"]})
 
 
-def check_note_decoding(decoding: Mapping[str, float], expected: Sequence[str]) -> None:
-    """The options of a NoteDecoder, exactly those of `expected`; what each may be is told by the end of its name."""
-    if set(decoding) != set(expected):
-        raise InputError(f"task.decoding has {', '.join(decoding)}: it must have exactly {', '.join(expected)}.")
-    named = {f"task.decoding.{name}": value for name, value in decoding.items()}
-    for name, value in named.items():
-        if name.endswith(("threshold", "exponent")):
-            check_between(0, 1, **{name: value})
-        elif name.endswith("duration_s"):
-            check_positive(**{name: value})
-        elif name.endswith("shift_s"):
-            check_between(-1, 1, **{name: value})
-        else:
-            check_between(0 if name.endswith("weight") else 1, 1000, **{name: value})
+def checked_decoding(decoding: Mapping[str, float], limits: Limits) -> dict[str, float]:
+    """task.decoding: exactly the constants of `limits`, each a number from the lower to the upper one."""
+    check_names("task.decoding", decoding, limits)
+    for name, value in decoding.items():
+        check_between(*limits[name], **{f"task.decoding.{name}": value})
+    return {name: float(decoding[name]) for name in limits}
+
+
+def checked_tuning(
+    tuning: Mapping[str, Sequence[float]], limits: Limits, option: str = "task.tuning"
+) -> dict[str, list[float]]:
+    """`option`: for exactly the constants of `limits` a list of values within them; an empty one tries nothing."""
+    check_names(option, tuning, limits)
+    for name, values in tuning.items():
+        if not isinstance(values, list | tuple):
+            raise InputError(
+                f"{option}.{name}={values!r}: must be a list of values to try; [] keeps the configured one."
+            )
+        check_between(*limits[name], **{f"{option}.{name}[{i}]": value for i, value in enumerate(values)})
+    return {name: [float(value) for value in tuning[name]] for name in limits}
+
+
+def check_names(option: str, given: Mapping[str, object], names: Sequence[str] | Limits) -> None:
+    if not isinstance(given, Mapping) or set(given) != set(names):
+        has = f" has {', '.join(given) or 'nothing'}" if isinstance(given, Mapping) else f"={given!r}"
+        raise InputError(f"{option}{has}: it must have exactly {', '.join(names)}.")

@@ -17,11 +17,13 @@ from ricercar.models.head import Output
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.scale import COUNT, SHARE, Scale
 from ricercar.tasks.scoring import Baseline
+from ricercar.tasks.shared.options import checked_decoding, checked_tuning
+from ricercar.tasks.shared.search import nearest_first
 from ricercar.tasks.shared.tag_scoring import TagScoring, f_measures, known
 from ricercar.tasks.tag.baselines import prior, random
 from ricercar.tasks.task import Task
 
-THRESHOLDS = tuple(np.round(np.arange(0.05, 0.96, 0.05), 2).tolist())
+_DECODING = {"threshold": (0.001, 0.999)}
 
 
 class Tag(Task):
@@ -35,6 +37,7 @@ class Tag(Task):
     thresholds       common: one threshold for all tags, chosen on the validation split by the mean F over tags
                      per_tag: one for each, by its own F
     decoding         {threshold}: where that choice starts from
+    tuning           {threshold: values that it tries}
 
     An estimate gives each tag a score of 0.5 or more where the network's probability reaches the threshold: the
     threshold's logit is subtracted from the tag's. That keeps the order of the tracks by any one tag, and so macro AP
@@ -58,6 +61,7 @@ class Tag(Task):
         prior: float,
         thresholds: str,
         decoding: Mapping[str, float],
+        tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
         check_flag(**{"task.exclusive": exclusive})
@@ -65,9 +69,6 @@ class Tag(Task):
         check_between(0, 1, **{"task.balance": balance})
         check_between(1e-6, 1 - 1e-6, **{"task.prior": prior})
         check_choice(("common", "per_tag"), **{"task.thresholds": thresholds})
-        if set(decoding) != {"threshold"}:
-            raise InputError(f"task.decoding has {', '.join(decoding)}: it must have exactly threshold.")
-        check_between(0.001, 0.999, **{"task.decoding.threshold": decoding["threshold"]})
         if label_smoothing and not exclusive:
             raise InputError(f"task.label_smoothing={label_smoothing} is for task.exclusive=true: set it to 0.")
         self.scoring = TagScoring(protocol, exclusive=exclusive)
@@ -79,7 +80,8 @@ class Tag(Task):
         self.balance = balance
         self.prior = prior
         self.thresholds = thresholds
-        self.start = float(decoding["threshold"])
+        self.start = checked_decoding(decoding, _DECODING)["threshold"]
+        self.tuning = checked_tuning(tuning, _DECODING)
         self.outputs = {}
         self.decoding = {}
         self._listed = None if tags is None else Tags(tuple(tags)).tags
@@ -160,7 +162,7 @@ class Tag(Task):
         label = np.array([np.isin(self.vocabulary, _tags(reference).present) for reference, _ in examples]).T
         asked = np.array([known(_tags(reference), self.vocabulary) for reference, _ in examples]).T
         values = np.array([logits["tag"] for _, logits in examples], dtype=np.float64).T
-        candidates = sorted((self.start, *THRESHOLDS), key=lambda threshold: abs(threshold - self.start))
+        candidates = nearest_first(self.start, self.tuning["threshold"])
         scores = np.array(
             [f_measures(label, asked & (values >= logit(each))) for each in candidates]
         )  # (candidates, tags)

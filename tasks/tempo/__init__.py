@@ -14,20 +14,20 @@ from ricercar.data.annotations.beats import Beats
 from ricercar.data.annotations.tempo import Tempo as TempoAnnotation
 from ricercar.errors import InputError
 from ricercar.models.head import Output
-from ricercar.tasks.beat.decoding import TrackingDecoder, check_decoding
+from ricercar.tasks.beat.decoding import LIMITS, TrackingDecoder
 from ricercar.tasks.beat.targets import BeatLoss, BeatTargets
-from ricercar.tasks.beat.tuning import TEMPO_INERTIAS, THRESHOLDS
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.options import check_output
+from ricercar.tasks.shared.options import check_names, check_output, checked_decoding, checked_tuning
+from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task
 from ricercar.tasks.tempo import baselines as tempo_baselines
 from ricercar.tasks.tempo.decoding import TempoBins, decode_activation
 from ricercar.tasks.tempo.scoring import TempoScoring, tempo_of
 
 METHODS = ("activations", "classes")
-_DECODING = ("threshold", "tempo_inertia")
+_DECODING = {name: LIMITS[name] for name in ("threshold", "tempo_inertia")}
 
 
 class Tempo(Task):
@@ -59,6 +59,7 @@ class Tempo(Task):
         activations: Mapping[str, Any],
         classes: Mapping[str, Any],
         decoding: Mapping[str, float],
+        tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
         check_choice(METHODS, **{"task.method": method})
@@ -68,8 +69,8 @@ class Tempo(Task):
         self.method = method
         self._make_activations(min_bpm, max_bpm, activations)
         self._make_classes(min_bpm, max_bpm, classes)
-        check_decoding(decoding, _DECODING)
-        self._untuned = {name: float(decoding[name]) for name in _DECODING}
+        self._untuned = checked_decoding(decoding, _DECODING)
+        self.tuning = checked_tuning(tuning, _DECODING)
         self.protocol = dict(protocol)
         self.scoring = TempoScoring(self.protocol)
         if method == "activations":
@@ -80,7 +81,7 @@ class Tempo(Task):
             self.decoding = {}
 
     def _make_activations(self, min_bpm: float, max_bpm: float, options: Mapping[str, Any]) -> None:
-        _check_names("task.activations", options, ("half_width_frames", "positive_weight", "prior", "pause_cost"))
+        check_names("task.activations", options, ("half_width_frames", "positive_weight", "prior", "pause_cost"))
         self.part = {"weight": 1.0} | {name: options[name] for name in ("positive_weight", "prior")}
         check_output("task.activations", self.part)
         self.targets = BeatTargets(kind="triangle", half_width_frames=options["half_width_frames"])
@@ -97,7 +98,7 @@ class Tempo(Task):
         )
 
     def _make_classes(self, min_bpm: float, max_bpm: float, options: Mapping[str, Any]) -> None:
-        _check_names("task.classes", options, ("bins_per_octave", "smoothing_bins"))
+        check_names("task.classes", options, ("bins_per_octave", "smoothing_bins"))
         check_whole(**{"task.classes.bins_per_octave": options["bins_per_octave"]})
         check_positive(**{"task.classes.smoothing_bins": options["smoothing_bins"]})
         self.bins = TempoBins(min_bpm=min_bpm, max_bpm=max_bpm, **options)
@@ -131,7 +132,10 @@ class Tempo(Task):
         return self._decode(logits, fps, self.decoding)
 
     def tune(self, examples: Sequence[tuple[Annotation, Mapping[str, NDArray[np.float32]]]], fps: float) -> None:
-        """The threshold, then the inertia, with the best mean Acc1 and then Acc2; starts from the configured values."""
+        """The threshold, then the inertia, with the best mean Acc1 and then Acc2, from the configured values on.
+
+        Of equally good values the present one, or the first.
+        """
         if self.method == "classes":
             return
 
@@ -142,13 +146,9 @@ class Tempo(Task):
             )
             return acc1, acc2
 
-        best, highest = dict(self._untuned), accuracy(self._untuned)
-        for name, values in (("threshold", THRESHOLDS["tracking"]), ("tempo_inertia", TEMPO_INERTIAS["tracking"])):
-            for changed in [best | {name: value} for value in values]:
-                reached = accuracy(changed)
-                if reached > highest:
-                    best, highest = changed, reached
-        self.decoding = best
+        self.decoding = dict(self._untuned)
+        for name in ("threshold", "tempo_inertia"):
+            self.decoding = best(self.decoding, {name: self.tuning[name]}, accuracy, nearest=False)
 
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         """Tempi, or beats, whose tempo is taken."""
@@ -170,8 +170,3 @@ class Tempo(Task):
             return self.bins.decode(logits["tempo"])
         beat = logits["beat"][:, 0].astype(np.float64)
         return decode_activation(beat, fps=fps, tracking=self.tracking, decoding=decoding)
-
-
-def _check_names(option: str, given: Mapping[str, Any], names: Sequence[str]) -> None:
-    if set(given) != set(names):
-        raise InputError(f"{option} has {', '.join(given)}: it must have exactly {', '.join(names)}.")
