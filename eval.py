@@ -13,18 +13,16 @@ from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness import assemble, identity
 from ricercar.harness.baselines import baseline_result
+from ricercar.harness.benchmark import Benchmark, annotated
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import command, logged
-from ricercar.harness.evaluate import annotated, keep_predictions, predictions_hash, score_folder
 from ricercar.harness.identity import stable_hash
-from ricercar.harness.looks import look
-from ricercar.harness.provenance import UNKNOWN, Outside, SystemFile, Training
+from ricercar.harness.processes import threads
+from ricercar.harness.provenance import UNKNOWN, Outside, Provenance, SystemFile, TrainingData
 from ricercar.harness.report import finish, report
-from ricercar.harness.results import Cost, Result, fingerprint, make_result
-from ricercar.harness.run_folder import RunLock, check_free
-from ricercar.harness.seeds import describe
+from ricercar.harness.results import Result
+from ricercar.harness.run import RunLock, check_free, describe, look
 from ricercar.harness.settled import settled
-from ricercar.harness.threads import threads
 from ricercar.harness.trackers.none import NoTracker
 
 log = logging.getLogger(__name__)
@@ -62,38 +60,37 @@ def _evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Re
     tracks = assemble.tracks_of(source, scorings, cfg.split)
     store = assemble.make_store(cfg)
     store.prepare(tracks)
-    taught = source.tracks("train") if "train" in source.splits else []
-    name, own = identity.dataset_name(cfg, choices["data"]), {"task": task, "data": choices["data"]}
-    if cfg.baseline is not None:
-        result = baseline_result(cfg.baseline, own, name, cfg.split, scoring, taught, tracks, store, folder)
-        report(result, [], tracks, scoring, store, folder, folder / "predictions", NoTracker())
-        return [result]
-    predictions = Path(cfg.predictions).expanduser()
-    keep_predictions(scoring, tracks, predictions, folder / "predictions")
-    about = None if cfg.system is None else SystemFile.read(Path(cfg.system).expanduser())
-    own["system"] = cfg.name or (about.name if about else predictions.resolve().name)
-    outside = about.outside if about else Outside(paper=None, url=None, trained_on=[], works_known=False)
-    scores = score_folder(scoring, tracks, predictions, store)
-    data = fingerprint(tracks, scoring, store.key)
-    result = make_result(
-        run_id=stable_hash([own, data, cfg.split, asdict(outside), predictions_hash(scoring, tracks, predictions)]),
-        choices=own,
-        seed=about.seed if about else None,
-        overrides=[],
-        config=identity.determining(cfg),
-        system=outside,
-        training=about.training(tracks) if about else Training([], UNKNOWN, [], None),
-        tuning=None,
-        looks=None,
+    benchmark = Benchmark(
+        task=task,
         scoring=scoring,
-        source=name,
+        data=identity.dataset_name(cfg, choices["data"]),
         split=cfg.split,
         tracks=tracks,
+        training=source.tracks("train") if "train" in source.splits else [],
         store=store,
-        scores=scores,
-        cost=Cost(),
     )
-    finish(result, taught, tracks, scoring, store, folder, predictions, NoTracker())
+    if cfg.baseline is not None:
+        result = baseline_result(cfg.baseline, benchmark, choices["data"], folder)
+        report(result, [], benchmark, folder, NoTracker())
+        return [result]
+    predictions = Path(cfg.predictions).expanduser()
+    benchmark.keep_predictions(predictions, folder / "predictions")
+    about = None if cfg.system is None else SystemFile.read(Path(cfg.system).expanduser())
+    own = {"task": task, "data": choices["data"]}
+    own["system"] = cfg.name or (about.name if about else predictions.resolve().name)
+    outside = about.outside if about else Outside(paper=None, url=None, trained_on=[], works_known=False)
+    scores = benchmark.score_folder(predictions)
+    known = [own, benchmark.fingerprint, cfg.split, asdict(outside), benchmark.predictions_hash(predictions)]
+    provenance = Provenance(
+        run_id=stable_hash(known),
+        choices=own,
+        seed=about.seed if about else None,
+        config=identity.determining(cfg),
+        system=outside,
+        training=about.training(benchmark.tracks) if about else TrainingData([], UNKNOWN, [], None),
+    )
+    result = benchmark.result(scores, provenance)
+    finish(result, benchmark, folder, NoTracker())
     return [result]
 
 
@@ -119,52 +116,44 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
 
     device = assemble.device_of(cfg.hardware, accelerator)
     checkpoints = Checkpoints(given, next(iter(before.values())).run_id)
-    weights = assemble.best_of(tasks, checkpoints)  # with it the vocabulary, which the network's outputs depend on
+    weights = assemble.restore_best(tasks, checkpoints)
     net = assemble.make_net(cfg, tasks)
     assemble.use_weights(net, weights, checkpoints)
     folders = {name: each for name, each in assemble.folders(folder, tasks).items() if name in scored}
-    predictions = {name: each / "predictions" for name, each in folders.items()}
     data = {
         name: each.dataset.name if "data" not in choices else identity.dataset_name(cfg, choices["data"])
         for name, each in before.items()
     }
     looks = {name: look(given, name, data[name], cfg.split) for name in scored}
-    evaluation = assemble.make_evaluation(cfg, tasks, assemble.make_windows(cfg, store, device), device)
+    windows = assemble.make_windows(cfg, net.frontend, store, device)
+    evaluation = assemble.make_evaluation(cfg, tasks, windows, device)
     with threads(cfg.num_threads):
+        predictions = {name: each / "predictions" for name, each in folders.items()}
         scores, _ = evaluation.test(net.to(device), tracks, predictions)
-    taught = _training_tracks(own_data)
+    training = _training_tracks(own_data)
     results = []
     for name, task in scored.items():
-        result = make_result(
-            run_id=before[name].run_id,
-            choices=before[name].choices | ({"data": choices["data"]} if "data" in choices else {}),
-            seed=before[name].seed,
-            overrides=before[name].overrides,
-            config=before[name].config,
-            system=None,
-            training=_training(before[name], taught, annotated(tracks, task)),
-            tuning=before[name].tuning,
-            looks=looks[name],
-            reproducible=before[name].reproducible,
-            scoring=task,
-            source=data[name],
-            split=cfg.split,
-            tracks=annotated(tracks, task),
-            store=store,
-            scores=scores[name],
-            cost=before[name].cost,
+        benchmark = Benchmark(
+            task=name, scoring=task, data=data[name], split=cfg.split, tracks=tracks, training=training, store=store
         )
-        finish(result, taught, tracks, task, store, folders[name], predictions[name], NoTracker())
+        provenance = replace(
+            before[name].provenance,
+            choices=before[name].choices | ({"data": choices["data"]} if "data" in choices else {}),
+            training=_training(before[name], training, benchmark.tracks),
+            looks=looks[name],
+        )
+        result = benchmark.result(scores[name], provenance)
+        finish(result, benchmark, folders[name], NoTracker())
         results.append(result)
     return results
 
 
-def _training(before: Result, taught: list[Track], scored: list[Track]) -> Training:
+def _training(before: Result, training: list[Track], scored: list[Track]) -> TrainingData:
     """Which works that the run was trained on are scored now."""
-    told = before.training or Training([], UNKNOWN, [], None)
-    if not taught:
+    told = before.training or TrainingData([], UNKNOWN, [], None)
+    if not training:
         return replace(told, works=UNKNOWN, shared=[])
-    return replace(Training.of("", taught, scored, told.fingerprint), data=told.data)
+    return replace(TrainingData.of("", training, scored, told.fingerprint), data=told.data)
 
 
 def _training_tracks(data: DictConfig) -> list[Track]:

@@ -77,7 +77,7 @@ def job(num_tracks: int, num_scorers: int, folder: Path) -> dict[str, float]:
         Track(str(number), "test", str(number), Noise(number), {"notes": played(number)})
         for number in range(num_tracks)
     ]
-    windows = assemble.make_windows(cfg, store, device)
+    windows = assemble.make_windows(cfg, assemble.make(cfg.frontend), store, device)
     windows.prepare(tracks)
     torch.manual_seed(0)
     net = assemble.make_net(cfg, tasks).to(device)

@@ -25,7 +25,7 @@ import matplotlib.pyplot as plt
 import torch
 from rows import Row, Spread, markdown, text
 
-from ricercar.harness.origin import git_state
+from ricercar.harness.identity import git_state
 
 PARTS = ("frontends", "metrics", "crops", "loop", "together", "evaluation", "sweep")
 DOCS = Path(__file__).parents[1] / "docs"

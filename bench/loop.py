@@ -26,9 +26,9 @@ from ricercar.harness import assemble
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.cost import cost_of
 from ricercar.harness.evaluate import Validated
-from ricercar.harness.member import Member
+from ricercar.harness.loop import Member
 from ricercar.harness.trackers.none import NoTracker
-from ricercar.harness.trackers.tracker import Job, Tracker
+from ricercar.harness.trackers.tracker import RunLabel, Tracker
 from ricercar.harness.trackers.wandb import Wandb
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -57,7 +57,7 @@ class Setup:
         store = assemble.make_store(self.cfg)
         tracks = assemble.tracks_of(assemble.make(self.cfg.data), self.tasks, "train")
         store.prepare(tracks)
-        windows = assemble.make_windows(self.cfg, store, device)
+        windows = assemble.make_windows(self.cfg, assemble.make(self.cfg.frontend), store, device)
         self.crops = assemble.make_crops(self.cfg, self.tasks, tracks, windows, self.augmentation)
         self.net = assemble.make_net(self.cfg, self.tasks).to(device)
         size = self.cfg.trainer.batch_size
@@ -89,7 +89,7 @@ class Setup:
     def ours(self, make_tracker: Callable[[], Tracker]) -> float:
         """-> milliseconds of a step, as the training itself counts its time."""
         with TemporaryDirectory() as folder, make_tracker() as tracker:
-            tracker.start(Path(folder), Job("bench", "bench", "bench", "train", ()), {}, False)
+            tracker.start(Path(folder), RunLabel("bench", "bench", "bench", "train", ()), {}, False)
             member = Member(
                 seed=0,
                 net=copy.deepcopy(self.net),

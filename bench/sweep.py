@@ -18,8 +18,8 @@ from tempfile import TemporaryDirectory
 from hydra import compose, initialize_config_dir
 from rows import Row, Spread, text
 
-from ricercar.harness import assemble, identity
-from ricercar.harness.seeds import Run
+from ricercar.harness import assemble
+from ricercar.harness.run import Run
 from ricercar.train import train
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -69,7 +69,7 @@ def sweep(spectrograms: str, frontends: list[str], backbones: list[str], steps: 
             run.mkdir(parents=True)
             choices = {"task": "notes", "data": "synth", "frontend": frontend, "backbone": backbone}
             start = time.monotonic()
-            train(cfg, Run(run, identity.run_id(cfg), choices, []))
+            train(Run(cfg, run, choices, []))
             seconds += time.monotonic() - start
     return seconds
 

@@ -55,7 +55,7 @@ def stepper(kind: type[Learner], num_seeds: int, overrides: Sequence[str], devic
         cfg = compose("config", overrides=[*overrides, "augmentation=none", "spectrogram=cached"])
     tasks, store, augmentation = assemble.make_tasks(cfg), assemble.make_store(cfg), assemble.make(cfg.augmentation)
     tracks = assemble.tracks_of(assemble.make(cfg.data), tasks, "train")
-    windows = assemble.make_windows(cfg, store, device)
+    windows = assemble.make_windows(cfg, assemble.make(cfg.frontend), store, device)
     windows.prepare(tracks)
     crops = assemble.make_crops(cfg, tasks, tracks, windows, augmentation)
     nets = [assemble.make_net(cfg, tasks).to(device).train() for _ in range(num_seeds)]

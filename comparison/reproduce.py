@@ -11,16 +11,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from ricercar.comparison.collect import Found, collect
 from ricercar.comparison.systems import key_of
+from ricercar.comparison.targets import check_targets
 from ricercar.errors import InputError
-from ricercar.harness import assemble, identity
+from ricercar.harness import assemble
+from ricercar.harness.benchmark import Benchmark
 from ricercar.harness.command import CONF
-from ricercar.harness.evaluate import annotated
-from ricercar.harness.origin import git_state, versions
-from ricercar.harness.results import Result, fingerprint
-from ricercar.harness.scored import scores_of
-from ricercar.harness.seeds import Run
+from ricercar.harness.identity import git_state, versions
+from ricercar.harness.results import Result, scores_of
+from ricercar.harness.run import Run
 from ricercar.harness.settled import settled
-from ricercar.harness.targets import check_targets
 from ricercar.significance.bootstrap import resample
 from ricercar.train import train
 
@@ -126,14 +125,22 @@ def check_data(before: Result, cfg: DictConfig) -> None:
     assemble.check(cfg)
     tasks = assemble.make_tasks(cfg)
     task = tasks[before.choices["task"]]
-    tracks = annotated(assemble.make(cfg.data).tracks(before.dataset.split), task)
-    store = assemble.make_store(cfg)
-    store.prepare(tracks)
-    now = fingerprint(tracks, task, store.key) if tracks else "of no tracks"
+    dataset = before.dataset
+    benchmark = Benchmark(
+        task=before.choices["task"],
+        scoring=task,
+        data=dataset.name,
+        split=dataset.split,
+        tracks=assemble.make(cfg.data).tracks(dataset.split),
+        training=[],
+        store=assemble.make_store(cfg),
+    )
+    benchmark.store.prepare(benchmark.tracks)
+    now = benchmark.fingerprint if benchmark.tracks else "of no tracks"
     if now != before.dataset.fingerprint:
         raise InputError(
             f"The {before.dataset.split} split of {before.dataset.name} is not what {before.run_id} was scored on: "
-            f"{len(tracks)} tracks with fingerprint {now}, expected {before.dataset.num_tracks} with "
+            f"{len(benchmark.tracks)} tracks with fingerprint {now}, expected {before.dataset.num_tracks} with "
             f"{before.dataset.fingerprint}. Get the same audio and annotations, or give --data-root."
         )
 
@@ -189,5 +196,5 @@ def _again(before: Result, cfg: DictConfig, folder: Path) -> Result:
         raise InputError(f"{folder} has a result already: give another --output.")
     choices = {**before.choices, "task": before.choices.get("tasks", before.choices["task"]), "tracker": "none"}
     choices.pop("tasks", None)
-    after = train(cfg, Run(folder, identity.run_id(cfg), choices, before.overrides))
+    after = train(Run(cfg, folder, choices, before.overrides))
     return next(each for each in after if each.choices["task"] == before.choices["task"])

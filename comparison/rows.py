@@ -10,7 +10,7 @@ from ricercar.comparison.board import Board, System
 from ricercar.comparison.notes import looks, num_trials, shared_works, works_unknown
 from ricercar.comparison.pooled import pooled_draws
 from ricercar.errors import InputError
-from ricercar.harness.results import Cost
+from ricercar.harness.provenance import Cost
 from ricercar.significance.bootstrap import resample
 from ricercar.significance.draws import MIN_GROUPS, Draws
 from ricercar.significance.paired import Comparisons, compare

@@ -10,12 +10,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ricercar.comparison.board import Board, System
+from ricercar.comparison.targets import check_targets
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.identity import stable_hash
-from ricercar.harness.results import fingerprint
-from ricercar.harness.targets import check_targets
+from ricercar.harness.results import fingerprint_of
 from ricercar.tasks.scoring import Scoring
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Sources:
 
     def estimate(self, system: System, track: Track) -> Annotation | None:
         """The prediction of the system's first seed, from beside its result; None where it is not there."""
-        from ricercar.harness.evaluate import prediction_file
+        from ricercar.harness.benchmark import prediction_file
 
         path = prediction_file(self.scoring, system.runs[0].path.parent / "predictions", track.id)
         return None if path is None else self.scoring.annotation.read(path)
@@ -100,6 +100,6 @@ def _sources(config: dict[str, Any], board: Board, cache_dir: Path, data_root: s
         raise InputError("this version of Ricercar scores the task by another protocol.")
     tracks = assemble.tracks_of(assemble.make(cfg.data), {board.task: scoring}, board.split)
     store = assemble.make_store(cfg)
-    if fingerprint(tracks, scoring, store.key) != board.fingerprint:
+    if fingerprint_of(tracks, scoring.reference, store.key) != board.fingerprint:
         raise InputError(f"the tracks of {board.data} that are here are not those that were scored.")
     return Sources(scoring, {track.id: track for track in tracks}, store)

@@ -25,15 +25,13 @@ from ricercar.data.batches.windows import Windows
 from ricercar.data.sources.source import Source
 from ricercar.data.track import Track
 from ricercar.errors import InputError
-from ricercar.harness.budget import Budget
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.evaluate import Evaluation
-from ricercar.harness.identity import PLACES, stable_hash
-from ricercar.harness.origin import source_hash
+from ricercar.harness.identity import PLACES, source_hash, stable_hash
 from ricercar.harness.predict import Predict
-from ricercar.harness.processes import ALONE, Processes
-from ricercar.harness.scorers import Scorers
-from ricercar.harness.seeds import check_seeds
+from ricercar.harness.processes import ALONE, Processes, Scorers
+from ricercar.harness.run import check_seeds
+from ricercar.harness.training_state import Budget
 from ricercar.models.frontends.frontend import Frontend
 from ricercar.models.net import Net
 from ricercar.tasks.multitask import Multitask
@@ -210,9 +208,8 @@ def make_net(cfg: DictConfig, tasks: Multitask) -> Net:
     )
 
 
-def make_windows(cfg: DictConfig, store: AudioStore, device: torch.device) -> Windows:
-    """What a network is fed: windows of the audio, or of spectrograms that are kept."""
-    frontend = make(cfg.frontend)
+def make_windows(cfg: DictConfig, frontend: Frontend, store: AudioStore, device: torch.device) -> Windows:
+    """What a network with that frontend is fed: windows of the audio, or of spectrograms that are kept."""
     spectrogram = make(cfg.spectrogram)
     spectrogram.check(make(cfg.augmentation), frontend.trained)
     windows: Windows = spectrogram.windows(
@@ -267,8 +264,8 @@ def fit_normalisation(net: Net, crops: Crops, device: torch.device) -> None:
             normalisation.fit(net.compressed(to_float(crops.batch(each)["input"].to(device))) for each in parts)
 
 
-def best_of(tasks: Multitask, checkpoints: Checkpoints) -> dict[str, Any]:
-    """The best checkpoint's weights; gives `tasks` its vocabulary and decoding."""
+def restore_best(tasks: Multitask, checkpoints: Checkpoints) -> dict[str, Any]:
+    """-> the best checkpoint's weights; gives `tasks` its vocabulary, which outputs depend on, and decoding."""
     best = checkpoints.load("best")
     if best is None:
         raise InputError(f"{checkpoints.folder} has no best.pt. Train again: the run was not validated, or lost it.")

@@ -3,101 +3,66 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ricercar.data.audio.store import AudioStore
 from ricercar.data.files import locked
-from ricercar.data.track import Track
 from ricercar.errors import InputError
-from ricercar.harness.evaluate import annotated, keep_predictions, prediction_file, score_baseline
-from ricercar.harness.identity import stable_hash
-from ricercar.harness.origin import source_hash, versions
-from ricercar.harness.results import Cost, Result, TrackScore, fingerprint, make_result
-from ricercar.tasks.scoring import Scoring
+from ricercar.harness.benchmark import Benchmark, prediction_file
+from ricercar.harness.identity import source_hash, stable_hash, versions
+from ricercar.harness.provenance import Provenance
+from ricercar.harness.results import Result, TrackScore
 
-_SOURCES = ("data", "metrics", "tasks", "harness/evaluate.py")  # what estimates and scores of baselines come from
+_SOURCES = ("data", "metrics", "tasks", "harness/benchmark.py")  # what estimates and scores of baselines come from
 
 
-def score_baselines(
-    result: Result, scoring: Scoring, taught: Sequence[Track], tracks: Sequence[Track], store: AudioStore, folder: Path
-) -> list[Result]:
-    """The results of all trivial baselines of a task on the tracks of `result`.
+def baseline_results(benchmark: Benchmark, data: str, folder: Path) -> list[Result]:
+    """The results of all trivial baselines. data: the choice that gave the data set.
 
     `folder`/baselines/<name> gets each one's result.json and predictions: it is a system like any other.
     """
-    choices, data = result.choices, result.dataset
-    return [
-        baseline_result(
-            name, choices, data.name, data.split, scoring, taught, tracks, store, folder / "baselines" / name
-        )
-        for name in scoring.baselines
-    ]
+    names = benchmark.scoring.baselines
+    return [baseline_result(name, benchmark, data, folder / "baselines" / name) for name in names]
 
 
-def baseline_result(
-    name: str,
-    choices: dict[str, str],
-    source: str,
-    split: str,
-    scoring: Scoring,
-    taught: Sequence[Track],
-    tracks: Sequence[Track],
-    store: AudioStore,
-    folder: Path,
-) -> Result:
-    """Writes result.json and predictions of one baseline into `folder`. choices: has `task` and `data`.
+def baseline_result(name: str, benchmark: Benchmark, data: str, folder: Path) -> Result:
+    """Writes result.json and predictions of one baseline into `folder`.
 
     Both are kept beside the decoded audio for all runs that score the same baseline by the same code on the same data.
     """
-    tracks = annotated(tracks, scoring)
-    own = {"task": choices["task"], "data": choices["data"], "system": f"baseline {name}"}
-    data = fingerprint(tracks, scoring, store.key)
+    choices = {"task": benchmark.task, "data": data, "system": f"baseline {name}"}
+    known = [choices, benchmark.fingerprint, benchmark.split, [track.id for track in benchmark.training]]
 
     def result_of(scores: Sequence[TrackScore]) -> Result:
-        return make_result(
-            run_id=stable_hash([own, data, split, [track.id for track in taught]]),
-            choices=own,
-            seed=None,
-            overrides=[],
-            config=None,
-            system=None,
-            training=None,
-            tuning=None,
-            looks=None,
-            scoring=scoring,
-            source=source,
-            split=split,
-            tracks=tracks,
-            store=store,
-            scores=scores,
-            cost=Cost(),
-        )
+        return benchmark.result(scores, Provenance(stable_hash(known), choices))
 
-    kept = store.root / "baselines" / _key(name, scoring, taught, tracks, store)
+    kept = benchmark.store.root / "baselines" / _key(name, benchmark)
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with locked(kept.with_suffix(".lock")):
-            if not _is_whole(kept, scoring, tracks):
-                scores = score_baseline(scoring, name, taught, tracks, store, kept / "predictions")
-                result_of(scores).write(kept / "result.json")
+            if not _is_whole(kept, benchmark):
+                result_of(benchmark.score_baseline(name, kept / "predictions")).write(kept / "result.json")
     except OSError as error:
         raise InputError(f"cannot keep baselines in {kept.parent}: {error.strerror}; see cache_dir.") from error
-    keep_predictions(scoring, tracks, kept / "predictions", folder / "predictions")
+    benchmark.keep_predictions(kept / "predictions", folder / "predictions")
     result = result_of(Result.read(kept / "result.json").tracks)
     result.write(folder / "result.json")
     return result
 
 
-def _is_whole(kept: Path, scoring: Scoring, tracks: Sequence[Track]) -> bool:
+def _is_whole(kept: Path, benchmark: Benchmark) -> bool:
     """Whether all was written, result.json last."""
     try:
         Result.read(kept / "result.json")
     except InputError:
         return False
-    return all(prediction_file(scoring, kept / "predictions", track.id) is not None for track in tracks)
+    files = [prediction_file(benchmark.scoring, kept / "predictions", track.id) for track in benchmark.tracks]
+    return all(path is not None for path in files)
 
 
-def _key(name: str, scoring: Scoring, taught: Sequence[Track], tracks: Sequence[Track], store: AudioStore) -> str:
+def _key(name: str, benchmark: Benchmark) -> str:
     """-> hash of all that the scores and the predictions depend on."""
-    learnt = [reference.text() for track in taught if (reference := scoring.reference(track.annotations)) is not None]
-    data = [fingerprint(tracks, scoring, store.key), [track.id for track in tracks], store.sample_rate, learnt]
+    scoring = benchmark.scoring
+    references = (scoring.reference(track.annotations) for track in benchmark.training)
+    learnt = [reference.text() for reference in references if reference is not None]
+    ids = [track.id for track in benchmark.tracks]
+    data = [benchmark.fingerprint, ids, benchmark.store.sample_rate, learnt]
     kind = f"{type(scoring).__module__}.{type(scoring).__qualname__}"
     return stable_hash([name, kind, scoring.protocol, data, versions(), source_hash(*_SOURCES)])

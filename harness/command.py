@@ -23,7 +23,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from ricercar.errors import InputError
 from ricercar.harness import identity
-from ricercar.harness.run_folder import discard, run_folder
+from ricercar.harness.run import discard, run_folder
 from ricercar.harness.settled import settled
 
 log = logging.getLogger(__name__)

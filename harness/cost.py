@@ -12,7 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ricercar.harness.loop import Trained
-from ricercar.harness.results import Cost
+from ricercar.harness.provenance import Cost
 from ricercar.models.net import Net
 
 

@@ -1,10 +1,9 @@
 """The one training loop."""
 
-import copy
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
@@ -17,22 +16,37 @@ from tqdm import tqdm
 from ricercar.data.batches.augmentation import Augmentation
 from ricercar.data.batches.crops import Crops
 from ricercar.data.batches.prefetch import Prefetched, from_workers
-from ricercar.harness.budget import Budget
 from ricercar.harness.checkpoints import Checkpoints, furthest
-from ricercar.harness.divergence import DivergenceError, Watch
-from ricercar.harness.ema import EMA
-from ricercar.harness.learners.learner import Batch, Learner, Losses, Optimizers
+from ricercar.harness.evaluate import Validated
+from ricercar.harness.learners.learner import Batch, Learner, Losses, Optimizers, mixed
 from ricercar.harness.learners.sequential import Sequential
 from ricercar.harness.learners.vmapped import Vmapped
-from ricercar.harness.member import Member
-from ricercar.harness.progress import Best, Progress
-from ricercar.harness.random_seed import mixed
 from ricercar.harness.schedules import Schedule
+from ricercar.harness.trackers.tracker import Tracker
+from ricercar.harness.training_state import EMA, Best, Budget, DivergenceError, Progress, Watch
 from ricercar.models.net import Net
+from ricercar.tasks.multitask import Multitask
 
 log = logging.getLogger(__name__)
 _OF_MEMBERS = ("nets", "averages", "optimizers")  # what a checkpoint has for each
 NUM_AHEAD = 2  # batches made while a GPU computes; on a CPU that would take its cores away
+
+
+@dataclass(frozen=True)
+class Member:
+    """One seed of a training: a network, what it learns from, and where its results go.
+
+    validate      network -> scores on the validation split; it may change the decoding of `tasks`
+    checkpoints   gets `best`; that of the first member also `last`, with all members in it
+    """
+
+    seed: int
+    net: Net
+    tasks: Multitask
+    crops: Crops
+    validate: Callable[[Net], Validated]
+    checkpoints: Checkpoints
+    tracker: Tracker
 
 
 @dataclass(frozen=True)
@@ -99,23 +113,27 @@ class Loop:
         *,
         fabric: Fabric,
         members: Sequence[Member],
+        averaged: Net,
         augmentation: Augmentation,
         optimizer: Optimizers,
         schedule: Schedule,
         resume_from: Sequence[Checkpoints],
     ) -> list[Trained]:
-        """resume_from: where a checkpoint `last` to go on from may be; it may have other members besides."""
+        """-> what each member's training came to.
+
+        averaged      a network like the members', which is given the averaged weights to be validated
+        resume_from   where a checkpoint `last` to go on from may be; it may have other members besides
+        """
         crops = members[0].crops
         batch_s = self.batch_size * fabric.world_size * crops.num_samples / crops.windows.sample_rate
         budget = Budget(self.budget, steps_per_epoch=max(1.0, crops.total_s / batch_s))
         nets = [member.net for member in members]
-        evaluated = copy.deepcopy(nets[0])  # carries averaged weights
         seeds = [member.seed for member in members]
         learner = self._learner(fabric, members, augmentation, optimizer)
         optims = [optimizer(parameters) for parameters in learner.parameters]
         rates = [group["lr"] for optim in optims for group in optim.param_groups]
         state = Progress(schedule, [Best() for _ in members])
-        averaged = [None] * len(members)
+        average_of = [None] * len(members)
         saved = furthest(resume_from, seeds)
         if saved is not None:
             with saved.place.fitting(saved.name):
@@ -126,11 +144,11 @@ class Loop:
                 for optim, each in zip(optims, learner.joined(own["optimizers"]), strict=True):
                     optim.load_state_dict(each)
                 state.load_state_dict(saved.state["state"], places)
-                averaged = own["averages"]
+                average_of = own["averages"]
             log.info("resumed from step %d", state.step)
         optims = [cast(torch.optim.Optimizer, fabric.setup_optimizers(optim)) for optim in optims]
         groups = [group for optim in optims for group in optim.param_groups]
-        averages = [EMA(net, self.ema_decay, each) for net, each in zip(nets, averaged, strict=True)]
+        averages = [EMA(net, self.ema_decay, each) for net, each in zip(nets, average_of, strict=True)]
         for net in nets:
             net.train()
 
@@ -184,8 +202,8 @@ class Loop:
                 state.num_validations = int(state.progress * self.num_validations)
                 for member, average, best in zip(members, averages, state.best, strict=True):
                     if best.diverged is None:
-                        evaluated.load_state_dict(_of_first(fabric, average.weights))
-                        self._validate(fabric, member, evaluated, average, best, state)
+                        averaged.load_state_dict(_of_first(fabric, average.weights))
+                        self._validate(fabric, member, averaged, average, best, state)
                 save_last()
                 since = saved_at = time.monotonic()
         if means.num_steps > 0:
@@ -260,9 +278,9 @@ class Loop:
         return losses[0]
 
     def _validate(
-        self, fabric: Fabric, member: Member, evaluated: Net, average: EMA, best: Best, state: Progress
+        self, fabric: Fabric, member: Member, averaged: Net, average: EMA, best: Best, state: Progress
     ) -> None:
-        validated = member.validate(evaluated)
+        validated = member.validate(averaged)
         score = fabric.broadcast(validated.score)
         state.schedule.validated(score)
         if best.validated(score, state.step) and fabric.is_global_zero:

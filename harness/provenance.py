@@ -1,7 +1,7 @@
 """What stands beside a system's scores: where it comes from, what it learnt from, and how much was tried."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +29,7 @@ class Outside:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingData:
     """What a system learnt from.
 
     data      names of data sets
@@ -70,6 +70,44 @@ class Tuning:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What training and prediction took; None is not known, as for predictions from elsewhere.
+
+    real_time_factor: seconds that predicting one second of audio takes. audio_seconds_per_s: of training.
+    """
+
+    params: int | None = None
+    macs_per_second_of_audio: float | None = None
+    train_s: float | None = None
+    steps: int | None = None
+    audio_seconds_per_s: float | None = None
+    peak_memory_bytes: int | None = None
+    real_time_factor: float | None = None
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Whose scores a result holds; its fields are those of Result by the same names. None: not known, or there is none.
+
+    system        a system from elsewhere
+    looks         how often its run was scored on the split
+    """
+
+    run_id: str
+    choices: dict[str, str]
+    seed: int | None = None
+    overrides: list[str] = field(default_factory=list)
+    config: dict[str, Any] | None = None
+    system: Outside | None = None
+    training: TrainingData | None = None
+    tuning: Tuning | None = None
+    looks: int | None = None
+    reproducible: bool | None = None
+    cost: Cost = field(default_factory=Cost)
+
+
+@dataclass(frozen=True)
 class SystemFile:
     """The yaml that describes a system from elsewhere.
 
@@ -106,7 +144,7 @@ class SystemFile:
     def outside(self) -> Outside:
         return Outside(self.paper, self.url, self.trained_on, self.works is not None)
 
-    def training(self, scored: Iterable[Track]) -> Training:
+    def training(self, scored: Iterable[Track]) -> TrainingData:
         if self.works is None:
-            return Training(self.trained_on, UNKNOWN, [], None)
-        return Training(self.trained_on, KNOWN, sorted(set(self.works) & {track.work for track in scored}), None)
+            return TrainingData(self.trained_on, UNKNOWN, [], None)
+        return TrainingData(self.trained_on, KNOWN, sorted(set(self.works) & {track.work for track in scored}), None)

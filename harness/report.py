@@ -1,51 +1,40 @@
-"""What a run shows at its end: the table, and for the tracker a image and the sound of the worst track."""
+"""What a run shows at its end: the table, and for the tracker an image and the sound of the worst track."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from tabulate import SEPARATING_LINE, tabulate
+
 from ricercar.data.annotations.notes import Notes
-from ricercar.data.audio.store import AudioStore
-from ricercar.data.track import Track
-from ricercar.harness.baselines import score_baselines
-from ricercar.harness.evaluate import prediction_file
+from ricercar.harness.baselines import baseline_results
+from ricercar.harness.benchmark import Benchmark, prediction_file
 from ricercar.harness.piano_roll import piano_roll, write_png
-from ricercar.harness.results import Result
-from ricercar.harness.table import format_tracks
+from ricercar.harness.provenance import Cost
+from ricercar.harness.results import Result, groups_of, scores_of
 from ricercar.harness.trackers.tracker import Tracker
+from ricercar.significance.bootstrap import resample, resample_pooled
+from ricercar.significance.draws import MIN_GROUPS, Bounds, Draws
+from ricercar.significance.paired import compare
+from ricercar.significance.scores import Bools
+from ricercar.tasks.scale import LOWER
 from ricercar.tasks.scoring import Scoring
 
 EXCERPT_S = 15.0
 
 
-def finish(
-    result: Result,
-    taught: Sequence[Track],
-    tracks: Sequence[Track],
-    scoring: Scoring,
-    store: AudioStore,
-    folder: Path,
-    predictions: Path,
-    tracker: Tracker,
-) -> None:
-    """Writes result.json, puts trivial baselines beside it, and reports. taught: what the baselines learn from."""
+def finish(result: Result, benchmark: Benchmark, folder: Path, tracker: Tracker) -> None:
+    """Writes result.json into `folder`, trivial baselines beside it, and reports. The predictions are there already."""
     result.write(folder / "result.json")
-    baselines = score_baselines(result, scoring, taught, tracks, store, folder)
-    report(result, baselines, tracks, scoring, store, folder, predictions, tracker)
+    baselines = baseline_results(benchmark, result.choices["data"], folder)
+    report(result, baselines, benchmark, folder, tracker)
 
 
-def report(
-    result: Result,
-    baselines: Sequence[Result],
-    tracks: Sequence[Track],
-    scoring: Scoring,
-    store: AudioStore,
-    folder: Path,
-    predictions: Path,
-    tracker: Tracker,
-) -> None:
+def report(result: Result, baselines: Sequence[Result], benchmark: Benchmark, folder: Path, tracker: Tracker) -> None:
     """Prints the table; writes `folder`/worst_track.png where the task has notes; hands all of it to the tracker."""
-    print(format_tracks(result, scoring, baselines))
+    print(format_tracks(result, benchmark.scoring, baselines))
     prefix = f"{result.choices['task']}/" if "tasks" in result.choices else ""
     tracker.summary({f"test/{prefix}{name}": value for name, value in result.metrics.items()})
     tracker.summary({f"cost/{name}": value for name, value in vars(result.cost).items() if value is not None})
@@ -56,13 +45,222 @@ def report(
     name, worst = result.primary_of_tracks, result.worst_first[0]
     if math.isnan(worst.metrics[name]):  # no track has a score
         return
-    track = next(track for track in tracks if track.id == worst.id)
+    track = next(track for track in benchmark.tracks if track.id == worst.id)
     caption = f"{track.id}: {name} {worst.metrics[name]:.3f}"
+    store = benchmark.store
     length = min(int(EXCERPT_S * store.sample_rate), store.num_samples(track))
     tracker.log_audio(f"{prefix}worst track", store.read(track, 0, length) / 32768.0, store.sample_rate, caption)
-    reference = scoring.reference(track.annotations)
-    path = prediction_file(scoring, predictions, track.id)
+    reference = benchmark.scoring.reference(track.annotations)
+    path = prediction_file(benchmark.scoring, folder / "predictions", track.id)
     if isinstance(reference, Notes) and path is not None:
         image = piano_roll(reference, Notes.read(path), 0.0, length / store.sample_rate, caption)
         write_png(folder / "worst_track.png", image)
         tracker.log_image(f"{prefix}worst track", image)
+
+
+_WIDTH = 110
+_NUM_ROWS = 20
+_NUM_METRICS = 5
+_ID_WIDTH, _GROUP_WIDTH = 32, 16
+_TITLE = ("task", "data", "frontend", "backbone", "system")
+
+
+def format_tracks(result: Result, scoring: Scoring, baselines: Sequence[Result]) -> str:
+    """The primary metric and those of `shown`: means with intervals, trivial baselines, the worst tracks, the cost."""
+    names = [name for name in dict.fromkeys([result.primary, *scoring.shown]) if name in result.metrics]
+    each = list(dict.fromkeys([result.primary_of_tracks, *(name for name in names if name not in result.pooled)]))
+    parts = [
+        _title(result),
+        _means(result, names, scoring),
+        _baselines(result, baselines, scoring),
+        _ranges(result),
+        _tracks(result, each[:_NUM_METRICS]),
+        _cost(result.cost),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def difference(result: Result, other: Result, scoring: Scoring) -> tuple[float, float, float]:
+    """-> the primary metric of `result` minus that of `other`, and the 95 % interval of that.
+
+    Both are of the same tracks, and groups are drawn for both at once: the bootstrap is paired. A track that
+    either protocol or system leaves without a score counts in neither. Both are taken as they are: another seed is not
+    in the interval, which is NaN where there are too few groups.
+    """
+    name = result.primary
+    if name in result.pooled:
+        draws = _pooled_draws([result, other], scoring)[name]
+    else:
+        scores = scores_of([[result], [other]], name)
+        draws = resample(scores.on(scores.shared), fixed=_fixed(2))
+    pair = compare(draws)
+    return float(pair.difference[0, 1]), float(pair.low[0, 1]), float(pair.high[0, 1])
+
+
+def _fixed(number: int) -> Bools:
+    return np.ones(number, dtype=bool)
+
+
+def _pooled_draws(results: Sequence[Result], scoring: Scoring) -> dict[str, Draws]:
+    """Of the metrics of all tracks together, on the tracks of the first result."""
+    evidence = []
+    for result in results:
+        own = {track.id: track.evidence for track in result.tracks}
+        evidence.append([[own[track.id] for track in results[0].tracks]])
+    fixed, bounds = _fixed(len(results)), {name: _bounds(results[0], name) for name in results[0].pooled}
+    return resample_pooled(evidence, scoring.pooled, groups_of(results[0]), fixed=fixed, bounds=bounds)
+
+
+def _bounds(result: Result, metric: str) -> Bounds:
+    return result.scales[metric].low, result.scales[metric].high
+
+
+def _title(result: Result) -> str:
+    num_groups = len({track.group for track in result.tracks})
+    hours = sum(track.seconds for track in result.tracks) / 3600
+    length = f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
+    choices = [f"{group} {result.choices[group]}" for group in _TITLE if group in result.choices]
+    what = ", ".join(choices if result.seed is None else [*choices, f"seed {result.seed}"])
+    scored = f"{result.dataset.split} split: {len(result.tracks)} tracks of {num_groups} groups, {length}"
+    return "\n".join([*textwrap.wrap(what, _WIDTH), scored])
+
+
+def _means(result: Result, names: Sequence[str], scoring: Scoring) -> str:
+    averaging = str(result.protocol["averaging"])
+    pooled = _pooled_draws([result], scoring) if set(names) & set(result.pooled) else {}
+    few = _too_few_groups(result)
+    rows = []
+    for name in names:
+        ends = np.full(2, np.nan)
+        if name in pooled:
+            ends = np.array([pooled[name].low[0], pooled[name].high[0]])
+        elif few:
+            ends = scores_of([[result]], name).middle_half()[0]
+        else:
+            draws = resample(scores_of([[result]], name), fixed=_fixed(1), bounds=_bounds(result, name))
+            ends = np.array([draws.low[0], draws.high[0]])
+        num_scored = sum(name in pooled or not np.isnan(track.metrics[name]) for track in result.tracks)
+        rows.append([name, _number(result.metrics[name]), _interval(*ends.tolist()), str(num_scored)])
+    mean = "mean of groups" if averaging == "groups" else "mean"
+    headers = ["metric", mean, "middle half of tracks" if few else "95 % interval", "tracks"]
+    return _table(rows, headers, ("left", "right", "right", "right"))
+
+
+def _ranges(result: Result) -> str:
+    """What the ranges are: no claim that another training would come out so."""
+    weights = "these trained weights" if result.training is not None else "these predictions"
+    if _too_few_groups(result):
+        number = len({track.group for track in result.tracks})
+        text = (
+            "Ranges hold the middle half of the tracks' scores: what other works would give cannot be known from "
+            f"{number} (it takes {MIN_GROUPS})."
+        )
+    else:
+        text = (
+            f"95 % intervals are of {weights} on other works. Another seed is not in them, and nothing is tested here."
+        )
+    return "\n".join(textwrap.wrap(text, _WIDTH))
+
+
+def _too_few_groups(result: Result) -> bool:
+    return len({track.group for track in result.tracks}) < MIN_GROUPS
+
+
+def _baselines(result: Result, baselines: Sequence[Result], scoring: Scoring) -> str:
+    """The primary metric of trivial baselines, and how far from them the system is."""
+    if not baselines:
+        return ""
+    rows = []
+    for each in baselines:
+        apart, low, high = difference(result, each, scoring)
+        name = each.choices["system"].removeprefix("baseline ")
+        rows.append([name, _number(each.metrics[result.primary]), _number(apart), _interval(low, high)])
+    lower = ", lower is better" if result.scales[result.primary].better == LOWER else ""
+    headers = ["trivial baseline", f"{result.primary}{lower}", "difference to it", "95 % interval, paired"]
+    return _table(rows, headers, ("left", "right", "right", "right"))
+
+
+def _interval(low: float, high: float) -> str:
+    return "-" if np.isnan(low) else f"{_number(low)} to {_number(high)}"
+
+
+def _tracks(result: Result, names: Sequence[str]) -> str:
+    """As many metrics as the width allows, the primary one first."""
+    ranked = result.worst_first
+    rows = [
+        [_short(each.id, _ID_WIDTH), _short(each.group, _GROUP_WIDTH), f"{each.seconds:.0f}"]
+        + [_number(each.metrics[name]) for name in names]
+        for each in ranked[:_NUM_ROWS]
+    ]
+    headers = ["track, worst first", "group", "seconds", *(_header(name) for name in names)]
+    table = _table(rows, headers, ("left", "left", *("right",) * (1 + len(names))))
+    if len(names) > 1 and max(len(line) for line in table.splitlines()) > _WIDTH:
+        return _tracks(result, names[:-1])
+    rest = len(ranked) - len(rows)
+    return f"{table}\n... and {rest} better tracks, in result.json" if rest else table
+
+
+def _table(rows: Sequence[Sequence[object]], headers: Sequence[str], align: Sequence[str]) -> str:
+    """The headers go in as a row: tabulate makes columns wider than their headers otherwise."""
+    content = [headers, SEPARATING_LINE, *rows]
+    text: str = tabulate(content, tablefmt="simple", colalign=align, disable_numparse=True)
+    return "\n".join(line.rstrip() for line in text.splitlines()[1:-1])
+
+
+def _cost(cost: Cost) -> str:
+    """What is known of the cost, as one sentence."""
+    parts = []
+    if cost.params is not None:
+        parts.append(f"{cost.params:,} parameters")
+    if cost.macs_per_second_of_audio is not None:
+        parts.append(f"{_amount(cost.macs_per_second_of_audio)} multiplications per second of audio")
+    if cost.train_s is not None:
+        steps = f" ({cost.steps:,} steps)" if cost.steps is not None else ""
+        device = f" on {cost.device}" if cost.device is not None else ""
+        parts.append(f"trained {_duration(cost.train_s)}{steps}{device}")
+    if cost.real_time_factor:
+        parts.append(f"predicts {1 / cost.real_time_factor:.3g} times as fast as real time")
+    if cost.peak_memory_bytes is not None:
+        parts.append(f"{cost.peak_memory_bytes / 2**30:.1f} GiB of memory at most")
+    return "\n".join(textwrap.wrap(", ".join(parts), _WIDTH))
+
+
+def _header(name: str) -> str:
+    """A metric's name in lines, broken after its slash and, filled from the end, at its underscores."""
+    lines: list[str] = []
+    for part in reversed(name.split("/")):
+        below = len(lines)
+        for word in reversed(part.split("_")):
+            if len(lines) > below and len(lines[0]) + len(word) < 9:
+                lines[0] = f"{word}_{lines[0]}"
+            else:
+                lines.insert(0, f"{word}/" if lines and len(lines) == below else word)
+    return "\n".join(lines)
+
+
+def _short(text: str, width: int) -> str:
+    """Shortened in the middle: the ends of a track's id tell it from others."""
+    if len(text) <= width:
+        return text
+    tail = (width - 3) // 2
+    return f"{text[: width - 3 - tail]}...{text[-tail:]}"
+
+
+def _number(value: float) -> str:
+    if np.isnan(value):
+        return "-"
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def _amount(value: float) -> str:
+    for unit, name in ((1e9, "billion"), (1e6, "million")):
+        if value >= unit:
+            return f"{value / unit:.3g} {name}"
+    return f"{value:,.0f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -13,16 +13,11 @@ from ricercar.data.files import write_text
 from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
 from ricercar.harness import identity
-from ricercar.harness.identity import stable_hash
-from ricercar.harness.origin import CODE, Git, git_state, source_hash, versions
-from ricercar.harness.provenance import Outside, Training, Tuning
-from ricercar.harness.scales import check_bounds, check_scales
+from ricercar.harness.identity import Git, stable_hash
+from ricercar.harness.provenance import Cost, Outside, Provenance, TrainingData, Tuning
 from ricercar.harness.typed_json import parse, to_json, typed
-from ricercar.tasks.scale import Scale
-
-if TYPE_CHECKING:  # reading results needs no torch
-    from ricercar.data.audio.store import AudioStore
-    from ricercar.tasks.scoring import Scoring
+from ricercar.significance.scores import Ints, Scores
+from ricercar.tasks.scale import HIGHER, LOWER, Scale, of_mir_eval
 
 SCHEMA = 4
 AVERAGING = ("tracks", "groups")
@@ -58,23 +53,6 @@ class DatasetId:
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What training and prediction took; None is not known, as for predictions from elsewhere.
-
-    real_time_factor: seconds that predicting one second of audio takes. audio_seconds_per_s: of training.
-    """
-
-    params: int | None = None
-    macs_per_second_of_audio: float | None = None
-    train_s: float | None = None
-    steps: int | None = None
-    audio_seconds_per_s: float | None = None
-    peak_memory_bytes: int | None = None
-    real_time_factor: float | None = None
-    device: str | None = None
-
-
-@dataclass(frozen=True)
 class Result:
     """The content of result.json, in the order of the file. Scores are compared only where `comparable` is equal."""
 
@@ -85,7 +63,7 @@ class Result:
     overrides: list[str]
     config: dict[str, Any] | None
     system: Outside | None
-    training: Training | None
+    training: TrainingData | None
     tuning: Tuning | None
     looks: int | None
     reproducible: bool | None
@@ -101,6 +79,11 @@ class Result:
     versions: dict[str, str | None]
     git: Git | None
     code: str | None
+
+    @property
+    def provenance(self) -> Provenance:
+        """Whose scores these are."""
+        return Provenance(**{each.name: getattr(self, each.name) for each in fields(Provenance)})
 
     @property
     def comparable(self) -> tuple[str, str, str, str]:
@@ -194,61 +177,6 @@ class Result:
         check_bounds(self.scales, self.metrics, [(track.id, track.metrics) for track in self.tracks])
 
 
-def make_result(
-    *,
-    run_id: str,
-    choices: dict[str, str],
-    seed: int | None,
-    overrides: Sequence[str],
-    config: dict[str, Any] | None,
-    system: Outside | None,
-    training: Training | None,
-    tuning: Tuning | None,
-    looks: int | None,
-    reproducible: bool | None = None,
-    scoring: "Scoring",
-    source: str,
-    split: str,
-    tracks: Sequence[Track],
-    store: "AudioStore",
-    scores: Sequence[TrackScore],
-    cost: Cost,
-) -> Result:
-    """The result of `scores` on `tracks`, with means, hashes and versions. `source` names the data set."""
-    metrics = metrics_of(scores, scoring)
-    return Result(
-        schema=SCHEMA,
-        run_id=run_id,
-        choices=dict(choices),
-        seed=seed,
-        overrides=list(overrides),
-        config=config,
-        system=system,
-        training=training,
-        tuning=tuning,
-        looks=looks,
-        reproducible=reproducible,
-        protocol=dict(scoring.protocol),
-        protocol_id=stable_hash(scoring.protocol),
-        dataset=DatasetId(source, split, fingerprint(tracks, scoring, store.key), len(tracks)),
-        metrics=metrics,
-        scales={name: scoring.scale(name) for name in metrics},
-        primary=scoring.primary,
-        shown=[name for name in scoring.shown if name in metrics and name != scoring.primary],
-        tracks=list(scores),
-        cost=cost,
-        versions=versions(),
-        git=git_state(),
-        code=source_hash(*CODE),
-    )
-
-
-def metrics_of(tracks: Sequence[TrackScore], scoring: "Scoring") -> dict[str, float]:
-    """-> {name: mean over tracks} and the metrics of all tracks together."""
-    pooled = scoring.pooled([track.evidence for track in tracks])
-    return mean_metrics(tracks, scoring.protocol["averaging"]) | pooled
-
-
 def mean_metrics(tracks: Sequence[TrackScore], averaging: str) -> dict[str, float]:
     """-> {name: mean over tracks, or mean of the groups' means}; a NaN is left out, NaN where nothing is left."""
     if averaging not in AVERAGING:
@@ -266,17 +194,15 @@ def mean_metrics(tracks: Sequence[TrackScore], averaging: str) -> dict[str, floa
     return means
 
 
-def fingerprint(tracks: Sequence[Track], scoring: "Scoring", audio_key: Callable[[AudioSource], str]) -> str:
-    """-> hash of ids, works, audio and references of the tracks, in any order."""
-    return fingerprint_of(tracks, scoring.reference, audio_key)
-
-
 def fingerprint_of(
     tracks: Sequence[Track],
     used: Callable[[Mapping[str, Annotation]], Annotation | None],
     audio_key: Callable[[AudioSource], str],
 ) -> str:
-    """As `fingerprint`, with the annotation that `used` takes of each track; those without it are left out."""
+    """-> hash of ids, works, audio and the annotation that `used` takes of each track, in any order.
+
+    Tracks without it are left out.
+    """
     rows = [
         (track.id, track.work, audio_key(track.audio), annotation.text())
         for track in tracks
@@ -293,3 +219,63 @@ def _check_schema(content: Any) -> None:
             f"schema is {json.dumps(schema)}, this version of Ricercar reads {SCHEMA}. "
             "Read it with the version that wrote it (versions.ricercar), or score the predictions again."
         )
+
+
+_ROUNDING = 1e-4  # mir_eval's normalised mutual information comes out as -1e-5 where a side has one segment
+
+
+def check_scales(scales: Mapping[str, Scale], metrics: Mapping[str, float], primary: str) -> None:
+    """InputError where a metric has no scale or is the wrong way round, or nothing can be the best by `primary`."""
+    if odd := sorted(set(scales) ^ set(metrics)):
+        raise InputError(f"scales differs from metrics in: {', '.join(odd)}.")
+    for name, scale in scales.items():
+        if scale.better not in (HIGHER, LOWER, None):
+            raise InputError(f"scales.{name}.better is {scale.better!r}: it must be 'higher', 'lower' or null.")
+        known = of_mir_eval(name)
+        if known is not None and known.better != scale.better:
+            raise InputError(
+                f"scales.{name}.better is {json.dumps(scale.better)}, but mir_eval's is {json.dumps(known.better)}."
+            )
+    if scales[primary].better is None:
+        raise InputError(
+            f"primary is {primary!r}, but scales.{primary}.better is null: systems are ranked by a metric of which "
+            "either higher or lower is better."
+        )
+
+
+def check_bounds(
+    scales: Mapping[str, Scale], metrics: Mapping[str, float], tracks: Sequence[tuple[str, Mapping[str, float]]]
+) -> None:
+    """tracks: (id, scores) of each. InputError names the metric, the track and the value that is out of bounds."""
+    for name, scale in scales.items():
+        if not scale.holds(metrics[name], _ROUNDING):
+            raise InputError(f"metrics.{name} is {metrics[name]:g}, it must be {scale.bounds}.")
+    for i, (id, scores) in enumerate(tracks):
+        for name, value in scores.items():
+            if not scales[name].holds(value, _ROUNDING):
+                raise InputError(
+                    f"tracks[{i}].metrics.{name} is {value:g} (track {id!r}), it must be {scales[name].bounds}."
+                )
+
+
+def scores_of(systems: Sequence[Sequence[Result]], metric: str) -> Scores:
+    """[system][seed] results -> scores on the tracks of the first result, in its order.
+
+    InputError where a result lacks one of these tracks.
+    """
+    tracks = systems[0][0].tracks
+    values = np.full((len(systems), max(map(len, systems)), len(tracks)), np.nan)
+    for s, seeds in enumerate(systems):
+        for k, result in enumerate(seeds):
+            own = {track.id: track.metrics[metric] for track in result.tracks}
+            missing = [track.id for track in tracks if track.id not in own]
+            if missing:
+                raise InputError(f"{result.run_id} lacks {len(missing)} tracks, the first is {missing[0]!r}.")
+            values[s, k] = [own[track.id] for track in tracks]
+    return Scores(values, groups_of(systems[0][0]), str(systems[0][0].protocol["averaging"]))
+
+
+def groups_of(result: Result) -> Ints:
+    """(T,) the number of each track's group."""
+    _, number = np.unique([track.group for track in result.tracks], return_inverse=True)
+    return number.astype(np.int64)

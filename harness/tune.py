@@ -8,10 +8,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from ricercar.errors import InputError
-from ricercar.harness.divergence import DivergenceError
 from ricercar.harness.identity import does_not_count, stable_hash
 from ricercar.harness.loop import Trained
 from ricercar.harness.provenance import Trial, Tuning
+from ricercar.harness.training_state import DivergenceError
 
 _LONGEST = 120  # characters of a trial's name
 # Trials differ in these in vain, or not in a way that the validation split can judge.

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from results_factory import Scores, make_config, make_run
-from ricercar.harness.results import Cost
+from ricercar.harness.provenance import Cost
 from ricercar.leaderboard import main
 
 MEANS = {("mel", "dense"): 0.5, ("mel", "cnn"): 0.6, ("cqt", "dense"): 0.7, ("cqt", "cnn"): 0.9}

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ricercar.harness.identity import run_id, stable_hash
-from ricercar.harness.origin import Git
-from ricercar.harness.provenance import Outside, Training, Trial, Tuning
-from ricercar.harness.results import SCHEMA, Cost, DatasetId, Result, TrackScore, mean_metrics
+from ricercar.harness.identity import Git, run_id, stable_hash
+from ricercar.harness.provenance import Cost, Outside, TrainingData, Trial, Tuning
+from ricercar.harness.results import SCHEMA, DatasetId, Result, TrackScore, mean_metrics
 from ricercar.tasks.scale import HIGHER, Scale, of_mir_eval
 
 PROTOCOL: dict[str, Any] = {"onset_tolerance_s": 0.05, "averaging": "tracks"}
@@ -84,7 +83,7 @@ def make_result(
         "overrides": [],
         "config": config,
         "system": outside,
-        "training": None if system else Training([data], "known", [], None),
+        "training": None if system else TrainingData([data], "known", [], None),
         "tuning": None,
         "looks": None if system else 1,
         "reproducible": None if system else True,

@@ -26,7 +26,8 @@ from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import quoted
 from ricercar.harness.identity import run_id
 from ricercar.harness.results import Result
-from ricercar.train import Run, train
+from ricercar.harness.run import Run
+from ricercar.train import train
 
 SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000"]
 Told = Callable[..., str]
@@ -199,7 +200,7 @@ def trained(folder: Path, *overrides: str) -> Result:
     folder.mkdir(exist_ok=True)
     choices = {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}
     cfg = composed(*overrides)
-    [result] = train(cfg, Run(folder, run_id(cfg), choices, []))
+    [result] = train(Run(cfg, folder, choices, []))
     return result
 
 

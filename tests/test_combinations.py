@@ -7,9 +7,9 @@ import pytest
 
 from configs import choices, composed, make_task, trained_tasks
 from ricercar.errors import InputError
-from ricercar.harness.identity import run_id
 from ricercar.harness.results import Result
-from ricercar.train import Run, train
+from ricercar.harness.run import Run
+from ricercar.train import train
 
 FRONTENDS, BACKBONES = choices("frontend"), choices("backbone")
 LOG_FREQUENCY = {"cqt", "hcqt", "vqt"}
@@ -17,7 +17,7 @@ LOG_FREQUENCY = {"cqt", "hcqt", "vqt"}
 
 def trained(folder: Path, task: str, data: str, overrides: list[str]) -> list[Result]:
     cfg = composed(*overrides)
-    return train(cfg, Run(folder, run_id(cfg), {"task": task, "data": data}, []))
+    return train(Run(cfg, folder, {"task": task, "data": data}, []))
 
 
 def check(result: Result, folder: Path) -> None:

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from ricercar.data.batches.augmentation import Augmentation
 from ricercar.data.batches.crops import to_float
-from ricercar.harness.learners.learner import Batch, Learner, Losses, OptimizerState
-from ricercar.harness.random_seed import draw_from
+from ricercar.harness.learners.learner import Batch, Learner, Losses, OptimizerState, draw_from
 from ricercar.models.net import Net
 from ricercar.tasks.multitask import Multitask
 

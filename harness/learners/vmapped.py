@@ -12,8 +12,7 @@ from torch.func import functional_call, vmap
 
 from ricercar.data.batches.augmentation import Augmentation
 from ricercar.data.batches.crops import to_float
-from ricercar.harness.learners.learner import Batch, Learner, Losses, Optimizers, OptimizerState
-from ricercar.harness.random_seed import draw_from
+from ricercar.harness.learners.learner import Batch, Learner, Losses, Optimizers, OptimizerState, draw_from
 from ricercar.models.net import Net
 from ricercar.tasks.multitask import Multitask
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ricercar.harness.trackers.tracker import Job
+from ricercar.harness.trackers.tracker import RunLabel
 from ricercar.harness.trackers.wandb import Wandb
 
 KIND = "leaderboard"
@@ -20,7 +20,7 @@ def log_leaderboard(
     """
     with Wandb(project=project, entity=None, group=KIND, tags=[], mode="auto") as tracker:
         folder.mkdir(parents=True, exist_ok=True)
-        tracker.start(folder, Job(id=KIND, name=KIND, group=KIND, kind=KIND, tags=()), {}, resumed=False)
+        tracker.start(folder, RunLabel(id=KIND, name=KIND, group=KIND, kind=KIND, tags=()), {}, resumed=False)
         for name, rows in tables.items():
             tracker.log_tracks(name, rows)
         tracker.log_files(KIND, files)

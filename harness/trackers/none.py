@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.harness.trackers.tracker import Image, Job, Tracker
+from ricercar.harness.trackers.tracker import Image, RunLabel, Tracker
 
 
 class NoTracker(Tracker):
     """Keeps nothing: what a run leaves is its log, its predictions and its result.json."""
 
-    def start(self, run_dir: Path, job: Job, config: dict[str, Any], resumed: bool) -> None:
+    def start(self, run_dir: Path, label: RunLabel, config: dict[str, Any], resumed: bool) -> None:
         pass
 
     def log(self, step: int, values: Mapping[str, float]) -> None:

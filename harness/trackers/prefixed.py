@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.harness.trackers.tracker import Image, Job, Tracker
+from ricercar.harness.trackers.tracker import Image, RunLabel, Tracker
 
 
 class Prefixed(Tracker):
@@ -17,7 +17,7 @@ class Prefixed(Tracker):
         self.tracker = tracker
         self.prefix = prefix
 
-    def start(self, run_dir: Path, job: Job, config: dict[str, Any], resumed: bool) -> None:
+    def start(self, run_dir: Path, label: RunLabel, config: dict[str, Any], resumed: bool) -> None:
         pass
 
     def log(self, step: int, values: Mapping[str, float]) -> None:

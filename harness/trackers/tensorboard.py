@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.errors import InputError
-from ricercar.harness.trackers.tracker import Image, Job, Tracker
+from ricercar.harness.trackers.tracker import Image, RunLabel, Tracker
 
 
 class Tensorboard(Tracker):
@@ -31,13 +31,13 @@ class Tensorboard(Tracker):
         self._writer: Any = None
         self._step = 0
 
-    def start(self, run_dir: Path, job: Job, config: dict[str, Any], resumed: bool) -> None:
+    def start(self, run_dir: Path, label: RunLabel, config: dict[str, Any], resumed: bool) -> None:
         assert self._writer is None
         try:
             self._writer = self._make_writer(log_dir=str(run_dir / "tensorboard"))
         except OSError as error:
             raise InputError(f"cannot write into the run's folder {run_dir}: {error.strerror}.") from error
-        self.configure({"run_id": job.id, "name": job.name, **config})
+        self.configure({"run_id": label.id, "name": label.name, **config})
 
     def configure(self, config: dict[str, Any]) -> None:
         written = json.dumps(config, indent=2, default=str)

@@ -14,7 +14,7 @@ Image = Path | NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Job:
+class RunLabel:
     """What a run is, for finding it again among others.
 
     id       hash of what determines the result: runs that repeat each other share it
@@ -45,7 +45,7 @@ class Tracker(ABC):
         self.close(0 if kind is None else 1)
 
     @abstractmethod
-    def start(self, run_dir: Path, job: Job, config: dict[str, Any], resumed: bool) -> None:
+    def start(self, run_dir: Path, label: RunLabel, config: dict[str, Any], resumed: bool) -> None:
         """Begins a run whose files are kept in `run_dir`.
 
         config    the run's configuration as plain values

@@ -17,7 +17,7 @@ import wandb
 from numpy.typing import NDArray
 
 from ricercar.errors import InputError
-from ricercar.harness.trackers.tracker import Image, Job, Tracker
+from ricercar.harness.trackers.tracker import Image, RunLabel, Tracker
 
 log = logging.getLogger(__name__)
 
@@ -52,16 +52,16 @@ class Wandb(Tracker):
         self._run_dir = Path()
         self._axes: set[str] = set()
 
-    def start(self, run_dir: Path, job: Job, config: dict[str, Any], resumed: bool) -> None:
+    def start(self, run_dir: Path, label: RunLabel, config: dict[str, Any], resumed: bool) -> None:
         assert self._run is None
         self._run_dir = run_dir
         fixed = {
             "dir": str(run_dir),
-            "name": job.name,
-            "config": {**config, "run_id": job.id},
-            "group": self.group or job.group,
-            "job_type": job.kind,
-            "tags": [*self.tags, *(tag[:_TAG_LENGTH] for tag in job.tags if tag not in self.tags)],
+            "name": label.name,
+            "config": {**config, "run_id": label.id},
+            "group": self.group or label.group,
+            "job_type": label.kind,
+            "tags": [*self.tags, *(tag[:_TAG_LENGTH] for tag in label.tags if tag not in self.tags)],
         }
         try:
             try:

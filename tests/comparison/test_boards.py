@@ -12,8 +12,8 @@ from results_factory import PRIMARY, PROTOCOL, make_result, make_scores, make_tu
 from ricercar.comparison.board import Board, boards
 from ricercar.comparison.collect import Collection, Found
 from ricercar.comparison.rows import rows
-from ricercar.harness.origin import Git
-from ricercar.harness.provenance import Outside, Training
+from ricercar.harness.identity import Git
+from ricercar.harness.provenance import Outside, TrainingData
 from ricercar.harness.results import Result
 from ricercar.tasks.scale import Scale
 
@@ -129,7 +129,7 @@ def test_scores_of_seeds_in_the_order_of_systems_and_tracks() -> None:
          {"mel cnn, frontend.sample_rate ${sample_rate}", "mel cnn, frontend.sample_rate 8000"}),
         ([{}, {"options": {"backbone.width": None}}], {"mel cnn, width -", "mel cnn, width null"}),
         ([{"options": {"optimizer.lr": 0.1}}, {"backbone": "lstm"}], {"mel cnn", "mel lstm"}),
-        ([{"training": Training(["a"], "known", [], None)}, {"backbone": "b"}],
+        ([{"training": TrainingData(["a"], "known", [], None)}, {"backbone": "b"}],
          {"mel cnn, trained on a", "mel b, trained on synth"}),
     ],
 )  # fmt: skip
@@ -253,7 +253,7 @@ def test_other_tracks_never_share_a_table() -> None:
         ({"tuning": make_tuning(0.1, 0.2)}, {"tuning": make_tuning(0.1)},
          "Unequal effort: 1 trials for mel lstm, 2 for mel cnn."),
         ({"looks": 4}, {}, "Scored on this split more than once, so choices may be fitted to it: mel cnn 4 times."),
-        ({"training": Training(["synth"], "known", ["bach", "liszt"], None)}, {},
+        ({"training": TrainingData(["synth"], "known", ["bach", "liszt"], None)}, {},
          "Warning: mel cnn was trained on 2 works that it is scored on: bach, liszt."),
     ],
 )  # fmt: skip

@@ -23,7 +23,7 @@ from ricercar.comparison.excerpt import cut, worst_start
 from ricercar.comparison.sound import mp3, spectrogram
 from ricercar.data.annotations.notes import Notes
 from ricercar.harness import assemble
-from ricercar.harness.results import DatasetId, fingerprint
+from ricercar.harness.results import DatasetId, fingerprint_of
 from ricercar.tasks.marks import RIGHT, Mark
 
 RATE = 16000
@@ -153,7 +153,7 @@ class Runs:
         self.config: dict[str, Any] = OmegaConf.to_container(cfg)  # type: ignore[assignment]
         self.task = assemble.make_scorings(cfg)["notes"]
         [self.track] = assemble.make(cfg.data).tracks("test")
-        self.fingerprint = fingerprint([self.track], self.task, assemble.make_store(cfg).key)
+        self.fingerprint = fingerprint_of([self.track], self.task.reference, assemble.make_store(cfg).key)
         self.reference = self.task.reference(self.track.annotations)
 
     def write(self, name: str, estimate: Notes | None, **changes: Any) -> Path:

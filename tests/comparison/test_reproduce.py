@@ -13,9 +13,10 @@ from results_factory import make_result, make_scores
 from ricercar.comparison import reproduce
 from ricercar.comparison.collect import Found
 from ricercar.errors import InputError
-from ricercar.harness import assemble, identity
+from ricercar.harness import assemble
 from ricercar.harness.results import Result
-from ricercar.train import Run, train
+from ricercar.harness.run import Run
+from ricercar.train import train
 
 NAN = float("nan")
 NET = ["frontend=mel", "backbone=dense", "backbone.width=16"]
@@ -36,7 +37,7 @@ def entry(tmp_path: Path, on_tones: list[str]) -> Result:
     folder = tmp_path / "outputs" / "run"
     folder.mkdir(parents=True)
     choices = {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}
-    [result] = train(cfg, Run(folder, identity.run_id(cfg), choices, []))
+    [result] = train(Run(cfg, folder, choices, []))
     return result
 
 

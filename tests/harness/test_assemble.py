@@ -100,10 +100,10 @@ def test_a_mistake_in_a_task_is_no_damaged_checkpoint(tmp_path: Path) -> None:
     content: dict[str, Any] = {"vocabulary": {"key": []}, "decoding": {"key": {}}}
     Checkpoints(tmp_path, "id").save("best", {**content, "net": {}})
     with pytest.raises(TypeError, match="has no len"):
-        assemble.best_of(tasks, Checkpoints(tmp_path, "id"))
+        assemble.restore_best(tasks, Checkpoints(tmp_path, "id"))
     Checkpoints(tmp_path, "id").save("best", content)
     with pytest.raises(InputError, match="does not fit this configuration"):
-        assemble.best_of(tasks, Checkpoints(tmp_path, "id"))
+        assemble.restore_best(tasks, Checkpoints(tmp_path, "id"))
 
 
 def test_the_command_shows_the_traceback(run_command: Command) -> None:

@@ -15,8 +15,9 @@ from ricercar.data.sources.folder import Folder
 from ricercar.data.track import Track
 from ricercar.harness import baselines
 from ricercar.harness.baselines import baseline_result
-from ricercar.harness.evaluate import score_baseline
+from ricercar.harness.benchmark import Benchmark
 from ricercar.harness.results import Result, TrackScore
+from trainings import benchmark
 
 
 @pytest.fixture
@@ -24,12 +25,14 @@ def scored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The baselines that are really scored, one entry for each time."""
     names: list[str] = []
 
-    def noted(scoring: Any, name: str, *arguments: Any) -> list[TrackScore]:
+    score_baseline = Benchmark.score_baseline
+
+    def noted(own: Benchmark, name: str, folder: Path) -> list[TrackScore]:
         names.append(name)
         time.sleep(0.1)
-        return score_baseline(scoring, name, *arguments)
+        return score_baseline(own, name, folder)
 
-    monkeypatch.setattr(baselines, "score_baseline", noted)
+    monkeypatch.setattr(Benchmark, "score_baseline", noted)
     return names
 
 
@@ -47,10 +50,9 @@ def score(tracks: dict[str, list[Track]], tmp_path: Path) -> Score:
     """score(folder): one of the baselines of notes on the tones, into `folder`."""
 
     def scored(folder: str, name: str = "common_pitches", **given: Any) -> Result:
-        own = {"scoring": make_task("notes"), "taught": tracks["train"], "tracks": tracks["test"]} | given
+        own = {"scoring": make_task("notes"), "training": tracks["train"], "tracks": tracks["test"]} | given
         own = {"store": AudioStore(tmp_path / "cache", 16000)} | own
-        choices = {"task": "notes", "data": "folder"}
-        return baseline_result(name, choices, "tones", "test", folder=tmp_path / folder, **own)
+        return baseline_result(name, benchmark(**own), "folder", tmp_path / folder)
 
     return scored
 
@@ -70,12 +72,13 @@ def test_kept_result_is_the_same(name: str, score: Score, scored: list[str], tmp
 
 def test_names_of_the_run_are_its_own(score: Score, tracks: dict[str, list[Track]], tmp_path: Path) -> None:
     score("one")
-    arguments = (make_task("notes"), tracks["train"], tracks["test"], AudioStore(tmp_path / "cache", 16000))
-    other = baseline_result("common_pitches", {"task": "notes", "data": "b"}, "b:x", "test", *arguments, tmp_path / "b")
+    store = AudioStore(tmp_path / "cache", 16000)
+    other_name = benchmark(make_task("notes"), tracks["test"], store, tracks["train"], "b:x")
+    other = baseline_result("common_pitches", other_name, "b", tmp_path / "b")
     assert (other.choices["data"], other.dataset.name) == ("b", "b:x")
 
 
-@pytest.mark.parametrize("changed", ["protocol", "taught", "tracks", "annotations", "rate", "code", "name"])
+@pytest.mark.parametrize("changed", ["protocol", "training", "tracks", "annotations", "rate", "code", "name"])
 def test_whatever_matters_is_scored_anew(
     changed: str,
     score: Score,
@@ -89,8 +92,8 @@ def test_whatever_matters_is_scored_anew(
     if changed == "protocol":
         given["scoring"] = make_task("notes")
         given["scoring"].protocol["onset_tolerance_s"] = 0.01
-    elif changed == "taught":
-        given["taught"] = tracks["train"][:1]
+    elif changed == "training":
+        given["training"] = tracks["train"][:1]
     elif changed == "tracks":
         given["tracks"] = tracks["train"]
     elif changed == "annotations":

@@ -19,10 +19,10 @@ from ricercar.comparison.overall import overall
 from ricercar.comparison.page.payload import page_payload
 from ricercar.comparison.rows import table
 from ricercar.errors import InputError
-from ricercar.harness import evaluate, identity
-from ricercar.harness.scales import check_bounds
-from ricercar.harness.seeds import Run
-from ricercar.harness.table import format_tracks
+from ricercar.harness import evaluate
+from ricercar.harness.report import format_tracks
+from ricercar.harness.results import check_bounds
+from ricercar.harness.run import Run
 from ricercar.leaderboard import main
 from ricercar.tasks.multipitch import Multipitch
 from ricercar.tasks.scale import COUNT, ERROR, SHARE, Scale
@@ -225,7 +225,7 @@ def test_the_best_checkpoint(
     monkeypatch.setattr(evaluate, "metrics_of", lambda scores, task: {primary: next(validations)})
     small = ["task=multipitch", "frontend=mel", "backbone=dense", "backbone.num_params=20000"]
     cfg = composed(*on_tones, *small, "trainer.num_validations=3")
-    [result] = train(cfg, Run(tmp_path, identity.run_id(cfg), {"task": "multipitch", "data": "folder"}, []))
+    [result] = train(Run(cfg, tmp_path, {"task": "multipitch", "data": "folder"}, []))
     best = torch.load(tmp_path / "checkpoints" / "best.pt", weights_only=True)
     assert (best["step"], best["score"]) == (step, pytest.approx(score))
     assert result.tuning is not None
@@ -247,7 +247,7 @@ def test_a_task_that_does_not_say_it_is_stopped_at_its_first_validation(
     monkeypatch.setattr(evaluate, "metrics_of", lambda scores, task: {metric: 0.5})
     cfg = composed(*on_tones, "task=multipitch", "frontend=mel", "backbone=dense", "trainer.num_validations=3")
     with pytest.raises(InputError, match=re.escape(message)):
-        train(cfg, Run(tmp_path, identity.run_id(cfg), {"task": "multipitch", "data": "folder"}, []))
+        train(Run(cfg, tmp_path, {"task": "multipitch", "data": "folder"}, []))
 
 
 @pytest.mark.parametrize(

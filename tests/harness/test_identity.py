@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,9 @@ from ricercar.harness import identity
 from ricercar.harness.command import expanded
 from ricercar.harness.identity import dataset_name, named, run_id, system_id
 from ricercar.harness.results import Result
-from ricercar.harness.run_folder import Record, RunLock, check_free, discard
+from ricercar.harness.run import Record, Run, RunLock, check_free, discard
 from ricercar.harness.settled import settled
-from ricercar.train import Run, train
+from ricercar.train import train
 
 SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000"]
 MIXED = [*expanded("data=[folder,midi]"), "data.parts.folder.root=a/maps", "data.parts.midi.root=b/asap"]
@@ -88,7 +89,7 @@ def test_a_copy_of_the_data_is_the_same_and_another_index_is_not(tones: Path, tm
     assert there.data.root == str(copy)
     assert run_id(here) == run_id(at(copy, "seed=0")) != run_id(there)
     assert system_id(here) == system_id(there)
-    groups = {identity.job(cfg, "", "", CHOICES).group for cfg in (here, there)}
+    groups = {identity.label(cfg, "", "", CHOICES).group for cfg in (here, there)}
     assert len(groups) == 1
     shutil.copyfile(copy / "audio" / "t1.wav", copy / "audio" / "t3.wav")
     assert system_id(at(copy)) != system_id(here), "the same names of other sound"
@@ -263,20 +264,20 @@ def test_other_code_of_our_own_is_told(on_tones: list[str], tmp_path: Path, monk
     """Of a run that is not finished: it goes on where that is asked for, and says so from then on."""
     (tmp_path / "run").mkdir()
     cfg = composed(*SMALL, *on_tones)
-    run = Run(tmp_path / "run", run_id(cfg), CHOICES, [])
+    run = Run(cfg, tmp_path / "run", CHOICES, [])
     monkeypatch.setattr("ricercar.train._test", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        train(cfg, run)
+        train(run)
     monkeypatch.undo()
-    monkeypatch.setattr("ricercar.harness.seeds.source_hash", lambda *sources: "another")
+    monkeypatch.setattr("ricercar.harness.run.source_hash", lambda *sources: "another")
     with pytest.raises(InputError, match="no longer the same: the code of Ricercar"):
-        train(composed(*SMALL, *on_tones, "resume=true"), run)
-    [result] = train(composed(*SMALL, *on_tones, "resume=anyway"), run)
+        train(replace(run, cfg=composed(*SMALL, *on_tones, "resume=true")))
+    [result] = train(replace(run, cfg=composed(*SMALL, *on_tones, "resume=anyway")))
     assert result.reproducible is False
     record = Record.read(run.folder)
     assert record is not None
     assert (record.code, record.mixed) == ("another", True)
-    train(composed(*SMALL, *on_tones, "resume=true"), run)
+    train(replace(run, cfg=composed(*SMALL, *on_tones, "resume=true")))
 
 
 def test_a_sweep_into_the_same_folder_makes_other_runs(run_here: Here, on_tones: list[str], tmp_path: Path) -> None:

@@ -14,8 +14,7 @@ from configs import make_task
 from ricercar.data.annotations.key import Key
 from ricercar.data.track import Track
 from ricercar.harness.evaluate import Evaluation
-from ricercar.harness.processes import ALONE, Processes
-from ricercar.harness.scorers import Scorers
+from ricercar.harness.processes import ALONE, Processes, Scorers
 from ricercar.tasks.multitask import Multitask
 
 NUM_TRACKS = 5

@@ -10,13 +10,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from configs import SYNTH, composed
 from ricercar.errors import InputError
-from ricercar.harness.identity import run_id
-from ricercar.harness.looks import look
 from ricercar.harness.loop import Trained
-from ricercar.harness.provenance import SystemFile, Training
+from ricercar.harness.provenance import SystemFile, TrainingData
 from ricercar.harness.results import Result
+from ricercar.harness.run import Run, look
 from ricercar.harness.tune import Tune, label, tuned
-from ricercar.train import Run, train
+from ricercar.train import train
 
 NET = ["frontend=mel", "backbone=dense", "backbone.width=16"]
 DONE = Trained(steps=3, train_s=1.0, audio_s=2.0, best_score=0.5, best_step=3, diverged=None)
@@ -24,13 +23,13 @@ NAN = float("nan")
 
 
 def run_in(folder: Path, cfg: DictConfig) -> Run:
-    return Run(folder, run_id(cfg), {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}, [])
+    return Run(cfg, folder, {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}, [])
 
 
 def trained(folder: Path, on_tones: list[str], *overrides: str) -> Result:
     folder.mkdir(exist_ok=True)
     cfg = composed(*NET, *on_tones, *overrides)
-    [result] = train(cfg, run_in(folder, cfg))
+    [result] = train(run_in(folder, cfg))
     return result
 
 
@@ -145,5 +144,5 @@ def test_training_names_the_works_that_are_scored(tmp_path: Path, works: str, ex
     scored: list[Any] = [OmegaConf.create({"work": work}) for work in ("ravel", "bach", "bach", "liszt")]
     training = SystemFile.read(tmp_path / "system.yaml").training(scored)
     assert (training.works, training.shared) == expected
-    assert Training.of("maps", scored[:1], scored, "0") == Training(["maps"], "known", ["ravel"], "0")
+    assert TrainingData.of("maps", scored[:1], scored, "0") == TrainingData(["maps"], "known", ["ravel"], "0")
     assert json.dumps(training.data) == '["maps"]'

@@ -18,20 +18,18 @@ from note_examples import make
 from ricercar.data.annotations.notes import Notes
 from ricercar.data.track import Track
 from ricercar.errors import InputError
-from ricercar.harness.identity import stable_hash
-from ricercar.harness.origin import Git, git_state, versions
-from ricercar.harness.provenance import Outside, Training, Trial, Tuning
+from ricercar.harness.identity import Git, git_state, stable_hash, versions
+from ricercar.harness.provenance import Cost, Outside, TrainingData, Trial, Tuning
+from ricercar.harness.report import format_tracks
 from ricercar.harness.results import (
     SCHEMA,
-    Cost,
     DatasetId,
     Result,
     TrackScore,
-    fingerprint,
+    fingerprint_of,
     mean_metrics,
+    scores_of,
 )
-from ricercar.harness.scored import scores_of
-from ricercar.harness.table import format_tracks
 from ricercar.harness.typed_json import to_json
 from ricercar.significance.bootstrap import resample
 from ricercar.significance.paired import compare
@@ -64,7 +62,7 @@ def make_result(tracks: list[TrackScore] = TRACKS, cost: Cost = Cost(), **change
         "overrides": ["backbone=lstm"],
         "config": {"seed": 3, "backbone": {"width": 64, "dropout": "${dropout}"}},
         "system": Outside("Bach 1722", None, ["maestro"], True),
-        "training": Training(["maestro"], "known", ["bach"], "0123"),
+        "training": TrainingData(["maestro"], "known", ["bach"], "0123"),
         "tuning": Tuning(1, [Trial({"optimizer.lr": 0.1}, NAN, NAN), Trial({"optimizer.lr": 0.01}, 0.5, 60.0)]),
         "looks": 1,
         "reproducible": True,
@@ -289,7 +287,7 @@ def track(id: str = "t", group: str = "g", key: str = "k", pitch: int = 60) -> T
 
 
 def hashed(*tracks: Track) -> str:
-    return fingerprint(tracks, SCORING, lambda audio: audio.key())
+    return fingerprint_of(tracks, SCORING.reference, lambda audio: audio.key())
 
 
 @pytest.mark.parametrize("change", [{"id": "u"}, {"group": "h"}, {"key": "l"}, {"pitch": 61}], ids=str)

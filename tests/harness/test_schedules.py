@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from ricercar.errors import InputError
-from ricercar.harness.budget import Budget
-from ricercar.harness.ema import EMA
 from ricercar.harness.schedules import Constant, Cosine, Plateau
+from ricercar.harness.training_state import EMA, Budget
 
 
 @pytest.mark.parametrize(

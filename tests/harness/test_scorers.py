@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ricercar.errors import InputError
-from ricercar.harness.scorers import Scorers
+from ricercar.harness.processes import Scorers
 from trainings import SMALL, trained
 
 

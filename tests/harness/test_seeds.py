@@ -189,11 +189,11 @@ def learnt(
     kind: type[Learner], backbone: str, on_tones: list[str], num_steps: int, precision: Any = "32-true"
 ) -> tuple[list[Any], list[Net]]:
     """Losses of each step, and the networks."""
-    whitening = ["normalisation=whitening", "augmentation=masking"]
+    whitening = ["normalisation=whitening", "normalisation.num_windows=32", "augmentation=masking"]
     cfg = composed(f"backbone={backbone}", *STACKED[backbone], *on_tones, *whitening)
     tasks, store, augmentation = assemble.make_tasks(cfg), assemble.make_store(cfg), assemble.make(cfg.augmentation)
     tracks = assemble.tracks_of(assemble.make(cfg.data), tasks, "train")
-    windows = assemble.make_windows(cfg, store, torch.device("cpu"))
+    windows = assemble.make_windows(cfg, assemble.make(cfg.frontend), store, torch.device("cpu"))
     nets, crops = [], []
     for seed in range(3):
         torch.manual_seed(seed)

@@ -23,14 +23,14 @@ from ricercar.errors import InputError
 from ricercar.harness.piano_roll import write_png
 from ricercar.harness.trackers.none import NoTracker
 from ricercar.harness.trackers.tensorboard import Tensorboard
-from ricercar.harness.trackers.tracker import Job, Tracker
+from ricercar.harness.trackers.tracker import RunLabel, Tracker
 from ricercar.harness.trackers.wandb import Wandb
 
 SCRIPT = """
 import logging, sys
 from pathlib import Path
 import numpy as np
-from ricercar.harness.trackers.tracker import Job
+from ricercar.harness.trackers.tracker import RunLabel
 from ricercar.harness.trackers.wandb import Wandb
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(message)s")
@@ -39,7 +39,7 @@ def tracked(folder, mode="auto", resumed=False, group="sweep"):
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
     with Wandb(project="test", entity=None, group=group, tags=["tag"], mode=mode) as tracker:
-        job = Job("cafe0123", folder.name, "notes-lstm-0123", "train", ("notes", "lstm", "long" * 20))
+        job = RunLabel("cafe0123", folder.name, "notes-lstm-0123", "train", ("notes", "lstm", "long" * 20))
         tracker.start(folder, job, {"backbone": {"dim": 64}, "seed": 3}, resumed)
         tracker.log(10, {"train/loss": 0.5, "train/rate": 1e-3})
         tracker.log(20, {"train/loss": 0.25, "valid/f1": float("nan")})
@@ -236,7 +236,7 @@ def test_tensorboard_keeps_everything(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
     write_png(tmp_path / "image.png", image)
     with Tensorboard() as tracker:
-        tracker.start(tmp_path, Job("cafe0123", "name", "group", "train", ()), {"seed": 3}, False)
+        tracker.start(tmp_path, RunLabel("cafe0123", "name", "group", "train", ()), {"seed": 3}, False)
         tracker.log(10, {"train/loss": 0.5})
         tracker.log(20, {"train/loss": 0.25})
         tracker.log_tracks("test/tracks", [{"id": "a|b", "f1": 0.5}, {"id": "c", "f1": float("nan")}])

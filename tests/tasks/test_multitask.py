@@ -1,6 +1,7 @@
 """Several tasks at once: one network, a loss that sees only what is labelled, a result for each."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from conftest import Command
 from ricercar.data.annotations.key import Key
 from ricercar.errors import InputError
 from ricercar.harness.command import expanded
-from ricercar.harness.identity import run_id
+from ricercar.harness.run import Run
 from ricercar.tasks.multitask import Multitask
-from ricercar.train import Run, train
+from ricercar.train import train
 
 FRAMES, FPS = 20, 50.0
 A_MINOR = Key(tonic=9, mode="minor")
@@ -86,13 +87,13 @@ def test_each_task_has_a_result(on_tones: list[str], tmp_path: Path) -> None:
     """The tones have notes, keys and a tempo; one of the training tracks loses its key."""
     options = [*expanded("task=[notes,key]"), "frontend=mel", "backbone=dense", *on_tones]
     cfg = composed(*options)
-    run = Run(tmp_path, run_id(cfg), {"task": "notes+key", "data": "folder"}, [])
-    results = train(cfg, run)
+    run = Run(cfg, tmp_path, {"task": "notes+key", "data": "folder"}, [])
+    results = train(run)
     assert [result.choices["task"] for result in results] == ["notes", "key"]
     assert all(result.choices["tasks"] == "notes+key" for result in results)
     assert (tmp_path / "notes" / "predictions" / "t3.tsv").exists()
     assert (tmp_path / "key" / "predictions" / "t3.txt").exists()
-    again = train(composed(*options, "resume=true"), run)
+    again = train(replace(run, cfg=composed(*options, "resume=true")))
     assert again == results
 
 

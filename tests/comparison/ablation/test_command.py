@@ -7,7 +7,7 @@ import pytest
 
 from ablation_examples import MEANS, VARY, ablate, make_sweep, make_unfinished, refused, rows, scores_of
 from results_factory import make_run
-from ricercar.harness.results import Cost
+from ricercar.harness.provenance import Cost
 
 
 def test_combinations(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

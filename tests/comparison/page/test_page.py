@@ -25,7 +25,7 @@ from ricercar.comparison.page.payload import clip_payload
 from ricercar.comparison.page.places import without_places
 from ricercar.comparison.page.render import SCRIPTS, render
 from ricercar.errors import InputError
-from ricercar.harness.provenance import Training
+from ricercar.harness.provenance import TrainingData
 from ricercar.leaderboard import main
 from ricercar.tasks.marks import KINDS, Mark
 
@@ -51,7 +51,7 @@ def sweep(tmp_path: Path) -> Path:
     for i, backbone in enumerate(["cnn", "lstm", "dense"]):
         for seed in range(2):
             scores = make_scores(0.8 - 0.2 * i, seed=10 * i + seed)
-            training = Training(["synth"], "known", ["track0"] if backbone == "dense" else [], None)
+            training = TrainingData(["synth"], "known", ["track0"] if backbone == "dense" else [], None)
             make_run(tmp_path / f"{backbone}{seed}", backbone=backbone, seed=seed, scores=scores, training=training)
     return tmp_path
 

@@ -24,11 +24,12 @@ from ricercar.data.checking.oddities import oddities
 from ricercar.data.sources.folder import Folder
 from ricercar.data.sources.index import annotation_kinds
 from ricercar.errors import InputError
-from ricercar.harness.evaluate import score_folder
-from ricercar.harness.results import TrackScore, metrics_of
+from ricercar.harness.benchmark import metrics_of
+from ricercar.harness.results import TrackScore
 from ricercar.tasks.chord.scoring import ChordComparison
 from ricercar.tasks.melody.scoring import with_silent_rows
 from ricercar.tasks.scoring import Scoring
+from trainings import benchmark
 
 RATE = 8000
 SECONDS = 12
@@ -51,7 +52,7 @@ def scored(folder: Path, task: Scoring, pairs: Sequence[tuple[str, str]], suffix
         rows.append(f"{number},test,{number},a.wav,{number}{suffix}")
     (folder / "index.csv").write_text("\n".join(rows))
     store = AudioStore(folder / "cache", RATE)
-    return score_folder(task, Folder(root=folder).tracks("test"), folder / "predictions", store)
+    return benchmark(task, Folder(root=folder).tracks("test"), store).score_folder(folder / "predictions")
 
 
 def table(*columns: Sequence[object]) -> str:

@@ -9,8 +9,9 @@ import pytest
 from configs import composed
 from conftest import Command
 from ricercar.errors import InputError
-from ricercar.harness import assemble, identity
-from ricercar.train import Run, train
+from ricercar.harness import assemble
+from ricercar.harness.run import Run
+from ricercar.train import train
 
 CACHED = ["spectrogram=cached", "augmentation=none", "augmentation.time_mask=[2,5]"]
 CACHED += ["frontend=cqt", "backbone=dense", "backbone.num_params=200000"]
@@ -45,7 +46,7 @@ def test_each_frontend_is_paid_once(on_tones: list[str], tmp_path: Path, monkeyp
         cfg = composed(*[each.replace("=dense", f"={backbone}") for each in options])
         folder = tmp_path / backbone
         folder.mkdir()
-        train(cfg, Run(folder, identity.run_id(cfg), CHOICES, []))
+        train(Run(cfg, folder, CHOICES, []))
         assert bool(analysed) == (number == 0)
         analysed.clear()
 
@@ -53,7 +54,7 @@ def test_each_frontend_is_paid_once(on_tones: list[str], tmp_path: Path, monkeyp
 def test_a_joint_run_reads_them_too(on_tones: list[str], tmp_path: Path) -> None:
     cfg = composed(*CACHED, *on_tones, "seeds_per_job=2")
     (tmp_path / "a").mkdir()
-    results = train(cfg, Run(tmp_path / "a", identity.run_id(cfg), CHOICES, []))
+    results = train(Run(cfg, tmp_path / "a", CHOICES, []))
     assert [result.seed for result in results] == [0, 1]
 
 
@@ -71,4 +72,4 @@ def test_what_they_cannot_be(on_tones: list[str], tmp_path: Path, override: str,
     cfg = composed(*CACHED, *on_tones, f"cache_dir={tmp_path / 'cache'}", override)
     (tmp_path / "a").mkdir()
     with pytest.raises(InputError, match=word):
-        train(cfg, Run(tmp_path / "a", identity.run_id(cfg), CHOICES, []))
+        train(Run(cfg, tmp_path / "a", CHOICES, []))

@@ -20,9 +20,9 @@ from ricercar.data.annotations.onsets import Onsets
 from ricercar.data.sources.folder import Folder
 from ricercar.data.sources.index import annotation_kinds, read_index
 from ricercar.errors import InputError
-from ricercar.harness.evaluate import score
-from ricercar.harness.provenance import Training
-from ricercar.harness.results import fingerprint
+from ricercar.harness.benchmark import score
+from ricercar.harness.provenance import TrainingData
+from ricercar.harness.results import fingerprint_of
 
 HEADER = "id,split,group,audio,notes,tempo\n"
 GOOD = HEADER + "a,train,g,a.wav,a.tsv,120\nb,train,g,a.wav,,\nc,test,h,a.wav,a.tsv,\n"
@@ -60,15 +60,18 @@ def test_a_work_is_the_group_unless_a_column_says_otherwise(folder: Path) -> Non
         ("ben", "piece 1"),
         ("ben", "ben"),
     ]
-    assert Training.of("folder", taught, scored, None).shared == ["piece 1"]
+    assert TrainingData.of("folder", taught, scored, None).shared == ["piece 1"]
     scoring: Any = make_task("onset")
     nothing = Onsets.make([])
     assert [score(scoring, track, nothing, nothing, 1.0, None).score.group for track in scored] == ["piece 1", "ben"]
     alike = [replace(track, annotations={"onsets": nothing}, group="others") for track in scored]
     known = [replace(track, annotations={"onsets": nothing}) for track in scored]
-    hashes = {fingerprint(tracks, scoring, lambda audio: "") for tracks in (known, alike)}
+    hashes = {fingerprint_of(tracks, scoring.reference, lambda audio: "") for tracks in (known, alike)}
     assert len(hashes) == 1
-    assert fingerprint([replace(track, work="other") for track in known], scoring, lambda audio: "") not in hashes
+    assert (
+        fingerprint_of([replace(track, work="other") for track in known], scoring.reference, lambda audio: "")
+        not in hashes
+    )
 
 
 def test_tracks(folder: Path) -> None:

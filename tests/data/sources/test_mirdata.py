@@ -26,7 +26,7 @@ from ricercar.data.sources.mirdata.datasets import ADAPTERS
 from ricercar.data.sources.mirdata.splits import FOLDER, RULE_SHARES, by_rule, crossing, listed
 from ricercar.data.track import Track
 from ricercar.errors import InputError
-from ricercar.harness.provenance import Training
+from ricercar.harness.provenance import TrainingData
 
 BY_RULE = ("ballroom", "beatles", "billboard", "giantsteps_key", "guitarset", "orchset")
 SLAKH = "slakh2100_flac_redux/train/Track00001"
@@ -85,7 +85,7 @@ HEARD = {"guitarset": ["BN1-129-Eb"]}
 def test_only_works_that_are_works_were_trained_on(dataset: str, tmp_path: Path, indexes: Path) -> None:
     """Not classes of sounds, nor drummers, nor the two names of MedleyDB that stand for many."""
     data = source(dataset, written(dataset, tmp_path / "home", indexes).home)
-    assert Training.of("", data.tracks("train"), data.tracks("test"), None).shared == HEARD.get(dataset, [])
+    assert TrainingData.of("", data.tracks("train"), data.tracks("test"), None).shared == HEARD.get(dataset, [])
 
 
 @pytest.mark.parametrize(

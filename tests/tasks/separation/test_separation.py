@@ -19,9 +19,9 @@ from ricercar.data.audio.store import AudioStore
 from ricercar.data.sources.folder import Folder
 from ricercar.data.sources.index import read_index
 from ricercar.errors import InputError
-from ricercar.harness.evaluate import score_folder
 from ricercar.tasks.scoring import Clip
 from ricercar.tasks.separation import Separation
+from trainings import benchmark
 
 RATE = 8000
 NAMES = ("bass", "guitar")
@@ -296,13 +296,13 @@ def test_folders_of_estimates(folder: Path) -> None:
     store = AudioStore(folder / "cache", RATE)
     tracks = Folder(root=folder / "data").tracks("test")
     store.prepare(tracks)
-    scores = score_folder(make(), tracks, folder / "estimates", store)
+    scores = benchmark(make(), tracks, store).score_folder(folder / "estimates")
     expected = make().score(*pair(num_samples=2000))
     assert [track.id for track in scores] == ["t0", "t1"]
     assert scores[1].metrics == pytest.approx(expected, abs=1e-4, nan_ok=True)  # 32 bits
     (folder / "estimates" / "t1" / "guitar.wav").unlink()
     with pytest.raises(InputError, match="track t1: the estimate lacks guitar"):
-        score_folder(make(), tracks, folder / "estimates", store)
+        benchmark(make(), tracks, store).score_folder(folder / "estimates")
 
 
 # --- the baseline ---

@@ -1,25 +1,63 @@
-"""Where a run lives: a folder named after what it is, found again by the same command, and never written by another."""
+"""Runs: what each is called, the folder it lives in, what it began with, and who holds it."""
 
 import fcntl
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from ricercar.data.files import is_at, write_text
+from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
-from ricercar.harness.identity import PLACES, determining, differing, essence, run_id, stable_hash
+from ricercar.harness import identity
+from ricercar.harness.checkpoints import Checkpoints
+from ricercar.harness.identity import (
+    CODE,
+    PLACES,
+    class_hashes,
+    determining,
+    differing,
+    essence,
+    run_id,
+    source_hash,
+    stable_hash,
+)
+from ricercar.harness.results import fingerprint_of
 from ricercar.harness.typed_json import parse, to_json, typed
+from ricercar.tasks.multitask import Multitask
 
 log = logging.getLogger(__name__)
+LEDGER = "looks.csv"  # how often a run was scored on a split: many looks at the test split are tuning on it
 _LEFT_BY_A_START = {".lock", ".hydra", "train.log", "eval.log", "app.log"}  # app: later jobs of a sweep
+
+
+@dataclass(frozen=True)
+class Run:
+    """A configuration with one seed, and the folder where all of it lives.
+
+    choices     {group: what was chosen}
+    overrides   options on the command line that determine the result
+    """
+
+    cfg: DictConfig
+    folder: Path
+    choices: dict[str, str]
+    overrides: list[str]
+
+    @property
+    def id(self) -> str:
+        return run_id(self.cfg)
+
+    @property
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.folder, self.id)
 
 
 def run_folder(base: Path, choices: Mapping[str, str], seed: int, run_id: str, resume: bool) -> str:
@@ -36,6 +74,58 @@ def run_folder(base: Path, choices: Mapping[str, str], seed: int, run_id: str, r
     while (base / _numbered(name, number)).exists():
         number += 1
     return _numbered(name, max(1, number - 1) if resume else number)
+
+
+def runs_of(run: Run) -> list[Run]:
+    """-> the runs of seed, seed + 1, ...: `seeds_per_job` of them, the first of which is `run` itself.
+
+    The others' folders stand beside the first one's, and look as if each had been trained alone.
+    """
+    cfg, base = run.cfg, run.folder.parent
+    runs = [run]
+    for seed in range(cfg.seed + 1, cfg.seed + cfg.seeds_per_job):
+        own = cfg.copy()
+        own.seed = seed
+        own.seeds_per_job = 1
+        folder = base / run_folder(base, identity.named(run.choices, own), seed, run_id(own), cfg.resume)
+        overrides = [*(each for each in run.overrides if not each.startswith("seed=")), f"seed={seed}"]
+        runs.append(replace(run, cfg=own, folder=folder, overrides=overrides))
+    return runs
+
+
+def check_seeds(cfg: DictConfig) -> None:
+    """What several seeds in one job need: they share every step, so nothing may depend on one's validation."""
+    if cfg.seeds_per_job == 1:
+        return
+    if "minute" in str(cfg.trainer.budget):
+        raise InputError(
+            f"seeds_per_job={cfg.seeds_per_job} with trainer.budget={cfg.trainer.budget}: several seeds share the "
+            "time. Give the budget in steps or epochs, such as trainer.budget=300steps."
+        )
+    if cfg.trainer.patience is not None:
+        raise InputError(f"seeds_per_job={cfg.seeds_per_job} needs trainer.patience=null: all seeds end together.")
+    if cfg.schedule._target_.endswith(".Plateau"):
+        raise InputError(
+            f"seeds_per_job={cfg.seeds_per_job}: schedule=plateau follows one seed's validation; choose another one."
+        )
+
+
+def describe(folder: Path, cfg: DictConfig, overrides: Sequence[str] | None, hydra: Any) -> None:
+    """Writes what is known of a run into its folder .hydra, as Hydra does. hydra: its own configuration, or None.
+
+    Hydra itself does not (hydra.output_subdir): it would do so before anyone has looked whether the folder is free.
+    """
+    parts: dict[str, Any] = {
+        "config": cfg,
+        "overrides": overrides,
+        "hydra": None if hydra is None else {"hydra": hydra},
+    }
+    try:
+        for name, content in parts.items():
+            if content is not None:
+                write_text(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(OmegaConf.create(content)))
+    except OSError as error:
+        raise InputError(f"cannot write into the run's folder {folder}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -88,6 +178,22 @@ class Record:
         ]
 
 
+def record_of(
+    run: Run, tasks: Multitask, tracks: Mapping[str, Sequence[Track]], audio_key: Callable[[AudioSource], str]
+) -> Record:
+    """What the training of a run would begin with now. tracks: of each split."""
+    data = {
+        split: stable_hash(
+            [
+                fingerprint_of(every, task.taught if split == "train" else task.reference, audio_key)
+                for task in tasks.values()
+            ]
+        )
+        for split, every in tracks.items()
+    }
+    return Record(run.id, data, source_hash(*CODE), class_hashes(determining(run.cfg)))
+
+
 def claim(folder: Path, record: Record, resume: bool | str) -> Record:
     """-> the record of a training that may begin in a folder that was checked, or go on there.
 
@@ -120,20 +226,20 @@ def check_free(folder: Path, resume: bool | str) -> None:
         )
 
 
-def check_same(folder: Path, cfg: DictConfig) -> None:
-    """InputError where a training of another configuration began in a folder."""
-    before = Record.read(folder)
-    if before is None or before.run_id == run_id(cfg):
+def check_same(run: Run) -> None:
+    """InputError where a training of another configuration began in the run's folder."""
+    folder, before = run.folder, Record.read(run.folder)
+    if before is None or before.run_id == run.id:
         return
     try:
         theirs = OmegaConf.load(folder / ".hydra" / "config.yaml")
     except (OSError, YAMLError):
         theirs = OmegaConf.create()
     assert isinstance(theirs, DictConfig)
-    found = differing(essence(determining(theirs)), essence(determining(cfg)))
+    found = differing(essence(determining(theirs)), essence(determining(run.cfg)))
     names = [f"what lies at {name}" if name.rpartition(".")[2] in PLACES else name for name in found]
     raise InputError(
-        f"{folder} belongs to another configuration (run_id {before.run_id}, here {run_id(cfg)}), which differs in "
+        f"{folder} belongs to another configuration (run_id {before.run_id}, here {run.id}), which differs in "
         f"{', '.join(names[:10])}. Give the same options, or another folder."
     )
 
@@ -191,6 +297,20 @@ class RunLock:
             folder.rmdir()
         except OSError as error:
             log.warning("%s, in which nothing began, cannot be removed: %s", folder, error.strerror)
+
+
+def look(run_dir: Path, task: str, data: str, split: str) -> int:
+    """Enters one look into the run's ledger, before anything is predicted -> how many there are of that kind now."""
+    path = run_dir / LEDGER
+    line = ",".join(f'"{part}"' for part in (task, data, split))
+    try:
+        before = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except (OSError, UnicodeDecodeError) as error:
+        log.warning("this look at the %s split is not entered into %s: %s", split, path, error)
+        before = []
+    return before.count(line) + 1
 
 
 def _traces(folder: Path) -> list[str]:

@@ -16,8 +16,8 @@ from ricercar.comparison.board import Board, boards
 from ricercar.comparison.collect import Collection, Found
 from ricercar.comparison.rows import rows, sorted_by, table
 from ricercar.errors import InputError
-from ricercar.harness.provenance import Training, Trial, Tuning
-from ricercar.harness.results import Cost, Result
+from ricercar.harness.provenance import Cost, TrainingData, Trial, Tuning
+from ricercar.harness.results import Result
 from ricercar.tasks.scale import ERROR, SHARE
 from ricercar.tasks.shared.pooling import pooled_drums
 from ricercar.tasks.shared.tag_scoring import TagScoring
@@ -162,14 +162,14 @@ def test_a_trial_that_diverged_is_a_trial() -> None:
 @pytest.mark.parametrize(
     ("training", "words"),
     [
-        (Training(["a"], "known", [], None), "no"),
-        (Training(["a"], "known", ["bach"], None), "1 work"),
-        (Training(["a"], "known", ["bach", "liszt"], None), "2 works"),
-        (Training(["a"], "unknown", [], None), "unknown"),
+        (TrainingData(["a"], "known", [], None), "no"),
+        (TrainingData(["a"], "known", ["bach"], None), "1 work"),
+        (TrainingData(["a"], "known", ["bach", "liszt"], None), "2 works"),
+        (TrainingData(["a"], "unknown", [], None), "unknown"),
         (None, "-"),
     ],
 )
-def test_training(training: Training | None, words: str) -> None:
+def test_training(training: TrainingData | None, words: str) -> None:
     assert rows(board(make_result(training=training)))[0].training == words
 
 

@@ -1,0 +1,201 @@
+"""A benchmark: a task on a split of a data set, under a protocol; and the scores of predictions on it."""
+
+import hashlib
+import logging
+import shutil
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ricercar.data.annotations.annotation import Annotation
+from ricercar.data.audio.store import AudioStore
+from ricercar.data.track import Track
+from ricercar.errors import InputError
+from ricercar.harness.identity import CODE, git_state, source_hash, stable_hash, versions
+from ricercar.harness.provenance import Provenance
+from ricercar.harness.results import SCHEMA, DatasetId, Result, TrackScore, fingerprint_of, mean_metrics
+from ricercar.tasks.scoring import Clip, Scoring
+
+log = logging.getLogger(__name__)
+
+
+class Benchmark:
+    """What is scored, and on what. Two results may be compared where their benchmarks are the same.
+
+    task       its name, as in the choices of a result
+    data       name of the data set
+    tracks     those of the split that have a reference
+    training   tracks that trivial baselines learn from
+    """
+
+    def __init__(
+        self,
+        *,
+        task: str,
+        scoring: Scoring,
+        data: str,
+        split: str,
+        tracks: Iterable[Track],
+        training: Sequence[Track],
+        store: AudioStore,
+    ) -> None:
+        self.task = task
+        self.scoring = scoring
+        self.data = data
+        self.split = split
+        self.tracks = annotated(tracks, scoring)
+        self.training = training
+        self.store = store
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of ids, works, audio and references of the tracks, in any order."""
+        return fingerprint_of(self.tracks, self.scoring.reference, self.store.key)
+
+    def result(self, scores: Sequence[TrackScore], provenance: Provenance) -> Result:
+        """scores: one for each track."""
+        metrics = metrics_of(scores, self.scoring)
+        return Result(
+            schema=SCHEMA,
+            **vars(provenance),
+            protocol=dict(self.scoring.protocol),
+            protocol_id=stable_hash(self.scoring.protocol),
+            dataset=DatasetId(self.data, self.split, self.fingerprint, len(self.tracks)),
+            metrics=metrics,
+            scales={name: self.scoring.scale(name) for name in metrics},
+            primary=self.scoring.primary,
+            shown=[name for name in self.scoring.shown if name in metrics and name != self.scoring.primary],
+            tracks=list(scores),
+            versions=versions(),
+            git=git_state(),
+            code=source_hash(*CODE),
+        )
+
+    def score_folder(self, folder: Path) -> list[TrackScore]:
+        """Scores the predictions in `folder`, one for each track. A missing one is an error.
+
+        What mir_eval warns of is logged, with track and file.
+        """
+        scored = self._scored(folder)
+        tell(scored)
+        return [each.score for each in scored]
+
+    def score_baseline(self, name: str, folder: Path) -> list[TrackScore]:
+        """Writes the estimates of a trivial baseline into `folder`, and scores them."""
+        scoring, store = self.scoring, self.store
+        if name not in scoring.baselines:
+            raise InputError(f"baseline={name} is not known: choose one of {', '.join(scoring.baselines)}.")
+        references = [each for track in self.training if (each := scoring.reference(track.annotations)) is not None]
+        estimator = scoring.baselines[name](references)
+        for track in self.tracks:
+            audio = store.read(track, 0, store.num_samples(track)).astype(np.float32) / 32768.0
+            reference = scoring.reference(track.annotations)
+            assert reference is not None
+            write(estimator(Clip(track.id, audio, store.sample_rate, scoring.given(reference))), folder, track)
+        return [each.score for each in self._scored(folder)]
+
+    def predictions_hash(self, folder: Path) -> str:
+        """-> hash of the predictions of all tracks."""
+        found = [(track.id, prediction_file(self.scoring, folder, track.id)) for track in self.tracks]
+        return stable_hash([[each, hashlib.sha256(path.read_bytes()).hexdigest()] for each, path in found if path])
+
+    def keep_predictions(self, folder: Path, kept: Path) -> None:
+        """Copies the predictions into `kept`, so that they stand beside their result."""
+        if not folder.is_dir() or folder.resolve() == kept.resolve():
+            return
+        try:
+            kept.mkdir(parents=True, exist_ok=True)
+            for track in self.tracks:
+                if (path := prediction_file(self.scoring, folder, track.id)) is not None:
+                    shutil.copyfile(path, kept / path.name)
+        except OSError as error:
+            raise InputError(f"cannot copy the predictions from {folder} into {kept}: {error}") from error
+
+    def _scored(self, folder: Path) -> list["Scored"]:
+        if not folder.is_dir():
+            raise InputError(f"predictions={folder}: there is no such folder.")
+        files = {track.id: prediction_file(self.scoring, folder, track.id) for track in self.tracks}
+        missing = [track_id for track_id, path in files.items() if path is None]
+        if missing:
+            raise InputError(
+                f"predictions={folder} lacks {len(missing)} of {len(files)} tracks, the first is {missing[0]!r}: "
+                f"expected <track id> with one of the endings {', '.join(self.scoring.annotation.suffixes)}."
+            )
+        scores = []
+        for track in self.tracks:
+            path, reference = files[track.id], self.scoring.reference(track.annotations)
+            assert path is not None
+            assert reference is not None
+            estimate = self.scoring.annotation.read(path)
+            scores.append(score(self.scoring, track, reference, estimate, self.store.duration_s(track), path))
+        return scores
+
+
+def metrics_of(tracks: Sequence[TrackScore], scoring: Scoring) -> dict[str, float]:
+    """-> {name: mean over tracks} and the metrics of all tracks together."""
+    pooled = scoring.pooled([track.evidence for track in tracks])
+    return mean_metrics(tracks, scoring.protocol["averaging"]) | pooled
+
+
+def write(estimate: Annotation, folder: Path, track: Track) -> None:
+    """Writes `folder`/<track id>.<suffix>."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        estimate.write(folder / file_name(estimate, track))
+    except OSError as error:
+        raise InputError(f"cannot write the prediction for track {track.id} into {folder}: {error}") from error
+
+
+def file_name(estimate: Annotation, track: Track) -> str:
+    return f"{track.id}{estimate.suffixes[0]}"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The score of one track, and what mir_eval, or the task, warned of meanwhile: each a line with track and file."""
+
+    score: TrackScore
+    warnings: tuple[str, ...]
+
+
+def score(
+    scoring: Scoring, track: Track, reference: Annotation, estimate: Annotation, seconds: float, path: Path | None
+) -> Scored:
+    """path: of the estimate, if it is in a file. InputError names the track."""
+    reference = scoring.of_recording(reference, seconds)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            metrics, evidence = scoring.score(reference, estimate), scoring.evidence(reference, estimate)
+        except InputError as error:
+            raise InputError(f"track {track.id}: {error}") from error
+    for each in caught:
+        if each.category is not UserWarning:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    texts = dict.fromkeys(str(each.message) for each in caught if each.category is UserWarning)
+    where = f"track {track.id}" + (f" ({path})" if path else "")
+    return Scored(
+        TrackScore(track.id, track.work, metrics, seconds, evidence),
+        tuple(f"{where}: {' '.join(text.split())}" for text in texts),
+    )
+
+
+def tell(scored: Iterable[Scored]) -> None:
+    """Logs each warning once."""
+    for line in dict.fromkeys(line for each in scored for line in each.warnings):
+        log.warning("%s", line)
+
+
+def prediction_file(scoring: Scoring, folder: Path, track_id: str) -> Path | None:
+    """The prediction of a track: the first of the annotation's endings that there is."""
+    candidates = (folder / f"{track_id}{suffix}" for suffix in scoring.annotation.suffixes)
+    return next((path for path in candidates if path.exists()), None)
+
+
+def annotated(tracks: Iterable[Track], scoring: Scoring) -> list[Track]:
+    """The tracks that have what estimates are scored against."""
+    return [track for track in tracks if scoring.reference(track.annotations) is not None]
