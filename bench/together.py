@@ -19,9 +19,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ricercar.harness import assemble
-from ricercar.harness.learners.learner import Learner
-from ricercar.harness.learners.sequential import Sequential
-from ricercar.harness.learners.vmapped import Vmapped
+from ricercar.harness.learners import Learner, Sequential, Vmapped
 
 CONF = Path(__file__).parents[1] / "conf"
 SEEDS = 8

@@ -18,9 +18,7 @@ from ricercar.data.batches.crops import Crops
 from ricercar.data.batches.prefetch import Prefetched, from_workers
 from ricercar.harness.checkpoints import Checkpoints, furthest
 from ricercar.harness.evaluate import Validated
-from ricercar.harness.learners.learner import Batch, Learner, Losses, Optimizers, mixed
-from ricercar.harness.learners.sequential import Sequential
-from ricercar.harness.learners.vmapped import Vmapped
+from ricercar.harness.learners import Batch, Learner, Losses, Optimizers, Sequential, Vmapped, mixed
 from ricercar.harness.schedules import Schedule
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.training_state import EMA, Best, Budget, DivergenceError, Progress, Watch

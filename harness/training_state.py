@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ricercar.errors import InputError
-from ricercar.harness.learners.learner import Losses
+from ricercar.harness.learners import Losses
 from ricercar.harness.schedules import Schedule
 
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.batches.recycled import Recycled
 from ricercar.data.batches.windows import AudioWindows, Windows
 from ricercar.data.track import Track
 from ricercar.errors import InputError
+
 
 Taught = dict[str, Annotation | None]
 Encode = Callable[[Taught, float, int, float], dict[str, NDArray[np.float32]]]
@@ -115,3 +115,37 @@ class Crops:
 def to_float(window: Tensor) -> Tensor:
     """int16 audio -> float32 in [-1, 1), on the device that computes; a float32 spectrogram as it is."""
     return window if window.is_floating_point() else window.float() / 32768.0
+
+
+class Recycled:
+    """Arrays of megabytes, again and again: the memory of one that nobody holds any more serves for the next.
+
+    Fresh memory comes from the system page by page, which takes longer than to fill it.
+    """
+
+    def __init__(self) -> None:
+        self._free: dict[tuple[tuple[int, ...], np.dtype[Any]], list[NDArray[Any]]] = {}
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """As numpy.empty. What is made from the array, such as a tensor or a view of either, holds its memory."""
+        free = self._free.setdefault((shape, np.dtype(dtype)), [])
+        return np.asarray(_Lent(free.pop() if free else np.empty(shape, dtype), free))
+
+    def __reduce__(self) -> tuple[type["Recycled"], tuple[()]]:
+        """Another process begins with memory of its own."""
+        return Recycled, ()
+
+
+class _Lent:
+    """A block of memory, which goes back to those that are free when nobody holds this any more.
+
+    An array made from it holds it, and is itself held by every view: NumPy lets views of views hold the first array,
+    not what that one was made from.
+    """
+
+    def __init__(self, block: NDArray[Any], free: list[NDArray[Any]]) -> None:
+        self._block, self._free = block, free
+        self.__array_interface__ = block.__array_interface__
+
+    def __del__(self) -> None:
+        self._free.append(self._block)

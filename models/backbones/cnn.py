@@ -3,10 +3,8 @@
 from torch import Tensor, nn
 
 from ricercar.checks import check_whole
-from ricercar.models.backbones.backbone import Backbone
-from ricercar.models.backbones.conv_stack import ConvStack
-from ricercar.models.backbones.input_norm import InputNorm
-from ricercar.models.backbones.width import fitted_width
+from ricercar.models.backbones.backbone import Backbone, InputNorm, fitted_width
+from ricercar.models.backbones.blocks import ConvStack
 from ricercar.models.spectrogram import Spectrogram
 
 

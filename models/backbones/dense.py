@@ -3,9 +3,7 @@
 from torch import Tensor, nn
 
 from ricercar.checks import check_whole
-from ricercar.models.backbones.backbone import Backbone
-from ricercar.models.backbones.input_norm import InputNorm
-from ricercar.models.backbones.width import fitted_width
+from ricercar.models.backbones.backbone import Backbone, InputNorm, fitted_width
 from ricercar.models.spectrogram import Spectrogram
 
 

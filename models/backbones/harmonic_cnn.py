@@ -4,10 +4,8 @@ from torch import Tensor, nn
 
 from ricercar.checks import check_whole
 from ricercar.errors import InputError
-from ricercar.models.backbones.backbone import Backbone
-from ricercar.models.backbones.conv_block import ConvBlock
-from ricercar.models.backbones.input_norm import InputNorm
-from ricercar.models.backbones.pitch_blocks import Ensemble, Intervals, Residual
+from ricercar.models.backbones.backbone import Backbone, InputNorm
+from ricercar.models.backbones.blocks import ConvBlock, Ensemble, Intervals, Residual
 from ricercar.models.spectrogram import Spectrogram
 
 

@@ -7,9 +7,7 @@ from torch import Tensor, nn
 
 from ricercar.checks import check_choice, check_flag, check_whole
 from ricercar.errors import InputError
-from ricercar.models.backbones.backbone import Backbone
-from ricercar.models.backbones.input_norm import InputNorm
-from ricercar.models.backbones.width import fitted_width
+from ricercar.models.backbones.backbone import Backbone, InputNorm, fitted_width
 from ricercar.models.spectrogram import Spectrogram
 
 # Symbol -> what it may not come before: a symbol with a lower rank.

@@ -4,10 +4,8 @@ from torch import Tensor, nn
 
 from ricercar.checks import check_positive, check_whole
 from ricercar.errors import InputError
-from ricercar.models.backbones.backbone import Backbone
-from ricercar.models.backbones.input_norm import InputNorm
+from ricercar.models.backbones.backbone import Backbone, InputNorm, fitted_width
 from ricercar.models.backbones.timm_parts import LayerNorm, MixerBlock
-from ricercar.models.backbones.width import fitted_width
 from ricercar.models.spectrogram import Spectrogram
 
 

@@ -8,8 +8,7 @@ from torch import Tensor
 from ricercar.checks import check_choice, check_positive, check_whole
 from ricercar.errors import InputError
 from ricercar.models.frontends.cqt import CQT
-from ricercar.models.frontends.float32 import in_float32
-from ricercar.models.frontends.frontend import Frontend
+from ricercar.models.frontends.frontend import Frontend, in_float32
 
 C0_HZ = 440 * 2 ** (-57 / 12)
 

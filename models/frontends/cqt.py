@@ -41,6 +41,6 @@ class CQT(VQT):
         )
         if trainable:
             # Costs a second or two to import, and only this needs it.
-            from ricercar.models.frontends.trained_cqt import TrainedCQT
+            from ricercar.models.frontends.trained import TrainedCQT
 
             self.transform = TrainedCQT(kernels=self.kernels, hop_length=hop_length)

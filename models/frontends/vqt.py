@@ -8,11 +8,8 @@ from torch.nn.functional import pad
 
 from ricercar.checks import check_between, check_choice, check_positive, check_whole
 from ricercar.errors import InputError
-from ricercar.models.frontends.cosine_kernels import CosineKernels
-from ricercar.models.frontends.fixed_cqt import FixedCQT
-from ricercar.models.frontends.float32 import in_float32
-from ricercar.models.frontends.frontend import Frontend
-from ricercar.models.frontends.windows import BAND_LIMITED
+from ricercar.models.frontends.constant_q import CosineKernels, FixedCQT
+from ricercar.models.frontends.frontend import BAND_LIMITED, Frontend, in_float32
 
 
 class VQT(Frontend):

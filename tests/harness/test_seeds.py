@@ -14,9 +14,7 @@ from torch import nn
 from configs import composed
 from ricercar.errors import InputError
 from ricercar.harness import assemble
-from ricercar.harness.learners.learner import Learner
-from ricercar.harness.learners.sequential import Sequential
-from ricercar.harness.learners.vmapped import Vmapped
+from ricercar.harness.learners import Learner, Sequential, Vmapped
 from ricercar.harness.loop import Loop
 from ricercar.models.net import Net
 from trainings import SMALL, trained

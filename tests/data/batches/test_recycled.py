@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from ricercar.data.batches.recycled import Recycled
+from ricercar.data.batches.crops import Recycled
 
 SHAPE = (8, 1000)
 HOLDERS: dict[str, Callable[[NDArray[Any]], Any]] = {

@@ -13,9 +13,7 @@ from torch import Tensor, nn
 
 from configs import CONF, choices
 from ricercar.errors import InputError
-from ricercar.models.backbones.backbone import Backbone
-from ricercar.models.backbones.input_norm import InputNorm
-from ricercar.models.backbones.width import fitted_width
+from ricercar.models.backbones.backbone import Backbone, InputNorm, fitted_width
 from ricercar.models.spectrogram import Spectrogram
 
 # Two octaves, three bins per semitone: every backbone takes it.

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from frontend_examples import FRONTENDS, TRAINABLE, configured, make, noise, relative_error
 from ricercar.errors import InputError
-from ricercar.models.frontends.float32 import CONVOLUTIONS, PRODUCTS, in_float32
-from ricercar.models.frontends.frontend import Frontend
+from ricercar.models.frontends.frontend import CONVOLUTIONS, PRODUCTS, Frontend, in_float32
 
 VARIANTS = [(name, False) for name in FRONTENDS] + [(name, True) for name in TRAINABLE]
 

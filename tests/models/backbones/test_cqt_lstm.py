@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 
-from ricercar.models.backbones.recurrent_dropout_lstm import RecurrentDropoutLSTM
+from ricercar.models.backbones.cqt_lstm import RecurrentDropoutLSTM
 
 BATCH, FRAMES, INPUTS, UNITS = 3, 50, 7, 5
 

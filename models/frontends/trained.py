@@ -1,12 +1,32 @@
-"""The constant-Q transform with kernels to be trained."""
+"""nnAudio's layers, whose kernels are to be trained. Only what trains them imports this, which takes seconds."""
+
+from collections.abc import Callable
 
 import torch
 from nnAudio.features.cqt import CQT1992v2
+from nnAudio.features.stft import STFT as Layer  # noqa: N811
 from torch import Tensor, nn
 
-from ricercar.models.frontends.cosine_kernels import CosineKernels
-from ricercar.models.frontends.float32 import CONVOLUTIONS, full_precision
-from ricercar.models.frontends.magnitude import magnitude
+from ricercar.models.frontends.constant_q import CosineKernels
+from ricercar.models.frontends.frontend import CONVOLUTIONS, full_precision, magnitude
+
+
+class TrainedSTFT(nn.Module):
+    """As FFTSTFT, and starts equal, but slower. layer: nnAudio's, trainable, with constant padding."""
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__()
+        self.layer = layer
+        self.gain = 2 / float(layer.window_mask.sum())
+        # Follows from the options, and is only needed for the inverse: not for a checkpoint.
+        layer.register_buffer("window_mask", layer.window_mask, persistent=False)
+
+    def forward(self, audio: Tensor, rows: Callable[[Tensor, Tensor | None], Tensor], num_bins: int) -> Tensor:
+        with full_precision(*CONVOLUTIONS):
+            parts = self.gain * self.layer(audio, output_format="Complex")
+        spectrogram = rows(torch.view_as_complex(parts).transpose(1, 2), None).contiguous()
+        assert spectrogram.shape[1] == num_bins
+        return spectrogram
 
 
 class TrainedCQT(nn.Module):

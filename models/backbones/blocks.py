@@ -1,8 +1,76 @@
-"""Blocks over (pitch, time) whose weights are the same at every pitch. All map (B, C, P, T) -> (B, C, P, T)."""
+"""Convolutions that several backbones are made of."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad, relu
+
+from ricercar.models.spectrogram import Spectrogram
+
+
+class ConvBlock(nn.Sequential):
+    """(B, C, F, T) -> (B, C', F', T): T is kept, F' = ceil(F / stride).
+
+    kernel   (frequency, time), both odd; output bin i is centred on input bin i * stride
+    stride   along frequency
+
+    The weights are channels-last, and so is what is computed from them: about 1.5 times as fast on a CPU.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: tuple[int, int], stride: int = 1) -> None:
+        assert kernel[0] % 2 == 1, kernel
+        assert kernel[1] % 2 == 1, kernel
+        padding = (kernel[0] // 2, kernel[1] // 2)
+        conv = nn.Conv2d(channels_in, channels_out, kernel, stride=(stride, 1), padding=padding, bias=False)
+        conv.weight.data = conv.weight.data.contiguous(memory_format=torch.channels_last)
+        super().__init__(
+            conv,
+            nn.BatchNorm2d(channels_out),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        conv, norm, relu = self
+        features: Tensor = relu(norm(conv(spectrogram)))
+        return features
+
+
+_CHANNELS = (16, 32)
+
+
+class ConvStack(nn.Module):
+    """(B, C, F, T) spectrogram -> (B, T, size): 3x3 convolutions, pooled to a quarter of the bins, flattened per frame.
+
+    Each frame sees 3 frames on either side. Pooling to an eighth lost which semitone a partial belongs to.
+
+    The features end in a batch normalisation: after ReLU and pooling all of them are positive, and a dense layer on
+    hundreds of such inputs sees their common part, which tells nothing, far louder than what changes. Without it the
+    frame loss of piano transcription stood still for the first 100 steps.
+    """
+
+    size: int
+
+    def __init__(self, spectrogram: Spectrogram) -> None:
+        super().__init__()
+        first, second = _CHANNELS
+        self.convs = nn.Sequential(
+            ConvBlock(spectrogram.num_channels, first, (3, 3)),
+            ConvBlock(first, first, (3, 3)),
+            _halved(),
+            ConvBlock(first, second, (3, 3)),
+            _halved(),
+        )
+        self.size = second * -(-spectrogram.num_bins // 4)
+        self.norm = nn.BatchNorm1d(self.size)
+
+    def forward(self, spectrogram: Tensor) -> Tensor:
+        features: Tensor = self.convs(spectrogram)
+        flat: Tensor = self.norm(features.permute(0, 2, 1, 3).flatten(1, 2))
+        return flat.transpose(1, 2)
+
+
+def _halved() -> nn.Module:
+    """(B, C, F, T) -> (B, C, ceil(F / 2), T)"""
+    return nn.MaxPool2d((2, 1), ceil_mode=True)
 
 
 class Residual(nn.Module):
