@@ -1,0 +1,114 @@
+"""A `python` that starts at once: each command runs in a fork of a process that has imported the packages already.
+
+python forked_python.py FOLDER EXTRA
+
+puts a program `python` into FOLDER, once it can be used. EXTRA: {script or module: arguments that are added}, as JSON.
+"""
+
+import atexit
+import contextlib
+import gc
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
+
+# What costs seconds to import. Nothing of Ricercar: every command imports its own.
+PACKAGES = ("torch", "lightning_fabric", "hydra", "mir_eval", "scipy.stats", "scipy.signal", "pandas", "tabulate")
+PACKAGES += ("matplotlib.pyplot", "scikit_posthocs", "soundfile", "soxr", "pretty_midi", "tinysoundfont", "pytest")
+
+_CLIENT = """#!{python} -IS
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as connection:
+    connection.connect({address!r})
+    request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    socket.send_fds(connection, [len(request).to_bytes(8, "big")], [0, 1, 2])
+    connection.sendall(request)
+    sys.exit(int(connection.recv(8) or b"1"))
+"""
+
+
+def serve(folder: Path, extra: dict[str, list[str]]) -> None:
+    """Until it is killed."""
+    address = str(folder / "socket")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(address)
+        server.listen()
+        for name in PACKAGES:
+            with contextlib.suppress(ImportError):
+                import_module(name)
+        gc.freeze()  # what is imported by now is no garbage, and need not be looked through in every fork
+        client = folder / "client"
+        client.write_text(_CLIENT.format(python=sys.executable, address=address))
+        client.chmod(0o755)
+        client.rename(folder / "python")
+        while True:
+            connection, _ = server.accept()
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+            if os.fork() == 0:
+                server.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                _answer(connection, extra)
+            connection.close()
+
+
+def _answer(connection: socket.socket, extra: dict[str, list[str]]) -> None:
+    """Runs one command, in the place and with the streams of the client; does not return."""
+    length, files, *_ = socket.recv_fds(connection, 8, 3)
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    text = b""
+    while len(text) < int.from_bytes(length, "big"):
+        text += connection.recv(1 << 16)
+    arguments, folder, environment = json.loads(text)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    code = 0
+    try:
+        _run(arguments, extra)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        if isinstance(ended.code, str):
+            print(ended.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    connection.sendall(str(code).encode())
+    os._exit(0)
+
+
+def _run(arguments: list[str], extra: dict[str, list[str]]) -> None:
+    """As `python ARGUMENTS` does."""
+    path = [each for each in os.environ.get("PYTHONPATH", "").split(":") if each]
+    if arguments[0] == "-m":
+        sys.path[:1] = [os.getcwd(), *path]
+        sys.argv = [arguments[1], *_more(arguments[2:], extra.get(arguments[1], []))]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    elif arguments[0] == "-c":
+        sys.path[:1] = ["", *path]
+        sys.argv = arguments
+        exec(compile(arguments[1], "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        sys.path[:1] = [str(Path(arguments[0]).resolve().parent), *path]
+        sys.argv = [arguments[0], *_more(arguments[1:], extra.get(arguments[0], []))]
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
+def _more(arguments: list[str], extra: list[str]) -> list[str]:
+    """`data.` options are of data=synth, and left out where another data set is named."""
+    other = any(each.startswith("data=") and each != "data=synth" for each in arguments)
+    return [*arguments, *(each for each in extra if not (other and each.startswith("data.")))]
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), json.loads(sys.argv[2]))
