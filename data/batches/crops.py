@@ -13,7 +13,6 @@ from ricercar.data.batches.windows import AudioWindows, Windows
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 
-
 Taught = dict[str, Annotation | None]
 Encode = Callable[[Taught, float, int, float], dict[str, NDArray[np.float32]]]
 
