@@ -1,4 +1,4 @@
-"""Boards: what may stand in one table, because task, tracks, split and protocol are the same."""
+"""Boards: what may stand in one table, because task, tracks, split and protocol are the same, and what may not."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,18 +8,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ricercar.comparison.apart import apart
 from ricercar.comparison.collect import Collection, Found
 from ricercar.comparison.notes import few_works, notes_on, on_other_tracks
-from ricercar.comparison.options import clean, listed
+from ricercar.comparison.options import clean, listed, options
 from ricercar.comparison.systems import System, systems_of
 from ricercar.harness.identity import stable_hash
 from ricercar.harness.results import Result
 from ricercar.significance.draws import Bounds
 from ricercar.significance.scores import Bools, Floats, Scores
 from ricercar.tasks.scale import Scale
-
-__all__ = ["Board", "System", "TrackInfo", "boards"]
 
 T = TypeVar("T")
 
@@ -245,3 +242,35 @@ def _place(mean: float, own_mean: float, name: str) -> tuple[bool, float, bool, 
 def _commonest(values: Iterable[T]) -> T:
     """The first of those that are as common."""
     return Counter(values).most_common(1)[0][0]
+
+
+def apart(boards: Sequence[Board]) -> list[str]:
+    """For each board how it differs from the others of its task; "" for the only one."""
+    return [_differences(board, [each for each in boards if each.task == board.task]) for board in boards]
+
+
+def _differences(board: Board, same_task: Sequence[Board]) -> str:
+    if len(same_task) == 1:
+        return ""
+    parts = []
+    if len({each.data for each in same_task}) > 1:
+        parts.append(_here_and_there("data", board.data, [each.data for each in same_task]))
+    if len({each.split for each in same_task}) > 1:
+        parts.append(_here_and_there("split", board.split, [each.split for each in same_task]))
+    namesakes = [each for each in same_task if (each.data, each.split) == (board.data, board.split)]
+    if len({each.fingerprint for each in namesakes}) > 1:
+        parts.append(
+            f"data of the same name, but other tracks, audio or annotations: {board.fingerprint[:8]} here, "
+            f"{listed(sorted({each.fingerprint[:8] for each in namesakes} - {board.fingerprint[:8]}))} there"
+        )
+    protocols = [options(each.protocol) for each in same_task]
+    own = options(board.protocol)
+    for key in dict.fromkeys(key for each in protocols for key in each):
+        values = [each.get(key, "not set") for each in protocols]
+        if len(set(values)) > 1:
+            parts.append(_here_and_there(f"protocol {key}", own.get(key, "not set"), values))
+    return "; ".join(parts)
+
+
+def _here_and_there(what: str, here: str, every: Sequence[str]) -> str:
+    return f"{clean(what)}: {clean(here)} here, {listed(sorted(set(every) - {here}))} there"

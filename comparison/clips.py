@@ -1,29 +1,23 @@
 """Excerpts of tracks: their sound, and what each system got right and wrong in them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+from PIL import Image
 
-from ricercar.comparison import sound
 from ricercar.comparison.board import Board
-from ricercar.comparison.excerpt import cut, worst_start
 from ricercar.comparison.sources import Sources, sources_of
 from ricercar.errors import InputError
 from ricercar.tasks.marks import Mark
-
-# How the marks of an annotation are drawn; others are of the whole track.
-_VIEWS = {
-    "notes": "notes",
-    "multipitch": "notes",
-    "beats": "events",
-    "onsets": "events",
-    "chords": "intervals",
-    "hierarchy": "intervals",
-    "melody": "melody",
-}
-_WHOLE_TRACK = "clip"
 
 
 @dataclass(frozen=True)
@@ -106,7 +100,7 @@ def _clip(board: Board, sources: Sources, track_id: str, length_s: float, second
     try:
         rate = sources.store.sample_rate
         samples = sources.store.read(track, round(start_s * rate), round((end_s - start_s) * rate)) / 32768.0
-        audio, (image, low, high) = sound.mp3(samples, rate), sound.spectrogram(samples, rate)
+        audio, (image, low, high) = mp3(samples, rate), spectrogram(samples, rate)
     except InputError as error:
         missing.append(f"No sound: {error}")
     return Clip(
@@ -126,3 +120,108 @@ def _clip(board: Board, sources: Sources, track_id: str, length_s: float, second
 
 def _empty_clip(track_id: str, end_s: float, missing: str) -> Clip:
     return Clip(track_id, 0.0, end_s, None, None, 0.0, 0.0, _WHOLE_TRACK, [], {}, missing)
+
+
+def worst_start(marks: Iterable[Mark], duration_s: float, length_s: float) -> float:
+    """-> where the excerpt starts in which most errors begin: at a whole second, of equals the first."""
+    error_s = np.sort([mark.start_s for mark in marks if mark.is_error])
+    start_s = np.arange(0.0, max(duration_s - length_s, 0.0) + 1.0)
+    start_s = np.minimum(start_s, max(duration_s - length_s, 0.0))
+    num_errors = np.searchsorted(error_s, start_s + length_s) - np.searchsorted(error_s, start_s)
+    return float(start_s[num_errors.argmax()])
+
+
+def cut(marks: Iterable[Mark], start_s: float, end_s: float) -> list[Mark]:
+    """The marks of an excerpt, ends cut off; times still count from the start of the track."""
+    return [
+        replace(mark, start_s=max(mark.start_s, start_s), end_s=min(mark.end_s, end_s))
+        for mark in marks
+        if (mark.start_s < end_s and mark.end_s > start_s) or start_s <= mark.start_s == mark.end_s <= end_s
+    ]
+
+
+if TYPE_CHECKING:
+    from ricercar.models.frontends.cqt import CQT
+
+# Rates at which the file begins with LAME's own header, by which players leave out the encoder's delay (23 to 46 ms,
+# as much as the tolerance of an onset); at 24 kHz it does not.
+_MP3_RATES = (16_000, 22_050)
+_COMPRESSION = 0.7  # of libsndfile, constant bit rate, so that players seek exactly: 56 kbit/s
+_COLUMNS_PER_S = 50
+_BINS_PER_SEMITONE = 3
+_PLANNED_S = 5.0  # lengths are rounded up to multiples of this: the transform plans anew for each, which takes seconds
+_LOWEST = 21  # MIDI number: A0, 27.5 Hz
+_HIGHEST_HZ = 8_000.0
+_RANGE_DB = 70.0  # below the loudest point of the excerpt is black
+_SILENCE = 1e-4  # what is quieter is black all the same: zeros come out at 1e-8
+_QUALITY = 50  # of WebP: 20 s take 30 to 45 kB
+
+Floats = NDArray[np.float64]
+
+
+def mp3(audio: Floats, sample_rate: int) -> str:
+    """(N,) mono in [-1, 1] -> data: URI that plays for N samples."""
+    rate = sample_rate if sample_rate in _MP3_RATES else _MP3_RATES[-1]
+    if rate != sample_rate:
+        audio = np.clip(soxr.resample(audio, sample_rate, rate), -1.0, 1.0)
+    content = BytesIO()
+    soundfile.write(content, audio, rate, format="MP3", bitrate_mode="CONSTANT", compression_level=_COMPRESSION)
+    return _uri("audio/mpeg", content)
+
+
+def spectrogram(audio: Floats, sample_rate: int) -> tuple[str, float, float]:
+    """(N,) -> data: URI of a greyscale image of constant-Q magnitudes in dB, low pitches at the bottom, white loud;
+    and the MIDI numbers at its lower and its upper edge.
+    """
+    import torch
+
+    transform = _transform(sample_rate)
+    planned = round(_PLANNED_S * sample_rate)
+    padded = np.pad(audio, (0, -len(audio) % planned))
+    with torch.no_grad():
+        bins = transform(torch.as_tensor(padded, dtype=torch.float32)[None])[0, 0]
+    magnitude = bins[:, : max(1, round(len(audio) / sample_rate * _COLUMNS_PER_S))].numpy()
+    loudest = max(float(bins.max()), _SILENCE)
+    decibel = 20 * np.log10(np.maximum(magnitude / loudest, 10 ** (-_RANGE_DB / 20)))
+    grey = np.rint(255 * (1 + decibel / _RANGE_DB)).astype(np.uint8)
+    content = BytesIO()
+    Image.fromarray(grey[::-1]).save(content, "WEBP", quality=_QUALITY, method=6)
+    lower_edge = _LOWEST - 0.5 / _BINS_PER_SEMITONE
+    return _uri("image/webp", content), lower_edge, lower_edge + len(grey) / _BINS_PER_SEMITONE
+
+
+@cache
+def _transform(sample_rate: int) -> "CQT":
+    """Kept, with its plans."""
+    from ricercar.models.frontends.cqt import CQT
+
+    lowest_hz = 440.0 * 2 ** ((_LOWEST - 69) / 12)
+    bins_per_octave = 12 * _BINS_PER_SEMITONE
+    return CQT(
+        sample_rate=sample_rate,
+        hop_length=sample_rate // _COLUMNS_PER_S,
+        freq_min_hz=lowest_hz,
+        bins_per_octave=bins_per_octave,
+        num_bins=int(bins_per_octave * np.log2(min(_HIGHEST_HZ, 0.45 * sample_rate) / lowest_hz)),
+        filter_scale=0.5,
+        window="hann",
+        harmonics=[1.0],
+        trainable=False,
+    )
+
+
+def _uri(kind: str, content: BytesIO) -> str:
+    return f"data:{kind};base64,{b64encode(content.getvalue()).decode()}"
+
+
+# How the marks of an annotation are drawn; others are of the whole track.
+_VIEWS = {
+    "notes": "notes",
+    "multipitch": "notes",
+    "beats": "events",
+    "onsets": "events",
+    "chords": "intervals",
+    "hierarchy": "intervals",
+    "melody": "melody",
+}
+_WHOLE_TRACK = "clip"

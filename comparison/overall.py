@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ricercar.comparison.board import Board, System
-from ricercar.comparison.names import names
+from ricercar.comparison.board import Board
 from ricercar.comparison.options import clean, listed
-from ricercar.comparison.systems import design_of
+from ricercar.comparison.systems import System, design_of, names
 from ricercar.significance.ranks import AverageRanks, average_ranks
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from ricercar.comparison.collect import Found, collect
+from ricercar.comparison.sources import check_targets
 from ricercar.comparison.systems import key_of
-from ricercar.comparison.targets import check_targets
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.benchmark import Benchmark

@@ -2,19 +2,52 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import numpy as np
 from scipy import stats
 
-from ricercar.comparison.board import Board, System
+from ricercar.comparison.board import Board
 from ricercar.comparison.notes import looks, num_trials, shared_works, works_unknown
-from ricercar.comparison.pooled import pooled_draws
+from ricercar.comparison.systems import System
 from ricercar.errors import InputError
 from ricercar.harness.provenance import Cost
-from ricercar.significance.bootstrap import resample
+from ricercar.significance.bootstrap import Pooled, resample, resample_pooled
 from ricercar.significance.draws import MIN_GROUPS, Draws
 from ricercar.significance.paired import Comparisons, compare
 from ricercar.significance.ranks import expected_best
+from ricercar.tasks.shared.pooling import EMPTY, pooled_chords, pooled_drums
+from ricercar.tasks.shared.tag_scoring import TagScoring
+
+
+def pooled_draws(board: Board) -> dict[str, Draws]:
+    """{metric: draws}; {} where it is not known how the metrics are made of the evidence."""
+    pooled = _pooled(board)
+    if pooled is None:
+        return {}
+    group = board.scores(board.track_metric).group
+    bounds = {name: board.bounds(name) for name in board.pooled}
+    try:
+        return resample_pooled(board.evidence(), pooled, group, fixed=board.fixed, bounds=bounds)
+    except KeyError:  # the evidence of another version
+        return {}
+
+
+def _pooled(board: Board) -> Pooled | None:
+    """As Scoring.pooled of the task; without torch, which tables do without. None for a protocol of another version."""
+    protocol = board.protocol
+    if board.task == "chord":
+        return pooled_chords
+    classes, empty = protocol.get("classes"), protocol.get("empty")
+    if board.task == "drums" and isinstance(classes, dict) and empty in EMPTY:
+        return partial(pooled_drums, classes=list(classes), empty=empty)
+    if board.task == "tag":
+        try:
+            return TagScoring(protocol, exclusive=board.primary == "tag/accuracy").pooled
+        except InputError:
+            return None
+    return None
+
 
 # What the range beside a mean is
 SEEDS, LENT, WORKS = "works and seeds", "works and borrowed seeds", "works"

@@ -1,7 +1,9 @@
 """What the tracks of a board are and how they are scored, as far as this machine has it."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +11,38 @@ import yaml  # type: ignore[import-untyped]
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ricercar.comparison.board import Board, System
-from ricercar.comparison.targets import check_targets
+from ricercar.comparison.board import Board
+from ricercar.comparison.systems import System
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.identity import stable_hash
 from ricercar.harness.results import fingerprint_of
 from ricercar.tasks.scoring import Scoring
+
+
+def check_targets(value: Any, packages: Sequence[str]) -> None:
+    """InputError where a _target_, at any depth, is not a class of one of the packages."""
+    if isinstance(value, dict):
+        if "_target_" in value and not any(_is_class_of(package, str(value["_target_"])) for package in packages):
+            raise InputError(f"_target_ {value['_target_']!r} is not a class of {', '.join(packages)}.")
+        for each in value.values():
+            check_targets(each, packages)
+    elif isinstance(value, list):
+        for each in value:
+            check_targets(each, packages)
+
+
+def _is_class_of(package: str, target: str) -> bool:
+    match = re.fullmatch(rf"(?P<module>{re.escape(package)}(?:\.[a-z]\w*)*)\.(?P<name>[A-Z]\w*)", target)
+    if match is None:
+        return False
+    try:
+        found = getattr(import_module(match["module"]), match["name"], None)
+    except ModuleNotFoundError:
+        return False
+    return isinstance(found, type) and f"{found.__module__}.".startswith(f"{package}.")
+
 
 if TYPE_CHECKING:
     from ricercar.data.audio.store import AudioStore

@@ -7,15 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from ricercar.comparison.ablation.document import Document
+from ricercar.comparison.ablation.document import Document, as_html, as_latex, as_markdown
 from ricercar.comparison.ablation.expectations import Expectation, expectations
-from ricercar.comparison.ablation.figures import standing_alone
-from ricercar.comparison.ablation.frontier import COSTS
-from ricercar.comparison.ablation.grid import make_grid, setting_of, trained
+from ricercar.comparison.ablation.figures import COSTS, standing_alone
+from ricercar.comparison.ablation.grid import find_unfinished, make_grid, setting_of, trained
 from ricercar.comparison.ablation.report import report
 from ricercar.comparison.ablation.sample import make_sample
-from ricercar.comparison.ablation.unfinished import find_unfinished
-from ricercar.comparison.ablation.writers import as_html, as_latex, as_markdown
 from ricercar.comparison.board import Board, boards
 from ricercar.comparison.collect import collect
 from ricercar.comparison.fields import check_key, where

@@ -1,19 +1,102 @@
-"""The results of a sweep as a table with one axis for each factor."""
+"""The results of a sweep as a table with one axis for each factor: a group (frontend) or an option (optimizer.lr)."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
-from ricercar.comparison.ablation.factors import Cell, Factor, Setting, differing, make_factor
-from ricercar.comparison.ablation.unfinished import Unfinished, belonging
-from ricercar.comparison.board import Board, System
+import yaml  # type: ignore[import-untyped]
+
+from ricercar.comparison.board import Board
 from ricercar.comparison.collect import Found
-from ricercar.comparison.options import listed
+from ricercar.comparison.options import listed, options
+from ricercar.comparison.systems import System
 from ricercar.errors import InputError
+from ricercar.harness.identity import essence
 from ricercar.significance.scores import Scores
 
+Cell = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """levels: in their order, the first of which is the one that others are compared with."""
+
+    name: str
+    levels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a run was configured.
+
+    choices   of each group
+    options   {dotted name: value as text} of what determines a result, without the seed
+    """
+
+    choices: Mapping[str, str]
+    options: Mapping[str, str]
+
+    @classmethod
+    def of(cls, choices: Mapping[str, str], config: Mapping[str, Any]) -> "Setting":
+        return cls(choices, {name: value for name, value in options(essence(config)).items() if name != "seed"})
+
+    def level(self, factor: str) -> str | None:
+        """None where the configuration has no such group or option."""
+        return self.choices.get(factor, self.options.get(factor))
+
+    def cell(self, factors: Iterable[str]) -> Cell | None:
+        """None where it lacks one of the factors."""
+        levels = [self.level(factor) for factor in factors]
+        return tuple(level for level in levels if level is not None) if None not in levels else None
+
+
+def make_factor(name: str, levels: Iterable[str]) -> Factor:
+    """Numbers by size, then words by the alphabet; null and none first, as what is compared with."""
+    return Factor(name, tuple(sorted(set(levels), key=_order)))
+
+
+def differing(settings: Iterable[Setting], factors: Iterable[str], ignored: Iterable[str]) -> dict[str, list[str]]:
+    """-> {option: values} of what else differs between the settings, so that a comparison would not be of factors only.
+
+    What stands below a varied group belongs to its choice: it may differ between choices, not within one.
+    """
+    settings, factors, ignored = list(settings), list(factors), list(ignored)
+    found = {}
+    for option in dict.fromkeys(name for each in settings for name in each.options):
+        if option in factors or any(option == name or option.startswith(f"{name}.") for name in ignored):
+            continue
+        above = [name for name in factors if option.startswith(f"{name}.")]
+        by_choice: dict[Cell | None, set[str | None]] = {}
+        for each in settings:
+            by_choice.setdefault(each.cell(above), set()).add(each.options.get(option))
+        values = next((values for values in by_choice.values() if len(values) > 1), None)
+        if values is not None:
+            found[option] = sorted(("(not there)" if value is None else value for value in values), key=_order)
+    return found
+
+
+def _order(level: str) -> tuple[int, float, str]:
+    if level in ("null", "none", "(not there)"):
+        return 0, 0.0, level
+    try:
+        return 1, float(level), level
+    except ValueError:
+        return 2, 0.0, level
+
+
 _NUM_NAMED = 3  # options that an error names
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A run that failed, or still goes on."""
+
+    path: Path
+    cell: Cell
+    seed: int | None
 
 
 @dataclass(frozen=True)
@@ -124,3 +207,62 @@ def _baseline(factors: Sequence[Factor], cells: Sequence[Cell], given: Mapping[s
         wanted = ",".join(f"{name}={level}" for name, level in given.items())
         raise InputError(f"--baseline {wanted}: there is no result of this combination.")
     return matching[0]
+
+
+_RESULT = "result.json"
+
+
+def find_unfinished(paths: Sequence[Path]) -> list[tuple[Path, Setting, int | None]]:
+    """-> folder, setting and seed of each run of train.py below the paths without a result.json."""
+    found = {}
+    for folder in (each for path in paths for each in _run_folders(path)):
+        if not (folder / _RESULT).exists() and not any(folder.glob(f"*/{_RESULT}")):
+            read = _read(folder)
+            if read is not None:
+                found[folder.resolve()] = (folder, *read)
+    return list(found.values())
+
+
+def belonging(
+    unfinished: Sequence[tuple[Path, Setting, int | None]],
+    finished: Setting,
+    free: Sequence[str],
+    vary: Sequence[str],
+    done: set[tuple[Cell, int | None]],
+) -> list[Unfinished]:
+    """Those that differ from a finished run in nothing but what is free and the seed, and that no run made up for."""
+    fixed = {
+        name: value
+        for name, value in finished.options.items()
+        if not any(name == each or name.startswith(f"{each}.") for each in free)
+    }
+    found = []
+    for path, setting, seed in unfinished:
+        cell = setting.cell(vary)
+        same = all(setting.options.get(name) == value for name, value in fixed.items())
+        if cell is not None and same and (cell, seed) not in done:
+            found.append(Unfinished(path, cell, seed))
+    return found
+
+
+def _run_folders(path: Path) -> Iterator[Path]:
+    for folder, names, _ in os.walk(path):
+        if ".hydra" in names:
+            yield Path(folder)
+            names.clear()  # what is inside belongs to the run
+        names.sort()
+
+
+def _read(folder: Path) -> tuple[Setting, int | None] | None:
+    """None for what is no training, or where the run had no time to write its configuration."""
+    try:
+        config = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text(encoding="utf-8"))
+        hydra = yaml.safe_load((folder / ".hydra" / "hydra.yaml").read_text(encoding="utf-8"))
+        choices = hydra["hydra"]["runtime"]["choices"]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+        return None
+    if not isinstance(config, dict) or "trainer" not in config or not isinstance(choices, dict):
+        return None
+    chosen = {group: choice for group, choice in choices.items() if isinstance(choice, str) and "/" not in group}
+    seed = config.get("seed")
+    return Setting.of(chosen, config), seed if isinstance(seed, int) else None

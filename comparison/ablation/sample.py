@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ricercar.comparison.ablation.grid import Grid
-from ricercar.comparison.board import System, scores_of
-from ricercar.comparison.pooled import pooled_draws
+from ricercar.comparison.board import scores_of
+from ricercar.comparison.rows import pooled_draws
+from ricercar.comparison.systems import System
 from ricercar.errors import InputError
 from ricercar.significance.bootstrap import resample
 from ricercar.significance.draws import Draws

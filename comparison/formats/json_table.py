@@ -6,8 +6,8 @@ from typing import Any
 from ricercar.comparison.collect import Problem
 from ricercar.comparison.fields import fields
 from ricercar.comparison.overall import Overall
+from ricercar.comparison.report import statement
 from ricercar.comparison.rows import Row, Table
-from ricercar.comparison.verdicts import statement
 from ricercar.harness.typed_json import to_json
 
 SCHEMA = 1

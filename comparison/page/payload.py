@@ -12,8 +12,8 @@ from ricercar.comparison.board import Board
 from ricercar.comparison.collect import Collection, Found
 from ricercar.comparison.notes import shared_works
 from ricercar.comparison.overall import Overall, overall
+from ricercar.comparison.report import how, range_name, statement
 from ricercar.comparison.rows import Difference, Estimate, Row, Table, table
-from ricercar.comparison.verdicts import how, range_name, statement
 from ricercar.significance.paired import LEVEL, Comparisons
 from ricercar.significance.ranks import critical_difference_svg, ranks
 

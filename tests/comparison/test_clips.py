@@ -17,10 +17,8 @@ from PIL import Image
 from configs import composed
 from results_factory import make_run
 from ricercar.comparison.board import Board, boards
-from ricercar.comparison.clips import Clip, clips, pick_tracks
+from ricercar.comparison.clips import Clip, clips, cut, mp3, pick_tracks, spectrogram, worst_start
 from ricercar.comparison.collect import collect
-from ricercar.comparison.excerpt import cut, worst_start
-from ricercar.comparison.sound import mp3, spectrogram
 from ricercar.data.annotations.notes import Notes
 from ricercar.harness import assemble
 from ricercar.harness.results import DatasetId, fingerprint_of

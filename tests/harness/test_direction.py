@@ -11,7 +11,7 @@ import torch
 from ablation_examples import ablate, refused, rows
 from configs import composed
 from results_factory import Scores, make_result, make_run, make_scores
-from ricercar.comparison.ablation.frontier import frontier
+from ricercar.comparison.ablation.figures import frontier
 from ricercar.comparison.board import Board, boards
 from ricercar.comparison.clips import pick_tracks
 from ricercar.comparison.collect import collect

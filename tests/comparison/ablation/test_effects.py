@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ricercar.comparison.ablation.effects import Effects
+from ricercar.comparison.ablation.effects import Effects, shares
 from ricercar.comparison.ablation.expectations import Expectation, verdict
-from ricercar.comparison.ablation.factors import Cell, Factor
-from ricercar.comparison.ablation.frontier import frontier
-from ricercar.comparison.ablation.variance import shares
+from ricercar.comparison.ablation.figures import frontier
+from ricercar.comparison.ablation.grid import Cell, Factor
 from ricercar.significance.bootstrap import resample
 from ricercar.significance.paired import compare
 from ricercar.significance.scores import Floats, Scores
