@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from configs import ROOT, TINY, composed
-from conftest import Command, Here
+from conftest import Here
 from ricercar.checks import check_between, check_pair, check_whole
 from ricercar.errors import InputError
 from ricercar.harness import assemble
@@ -258,13 +258,15 @@ def test_odd_audio_works(
     assert np.isfinite(result.metrics[result.primary])
 
 
-# --- real processes ---
+# --- a whole run ---
 
 
-def test_home_folder_and_odd_names(run_command: Command, on_tones: list[str], tones: Path, tmp_path: Path) -> None:
+def test_home_folder_and_odd_names(
+    run_here: Here, on_tones: list[str], tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     shutil.copytree(tones, tmp_path / "my müsic (1)")
-    done = run_command("train.py", *SMALL, *on_tones, "data.root=~/my müsic (1)", "cache_dir=~/cache")
-    assert done.returncode == 0, done.stderr
+    assert run_here("train.py", *SMALL, *on_tones, "data.root=~/my müsic (1)", "cache_dir=~/cache") == (0, "")
     assert len(list((tmp_path / "cache").glob("*/*.npy"))) == 4
 
 
