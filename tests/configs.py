@@ -52,9 +52,11 @@ def _target(group: str, name: str) -> str:
 
 def option(group: str, name: str) -> DictConfig:
     """conf/<group>/<name>.yaml, with what it is composed of."""
-    found = OmegaConf.select(composed(config=f"{group}/{name}"), group)
+    found = OmegaConf.load(CONF / group / f"{name}.yaml")
+    if "defaults" in found:
+        found = OmegaConf.select(composed(config=f"{group}/{name}"), group)
+        OmegaConf.set_struct(found, False)
     assert isinstance(found, DictConfig)
-    OmegaConf.set_struct(found, False)
     return found
 
 

@@ -196,7 +196,7 @@ def test_two_processes_do_not_share_a_run(run_command: Command, on_tones: list[s
 
 @pytest.mark.slow
 def test_two_processes_train_one_network(
-    run_command: Command, run_here: Here, cache: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    run_command: Command, run_here: Here, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Data-parallel training, as on several GPUs, here with two CPU processes, which share out the validation.
 
@@ -217,9 +217,8 @@ def test_two_processes_train_one_network(
     trained = OmegaConf.load(run / ".hydra" / "config.yaml")
     trained.hardware = OmegaConf.load(CONF / "hardware" / "ddp.yaml")
     OmegaConf.save(trained, run / ".hydra" / "config.yaml")
-    with caplog.at_level("INFO"):
-        assert run_here("eval.py", f"run={run}", "split=valid", "hydra.run.dir=again", f"cache_dir={cache}")[0] == 0
-    assert "on the CPU" in caplog.text
+    assert run_here("eval.py", f"run={run}", "split=valid", "hydra.run.dir=again", f"cache_dir={cache}") == (0, "")
+    assert "on the CPU" in capsys.readouterr().out
     there = json.loads((tmp_path / "again" / "result.json").read_text())
     assert there["metrics"][there["primary"]] == trial["score"]
 
