@@ -1,11 +1,16 @@
 """Configurations for tests."""
 
+import copy
+import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ricercar.tasks.task import Task
 
@@ -47,12 +52,27 @@ def _target(group: str, name: str) -> str:
 
 def option(group: str, name: str) -> DictConfig:
     """conf/<group>/<name>.yaml, with what it is composed of."""
-    found = OmegaConf.select(composed(config=f"{group}/{name}"), group)
+    found = OmegaConf.load(CONF / group / f"{name}.yaml")
+    if "defaults" in found:
+        found = OmegaConf.select(composed(config=f"{group}/{name}"), group)
+        OmegaConf.set_struct(found, False)
     assert isinstance(found, DictConfig)
-    OmegaConf.set_struct(found, False)
     return found
 
 
 def composed(*overrides: str, config: str = "config") -> DictConfig:
+    """As Hydra composes it. What it makes of choices in groups is kept: that takes longer than most of what follows."""
+    values = [each for each in overrides if re.match(r"[\w.]+=", each) and not (CONF / each.partition("=")[0]).is_dir()]
+    cfg = copy.deepcopy(_composed(tuple(each for each in overrides if each not in values), config))
+    try:
+        for each in OverridesParser.create().parse_overrides(values):
+            OmegaConf.update(cfg, each.key_or_group, each.value())
+    except OmegaConfBaseException:
+        return _composed(overrides, config)  # Hydra's own error
+    return cfg
+
+
+@cache
+def _composed(overrides: tuple[str, ...], config: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose(config, overrides=list(overrides))

@@ -18,18 +18,15 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from configs import ROOT, TINY, composed
-from conftest import Command, Here
+from conftest import Here
 from ricercar.checks import check_between, check_pair, check_whole
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.checkpoints import Checkpoints
-from ricercar.harness.command import quoted
+from ricercar.harness.command import expanded, quoted
 from ricercar.harness.identity import run_id
-from ricercar.harness.results import Result
-from ricercar.harness.run import Run
-from ricercar.train import train
+from trainings import SMALL, trained
 
-SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000"]
 Told = Callable[..., str]
 
 
@@ -196,14 +193,6 @@ def test_configuration_of_a_run(content: str, words: list[str], tmp_path: Path) 
     assert [word for word in words if word not in str(error.value)] == []
 
 
-def trained(folder: Path, *overrides: str) -> Result:
-    folder.mkdir(exist_ok=True)
-    choices = {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}
-    cfg = composed(*overrides)
-    [result] = train(Run(cfg, folder, choices, []))
-    return result
-
-
 @pytest.mark.parametrize("name", ["last", "best"])
 def test_checkpoint_of_another_network(name: str, on_tones: list[str], tmp_path: Path) -> None:
     """As after a change of the code: the configuration is the same, the weights are not."""
@@ -238,33 +227,29 @@ def noise(*shape: int) -> NDArray[np.float64]:
     ],
     ids=["silent", "stereo", "8 bit", "192 kHz", "10 samples", "1 sample"],
 )
-@pytest.mark.parametrize("task", ["notes", "key"])
 def test_odd_audio_works(
-    samples: NDArray[np.float64],
-    sample_rate: int,
-    subtype: str,
-    task: str,
-    tones: Path,
-    on_tones: list[str],
-    tmp_path: Path,
+    samples: NDArray[np.float64], sample_rate: int, subtype: str, tones: Path, on_tones: list[str], tmp_path: Path
 ) -> None:
-    """As the only track of the test split, and among those of the training."""
+    """As the only track of the test split, and among those of the training; for outputs of frames, and of a clip."""
     root = tmp_path / "data"
     shutil.copytree(tones, root)
     for name in ("t0", "t3"):
         soundfile.write(root / "audio" / f"{name}.wav", samples, sample_rate, subtype=subtype)
-    result = trained(tmp_path / "run", *SMALL, *on_tones, f"data.root={root}", f"task={task}", "augmentation=standard")
-    assert [track.id for track in result.tracks] == ["t3"]
-    assert np.isfinite(result.metrics[result.primary])
+    tasks = expanded("task=[notes,key]")
+    for result in trained(tmp_path / "run", *tasks, *SMALL, *on_tones, f"data.root={root}", "augmentation=standard"):
+        assert [track.id for track in result.tracks] == ["t3"]
+        assert np.isfinite(result.metrics[result.primary])
 
 
-# --- real processes ---
+# --- a whole run ---
 
 
-def test_home_folder_and_odd_names(run_command: Command, on_tones: list[str], tones: Path, tmp_path: Path) -> None:
+def test_home_folder_and_odd_names(
+    run_here: Here, on_tones: list[str], tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     shutil.copytree(tones, tmp_path / "my müsic (1)")
-    done = run_command("train.py", *SMALL, *on_tones, "data.root=~/my müsic (1)", "cache_dir=~/cache")
-    assert done.returncode == 0, done.stderr
+    assert run_here("train.py", *SMALL, *on_tones, "data.root=~/my müsic (1)", "cache_dir=~/cache") == (0, "")
     assert len(list((tmp_path / "cache").glob("*/*.npy"))) == 4
 
 

@@ -1,12 +1,15 @@
-"""Every frontend with every backbone, and every task, trains three steps and evaluates whole tracks."""
+"""Every choice trains three steps and evaluates whole tracks; every frontend goes with every backbone."""
 
 import math
 from pathlib import Path
 
 import pytest
+import torch
 
-from configs import choices, composed, make_task, trained_tasks
+from configs import TINY, choices, composed, make_task, trained_tasks
 from ricercar.errors import InputError
+from ricercar.harness import assemble
+from ricercar.harness.command import expanded
 from ricercar.harness.results import Result
 from ricercar.harness.run import Run
 from ricercar.train import train
@@ -27,38 +30,72 @@ def check(result: Result, folder: Path) -> None:
     assert (folder / "result.json").exists()
 
 
-@pytest.mark.parametrize("task", ["notes", "key"])  # of every frame, of a clip
 @pytest.mark.parametrize("backbone", BACKBONES)
 @pytest.mark.parametrize("frontend", FRONTENDS)
-def test_trains(frontend: str, backbone: str, task: str, on_tones: list[str], tmp_path: Path) -> None:
-    overrides = [f"frontend={frontend}", f"backbone={backbone}", f"task={task}", *on_tones]
+def test_network_of_any_two(frontend: str, backbone: str) -> None:
+    """A step of it, with outputs of every frame and of a clip."""
+    cfg = composed(*expanded("task=[notes,key]"), *TINY, f"frontend={frontend}", f"backbone={backbone}")
+    tasks = assemble.make_tasks(cfg)
     if backbone == "harmonic_cnn" and frontend not in LOG_FREQUENCY:
         with pytest.raises(InputError, match="log-frequency"):
-            trained(tmp_path, task, "folder", overrides)
+            assemble.make_net(cfg, tasks)
         return
-    [result] = trained(tmp_path, task, "folder", overrides)
-    check(result, tmp_path)
+    net = assemble.make_net(cfg, tasks).train()
+    audio = 0.1 * torch.randn(2, (cfg.window_frames - 1) * cfg.hop_length, generator=torch.Generator().manual_seed(0))
+    logits = net(audio, torch.arange(cfg.window_frames)[None] < torch.tensor([[cfg.window_frames], [10]]))
+    frames = {name: () if output.clip_level else (cfg.window_frames,) for name, output in tasks.outputs.items()}
+    assert {name: values.shape for name, values in logits.items()} == {
+        name: (2, *frames[name], output.size) for name, output in tasks.outputs.items()
+    }
+    sum((values.square().mean() for values in logits.values()), torch.zeros(())).backward()
+    gradients = [parameter.grad for parameter in net.parameters() if parameter.requires_grad]
+    assert all(each is not None and each.isfinite().all() for each in gradients)
+
+
+def train_on_tones(folder: Path, *overrides: str) -> None:
+    [result] = trained(folder, "notes", "folder", [*overrides])
+    check(result, folder)
     assert len(result.tracks) == 1
 
 
-@pytest.mark.parametrize(
-    "net", [["frontend=hcqt", "backbone=harmonic_cnn"], ["frontend=mel", "backbone=dense"]], ids=str
-)
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_frontend_trains(frontend: str, on_tones: list[str], tmp_path: Path) -> None:
+    train_on_tones(tmp_path, f"frontend={frontend}", "backbone=dense", *on_tones)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_backbone_trains(backbone: str, on_tones: list[str], tmp_path: Path) -> None:
+    """With outputs of every frame, and of a clip."""
+    net = [f"frontend={'hcqt' if backbone == 'harmonic_cnn' else 'mel'}", f"backbone={backbone}"]
+    results = trained(tmp_path, "notes+key", "folder", [*net, *expanded("task=[notes,key]"), *on_tones])
+    for result, task in zip(results, ("notes", "key"), strict=True):
+        check(result, tmp_path / task)
+
+
 @pytest.mark.parametrize("task", trained_tasks())
-def test_task_trains(task: str, net: list[str], on_synth: list[str], tmp_path: Path) -> None:
+def test_task_trains(task: str, on_synth: list[str], tmp_path: Path) -> None:
+    """On features that are kept apart by pitch."""
+    net = ["frontend=hcqt", "backbone=harmonic_cnn", "backbone.width=8"]
     [result] = trained(tmp_path, task, "synth", [f"task={task}", *net, *on_synth])
     check(result, tmp_path)
     assert {path.parent.name for path in tmp_path.glob("baselines/*/result.json")} == set(make_task(task).baselines)
 
 
-@pytest.mark.parametrize(
-    ("group", "choice"),
-    [
-        (group, choice)
-        for group in ("compression", "normalisation", "augmentation", "optimizer", "schedule")
-        for choice in choices(group)
-    ],
-)
-def test_choice_trains(group: str, choice: str, on_tones: list[str], tmp_path: Path) -> None:
-    [result] = trained(tmp_path, "notes", "folder", [*on_tones, f"{group}={choice}", "frontend=mel", "backbone=dense"])
-    check(result, tmp_path)
+def test_all_tasks_train_at_once(on_synth: list[str], tmp_path: Path) -> None:
+    """On features without pitches."""
+    tasks = expanded(f"task=[{','.join(trained_tasks())}]")
+    results = trained(tmp_path, "all", "synth", [*tasks, "frontend=mel", "backbone=dense", *on_synth])
+    assert [result.choices["task"] for result in results] == trained_tasks()
+    for result in results:
+        check(result, tmp_path / result.choices["task"])
+
+
+GROUPS = ("compression", "normalisation", "augmentation", "optimizer", "schedule")
+
+
+@pytest.mark.parametrize("number", range(max(len(choices(group)) for group in GROUPS)))
+def test_choices_train(number: int, on_tones: list[str], tmp_path: Path) -> None:
+    """A choice of each group at a time, until all have been had."""
+    every = {group: choices(group) for group in GROUPS}
+    own = [f"{group}={names[number % len(names)]}" for group, names in every.items()]
+    train_on_tones(tmp_path, "frontend=mel", "backbone=dense", *own, *on_tones)

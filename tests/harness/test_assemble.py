@@ -1,6 +1,5 @@
 """Wrong options are told in one line; mistakes inside a user's own class come with their traceback."""
 
-import os
 import traceback
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from configs import ROOT, SYNTH, TINY, composed, make_task
-from conftest import Command
+from configs import SYNTH, TINY, composed, make_task
+from conftest import Here
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.tasks.multitask import Multitask
-
-OWN = str(ROOT / "tests")
 
 
 def make(**options: Any) -> Any:
@@ -106,10 +103,9 @@ def test_a_mistake_in_a_task_is_no_damaged_checkpoint(tmp_path: Path) -> None:
         assemble.restore_best(tasks, Checkpoints(tmp_path, "id"))
 
 
-def test_the_command_shows_the_traceback(run_command: Command) -> None:
-    path = os.pathsep.join([OWN, os.environ.get("PYTHONPATH", "")])
-    done = run_command("train.py", *TINY, *SYNTH, "compression._target_=own_classes.Broken", PYTHONPATH=path)
-    assert done.returncode == 1
-    assert "Traceback" in done.stderr
-    assert "own_classes.py" in done.stderr
-    assert "Strict(length=3)" in done.stderr
+def test_the_command_shows_the_traceback(run_here: Here) -> None:
+    code, error = run_here("train.py", *TINY, *SYNTH, "compression._target_=own_classes.Broken")
+    assert code == 1
+    assert "Traceback" in error
+    assert "own_classes.py" in error
+    assert "Strict(length=3)" in error

@@ -1,4 +1,4 @@
-"""The commands as a user meets them: real processes, without a terminal, a key or a home."""
+"""The commands as a user meets them: in real processes, without a terminal, a key or a home, where that matters."""
 
 import json
 import os
@@ -15,7 +15,7 @@ import torch
 from omegaconf import OmegaConf
 
 from configs import CONF, ROOT, SYNTH, TINY, composed
-from conftest import Command
+from conftest import Command, Here
 
 SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000"]
 
@@ -28,52 +28,56 @@ def only_run(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "messages"),
     [
-        (["trainer.budgets=3steps"], ["trainer.budgets", "did you mean budget?"]),
         (["backbone=resnet"], ["resnet", "mlp_mixer"]),
         (["trainer.batch_size=many"], ["trainer.batch_size='many'", "a number"]),
         (["data=folder", "data.root=nowhere"], ["nowhere", "index.csv"]),
     ],
-    ids=["unknown option", "unknown choice", "wrong kind", "no folder"],
+    ids=["unknown choice", "wrong kind", "no folder"],
 )
-def test_user_errors_are_one_message(
-    run_command: Command, arguments: list[str], messages: list[str], tmp_path: Path
-) -> None:
+def test_user_errors_are_one_message(run_here: Here, arguments: list[str], messages: list[str], tmp_path: Path) -> None:
     """And a start that fails leaves no folder."""
-    done = run_command("train.py", *arguments)
+    code, error = run_here("train.py", *arguments)
+    assert code == 1
+    assert list(tmp_path.glob("outputs/*")) == []
+    assert "Traceback" not in error
+    assert [message for message in messages if message not in error] == []
+
+
+def test_user_errors_end_the_process(run_command: Command, tmp_path: Path) -> None:
+    done = run_command("train.py", "trainer.budgets=3steps")
     assert done.returncode == 1
     assert list(tmp_path.glob("outputs/*")) == []
+    assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr
-    for message in messages:
-        assert message in done.stderr
+    assert "trainer.budgets" in done.stderr
+    assert "did you mean budget?" in done.stderr
 
 
-def test_help_lists_the_groups(run_command: Command) -> None:
-    done = run_command("train.py", "--help")
-    assert done.returncode == 0
-    for group in ("frontend: ", "backbone: ", "task: ", "data: "):
-        assert group in done.stdout
+def test_help_lists_the_groups(run_here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_here("train.py", "--help") == (0, "")
+    shown = capsys.readouterr().out
+    groups = ("frontend: ", "backbone: ", "task: ", "data: ")
+    assert [group for group in groups if group not in shown] == []
 
 
-def test_train_then_eval_gives_the_same_scores(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
-    done = run_command("train.py", *SMALL, *on_tones)
+def test_train_then_eval_gives_the_same_scores(
+    run_command: Command, run_here: Here, on_tones: list[str], tmp_path: Path
+) -> None:
+    """Trained in one process, evaluated in another, this one."""
+    net = ["frontend=cqt", "backbone=dense", "backbone.num_params=100000", "backbone.dropout=0", "backbone.context=0"]
+    learning = ["trainer.budget=100steps", "trainer.batch_size=8", "optimizer.lr=0.01"]
+    done = run_command("train.py", "task=multipitch", *net, *on_tones, *learning)
     assert done.returncode == 0, done.stderr
     run = only_run(tmp_path / "outputs")
     trained = json.loads((run / "result.json").read_text())
-    assert "F-measure_no_offset" in done.stdout
+    assert trained["metrics"][trained["primary"]] > 0.1  # or any decoding gave the same
+    assert "multipitch/F-measure" in done.stdout
 
-    again = run_command("eval.py", f"run={run}", "hydra.run.dir=again", on_tones[-1])
-    assert again.returncode == 0, again.stderr
+    assert run_here("eval.py", f"run={run}", "hydra.run.dir=again", on_tones[-1]) == (0, "")
     about = "name: Sines\ntrained_on: [tones]\nworks: [g3, g9]\nseed: 2\n"
     (tmp_path / "system.yaml").write_text(about)
-    outside = run_command(
-        "eval.py",
-        f"predictions={run}/predictions",
-        "hydra.run.dir=outside",
-        *on_tones[-3:],
-        "task=notes",
-        "system=system.yaml",
-    )
-    assert outside.returncode == 0, outside.stderr
+    outside = [f"predictions={run}/predictions", "hydra.run.dir=outside", "task=multipitch", "system=system.yaml"]
+    assert run_here("eval.py", *outside, *on_tones[-3:]) == (0, "")
     for name in ("again", "outside"):
         result = json.loads((tmp_path / name / "result.json").read_text())
         assert result["metrics"] == trained["metrics"]
@@ -89,31 +93,33 @@ def test_train_then_eval_gives_the_same_scores(run_command: Command, on_tones: l
     assert result["training"] == {"data": ["tones"], "works": "known", "shared": ["g3"], "fingerprint": None}
 
 
-def test_baseline(run_command: Command, on_tones: list[str], tones: Path, tmp_path: Path) -> None:
+def test_baseline(
+    run_here: Here, on_tones: list[str], tones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """As eval.py scores it on a copy of the data, and as a run shows it beside the model."""
     shutil.copytree(tones, tmp_path / "copy")
     data = ["data=folder", "data.root=copy", on_tones[-1]]
-    done = run_command("eval.py", "baseline=majority", "task=key", "hydra.run.dir=alone", *data)
-    assert done.returncode == 0, done.stderr
+    assert run_here("eval.py", "baseline=majority", "task=key", "hydra.run.dir=alone", *data) == (0, "")
     alone = json.loads((tmp_path / "alone" / "result.json").read_text())
     assert alone["choices"] == {"task": "key", "data": "folder", "system": "baseline majority"}
-    trained = run_command("train.py", "task=key", *SMALL, *on_tones, "hydra.run.dir=run")
-    assert trained.returncode == 0, trained.stderr
+    assert run_here("train.py", "task=key", *SMALL, *on_tones, "hydra.run.dir=run") == (0, "")
     beside = json.loads((tmp_path / "run" / "baselines" / "majority" / "result.json").read_text())
     assert beside["tracks"] == alone["tracks"]
     assert beside["dataset"]["fingerprint"] == alone["dataset"]["fingerprint"]
     assert beside["run_id"] == alone["run_id"]
-    assert "trivial baseline" in trained.stdout
+    assert "trivial baseline" in capsys.readouterr().out
 
 
-def test_sweep_goes_on_after_a_failure(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
+def test_sweep_goes_on_after_a_failure(
+    run_command: Command, run_here: Here, on_tones: list[str], tmp_path: Path
+) -> None:
     """The middle job cannot work and leaves no folder; the others finish, the exit code tells, resume=true leaves them.
 
     W&B follows each job as a run of its own.
     """
-    tracked = ["tracker=wandb", *(each for each in on_tones if not each.startswith("tracker="))]
-    sweep = ["-m", "backbone=dense,harmonic_cnn,lstm", "frontend=mel", *tracked]
-    done = run_command("train.py", *sweep)
+    assert on_tones[0] == "tracker=none"
+    sweep = ["-m", "backbone=dense,harmonic_cnn,lstm", "frontend=mel", *on_tones[1:]]
+    done = run_command("train.py", *sweep, "tracker=wandb")
     assert done.returncode == 1
     assert "failed: harmonic_cnn needs a log-frequency spectrogram" in done.stdout
     results = sorted((tmp_path / "multirun").glob("*/result.json"))
@@ -121,18 +127,18 @@ def test_sweep_goes_on_after_a_failure(run_command: Command, on_tones: list[str]
     assert len(list((tmp_path / "multirun").glob("*/wandb/offline-run-*/*.wandb"))) == 2
     assert len([path for path in (tmp_path / "multirun").iterdir() if path.is_dir()]) == 2
     before = [path.stat().st_mtime_ns for path in results]
-    run_command("train.py", *sweep, "resume=true")
+    assert run_here("train.py", *sweep, "tracker=none", "resume=true")[0] == 1
     assert [path.stat().st_mtime_ns for path in results] == before
     assert sorted((tmp_path / "multirun").glob("*/result.json")) == results
 
 
-def test_kill_and_resume_ends_with_the_same_weights(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
+def test_kill_and_resume_ends_with_the_same_weights(run_here: Here, on_tones: list[str], tmp_path: Path) -> None:
+    """Killed with SIGKILL twice, and gone on with in three processes, the last of which is this one."""
     arguments = [
         *SMALL, *on_tones, "trainer.budget=60steps", "trainer.num_validations=3", "trainer.log_every_steps=1",
         "trainer.checkpoint_minutes=0", "augmentation=masking", "backbone.dropout=0.1",
     ]  # fmt: skip
-    done = run_command("train.py", *arguments)
-    assert done.returncode == 0, done.stderr
+    assert run_here("train.py", *arguments) == (0, "")
     undisturbed = torch.load(only_run(tmp_path / "outputs") / "checkpoints" / "last.pt", weights_only=True)
 
     disturbed = tmp_path / "disturbed"
@@ -150,7 +156,7 @@ def test_kill_and_resume_ends_with_the_same_weights(run_command: Command, on_ton
     run = only_run(disturbed / "outputs")
     assert _steps(disturbed) < 60
     assert not (run / "result.json").exists()
-    subprocess.run([*command, "resume=true"], cwd=disturbed, check=True, capture_output=True)
+    assert run_here("train.py", *arguments, "resume=true", folder="disturbed") == (0, "")
     resumed = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
     assert resumed["state"]["step"] == undisturbed["state"]["step"] == 60
     for part in ("nets", "averages"):
@@ -160,11 +166,11 @@ def test_kill_and_resume_ends_with_the_same_weights(run_command: Command, on_ton
 def test_the_same_command_scores_the_same_to_the_last_digit(
     run_command: Command, on_tones: list[str], tmp_path: Path
 ) -> None:
-    """With several threads, the default network and augmentation, and what every task's budget is by default: steps."""
+    """In two processes, with several threads, the default network and augmentation, and the default budget: steps."""
     assert "step" in composed().trainer.budget
-    options = [*on_tones, "num_threads=2", "backbone.width=8", "trainer.budget=8steps", "trainer.num_validations=2"]
-    for folder in ("a", "b"):
-        done = run_command("train.py", *options, f"hydra.run.dir={folder}")
+    options = [*on_tones, "num_threads=2", "backbone.width=8", "trainer.budget=4steps", "trainer.num_validations=2"]
+    for folder in ("a", "b"):  # threads that wait are not to spin: another test may have the other core
+        done = run_command("train.py", *options, f"hydra.run.dir={folder}", OMP_WAIT_POLICY="passive")
         assert done.returncode == 0, done.stderr
     one, two = (json.loads((tmp_path / folder / "result.json").read_text()) for folder in "ab")
     assert one["reproducible"] is True
@@ -172,15 +178,6 @@ def test_the_same_command_scores_the_same_to_the_last_digit(
     assert one["tuning"]["trials"][0]["score"] == two["tuning"]["trials"][0]["score"]
     a, b = (torch.load(tmp_path / folder / "checkpoints" / "last.pt", weights_only=True)["nets"][0] for folder in "ab")
     assert all(torch.equal(a[name], b[name]) for name in a)
-
-
-def test_a_budget_in_minutes_is_said_to_be_another_one_each_time(
-    run_command: Command, on_tones: list[str], tmp_path: Path
-) -> None:
-    done = run_command("train.py", *SMALL, *on_tones, "trainer.budget=0.005minutes")
-    assert done.returncode == 0, done.stderr
-    assert json.loads((only_run(tmp_path / "outputs") / "result.json").read_text())["reproducible"] is False
-    assert "the clock" in done.stdout + done.stderr
 
 
 def _steps(folder: Path) -> int:
@@ -201,7 +198,9 @@ def test_two_processes_do_not_share_a_run(run_command: Command, on_tones: list[s
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_network(run_command: Command, cache: Path, tmp_path: Path) -> None:
+def test_two_processes_train_one_network(
+    run_command: Command, run_here: Here, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Data-parallel training, as on several GPUs, here with two CPU processes, which share out the validation.
 
     It is evaluated on a machine with one CPU, to the score that chose the checkpoint.
@@ -221,9 +220,8 @@ def test_two_processes_train_one_network(run_command: Command, cache: Path, tmp_
     trained = OmegaConf.load(run / ".hydra" / "config.yaml")
     trained.hardware = OmegaConf.load(CONF / "hardware" / "ddp.yaml")
     OmegaConf.save(trained, run / ".hydra" / "config.yaml")
-    again = run_command("eval.py", f"run={run}", "split=valid", "hydra.run.dir=again", f"cache_dir={cache}")
-    assert again.returncode == 0, again.stderr
-    assert "on the CPU" in again.stdout + again.stderr
+    assert run_here("eval.py", f"run={run}", "split=valid", "hydra.run.dir=again", f"cache_dir={cache}") == (0, "")
+    assert "on the CPU" in capsys.readouterr().out
     there = json.loads((tmp_path / "again" / "result.json").read_text())
     assert there["metrics"][there["primary"]] == trial["score"]
 
@@ -235,14 +233,3 @@ def test_no_write_permission(run_command: Command, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "outputs" in done.stderr
-
-
-def test_divergence_names_the_step(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
-    done = run_command(
-        "train.py", *SMALL, *on_tones, "optimizer=sgd", "optimizer.lr=1e30", "trainer.clip_norm=null",
-        "trainer.budget=20steps", "trainer.log_every_steps=1", "trainer.checkpoint_minutes=0", "schedule=constant",
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "not finite at step" in done.stderr
-    saved = torch.load(only_run(tmp_path / "outputs") / "checkpoints" / "last.pt", weights_only=True)
-    assert all(torch.isfinite(value).all() for value in saved["nets"][0].values())

@@ -232,8 +232,8 @@ def test_no_learner_rounds_the_spectrogram(
 @pytest.mark.parametrize("backbone", STACKED)
 def test_side_by_side_is_in_turn(backbone: str, on_tones: list[str]) -> None:
     """Losses and gradients' norms of each step, then weights and running statistics, but for rounding."""
-    losses, nets = learnt(Sequential, backbone, on_tones, 4)
-    stacked_losses, stacked = learnt(Vmapped, backbone, on_tones, 4)
+    losses, nets = learnt(Sequential, backbone, on_tones, 2)
+    stacked_losses, stacked = learnt(Vmapped, backbone, on_tones, 2)
     torch.testing.assert_close(torch.tensor(stacked_losses), torch.tensor(losses), rtol=1e-3, atol=1e-4)
     for a, b in zip(stacked, nets, strict=True):
         for name, value in a.state_dict().items():

@@ -76,20 +76,28 @@ def records(run_dir: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def offline(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """Two runs and a failing one in one process, as in a sweep."""
+    """Runs in one process, as in a sweep: one that is gone on with, one without W&B, and a failing one at the end."""
     folder = tmp_path_factory.mktemp("wandb")
-    return folder, wandb_process(folder, 'tracked("first")\ntracked("second")\ntracked("failing")')
+    body = """
+    tracked("first")
+    tracked("second")
+    tracked("again")
+    tracked("again", resumed=True)
+    tracked("disabled", mode="disabled")
+    tracked("failing")
+    """
+    return folder, wandb_process(folder, body)
 
 
 def test_offline_without_a_key(offline: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, done = offline
     assert done.stderr.count("RuntimeError: diverged") == 1, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 3, "wandb is to be quiet where there is no terminal"
-    for line, name in zip(lines, ("first", "second", "failing"), strict=True):
-        (run,) = folder.glob(f"{name}/wandb/offline-run-*")
-        assert line == f"INFO W&B run kept offline; to upload it: wandb sync {run.relative_to(folder)}"
-    assert {path.name for path in folder.iterdir()} == {"first", "second", "failing", "home"}
+    names = ("first", "second", "again", "failing")
+    runs = [run for name in names for run in sorted(folder.glob(f"{name}/wandb/offline-run-*"))]
+    told = [f"INFO W&B run kept offline; to upload it: wandb sync {run.relative_to(folder)}" for run in runs]
+    assert lines == told, "wandb is to be quiet where there is no terminal"
+    assert {path.name for path in folder.iterdir()} == {"first", "second", "again", "disabled", "failing", "home"}
 
 
 def test_wandb_keeps_everything(offline: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
@@ -136,22 +144,20 @@ def test_wandb_exit_code(offline: tuple[Path, subprocess.CompletedProcess[str]],
     assert [each.get("exit_code", 0) for each in told] == [exit_code]
 
 
-def test_repeated_runs_have_ids_of_their_own_and_a_resumed_one_keeps_its(tmp_path: Path) -> None:
-    done = wandb_process(tmp_path, 'tracked("first")\ntracked("second")\ntracked("first", resumed=True)')
-    assert done.returncode == 0, done.stderr
+def test_repeated_runs_have_ids_of_their_own_and_a_resumed_one_keeps_its(
+    offline: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
     ids = {
-        name: [path.stem for path in tmp_path.glob(f"{name}/wandb/offline-run-*/*.wandb")]
-        for name in ("first", "second")
+        name: [path.stem for path in offline[0].glob(f"{name}/wandb/offline-run-*/*.wandb")]
+        for name in ("first", "second", "again")
     }
-    assert len(ids["first"]) == len(set(ids["second"])) + 1 == 2
-    assert len(set(ids["first"])) == 1
-    assert set(ids["first"]).isdisjoint(ids["second"])
+    assert [len(each) for each in ids.values()] == [1, 1, 2]
+    assert [len(set(each)) for each in ids.values()] == [1, 1, 1]
+    assert len(set().union(*ids.values())) == 3
 
 
-def test_disabled_keeps_nothing(tmp_path: Path) -> None:
-    done = wandb_process(tmp_path, 'tracked("first", mode="disabled")')
-    assert done.returncode == 0, done.stderr
-    assert list((tmp_path / "first").iterdir()) == []
+def test_disabled_keeps_nothing(offline: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    assert list((offline[0] / "disabled").iterdir()) == []
 
 
 @pytest.fixture

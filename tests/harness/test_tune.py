@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conftest import Command, Here
+from conftest import Here
 from ricercar.harness.identity import run_id
 from ricercar.harness.results import Result
 
@@ -46,14 +46,13 @@ def test_the_chosen_values_are_the_runs_own(space: str, on_tones: list[str], tmp
 
 
 def test_a_searched_run_is_reproduced_and_its_seeds_are_one_system(
-    on_tones: list[str], tmp_path: Path, run_command: Command
+    on_tones: list[str], tmp_path: Path, run_here: Here, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_command("train.py", *NET, *on_tones, f"tune.space={SPACES['stages']}").returncode == 0
+    assert run_here("train.py", *NET, *on_tones, f"tune.space={SPACES['stages']}") == (0, "")
     path = folder_of(tmp_path) / "result.json"
     name, cache = Result.read(path).run_id, on_tones[-1].partition("=")[2]
-    done = run_command("leaderboard.py", "reproduce", name, f"--cache-dir={cache}", "--num-threads=1")
-    assert done.returncode == 0, done.stderr
-    assert "every track scores the same" in done.stdout
+    assert run_here("leaderboard.py", "reproduce", name, f"--cache-dir={cache}", "--num-threads=1")[0] == 0
+    assert "every track scores the same" in capsys.readouterr().out
     content = json.loads(path.read_text())
     other = 1 - content["tuning"]["chosen"]
     content["tuning"]["chosen"], content["seed"], content["config"]["seed"] = other, 1, 1
@@ -61,7 +60,6 @@ def test_a_searched_run_is_reproduced_and_its_seeds_are_one_system(
     content["run_id"] = run_id(content["config"])
     (tmp_path / "outputs" / "other").mkdir()
     (tmp_path / "outputs" / "other" / "result.json").write_text(json.dumps(content))
-    done = run_command("leaderboard.py", str(path.parent), "outputs/other", "--no-baselines", "--format=json")
-    assert done.returncode == 0, done.stderr
-    [board] = json.loads(done.stdout)["boards"]
+    assert run_here("leaderboard.py", str(path.parent), "outputs/other", "--no-baselines", "--format=json")[0] == 0
+    [board] = json.loads(capsys.readouterr().out)["boards"]
     assert [(system["num_seeds"], system["name"]) for system in board["systems"]] == [(2, "mel dense")]

@@ -44,20 +44,19 @@ def spectrograms(*shape: int, seed: int = 0) -> Tensor:
     return spectrogram * torch.linspace(0.01, 3, shape[2])[:, None] + torch.linspace(-7, 100, shape[2])[:, None]
 
 
-@pytest.mark.parametrize("audio", ["noise", "silence", "loud", "short"])
 @pytest.mark.parametrize(
     ("frontend", "compression", "normalisation"),
     list(product(choices("frontend"), choices("compression"), NORMALISATIONS)),
 )
-def test_every_spectrogram_is_finite(frontend: str, compression: str, normalisation: str, audio: str) -> None:
-    sound = STAGES.audio(audio)
-    spectrogram = STAGES.compressed(frontend, compression, audio)
-    num_channels, num_bins = spectrogram.shape[1:3]
-    stage = fitted(make(normalisation, num_channels, num_bins), [STAGES.compressed(frontend, compression, "noise")])
-    normalised = stage(spectrogram)
-    assert normalised.shape == (2, num_channels, num_bins, 1 + sound.shape[1] // 320)
-    assert normalised.dtype == torch.float32
-    assert normalised.isfinite().all()
+def test_every_spectrogram_is_finite(frontend: str, compression: str, normalisation: str) -> None:
+    usual = STAGES.compressed(frontend, compression, "noise")
+    num_channels, num_bins = usual.shape[1:3]
+    stage = fitted(make(normalisation, num_channels, num_bins), [usual])
+    for audio in ("noise", "silence", "loud", "short"):
+        normalised = stage(STAGES.compressed(frontend, compression, audio))
+        assert normalised.shape == (2, num_channels, num_bins, 1 + STAGES.audio(audio).shape[1] // 320), audio
+        assert normalised.dtype == torch.float32
+        assert normalised.isfinite().all(), audio
 
 
 class Stages:

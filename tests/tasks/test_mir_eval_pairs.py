@@ -105,21 +105,15 @@ NUMBERS = [
 
 
 @pytest.mark.parametrize(("module", "number"), NUMBERS)
-def test_expected_scores(module: str, number: str) -> None:
+def test_scores_are_those_of_mir_eval(module: str, number: str) -> None:
+    """Those that its own tests expect, and those that it gives when called directly."""
     reference, estimate, output = files(module, number)
-    expected = as_numbers(json.loads(output.read_text()))
-    scores = of_module(module, scored(module, reference, estimate), expected)
-    assert scores == pytest.approx(expected, abs=1e-9, rel=0, nan_ok=True)
-
-
-@pytest.mark.parametrize(("module", "number"), NUMBERS)
-def test_scores_of_mir_eval_called_directly(module: str, number: str) -> None:
-    reference, estimate, _ = files(module, number)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        expected = as_numbers(MIR_EVAL[module](reference, estimate))
-    scores = of_module(module, scored(module, reference, estimate), expected)
-    assert scores == pytest.approx(expected, abs=1e-9, rel=0, nan_ok=True)
+        direct = as_numbers(MIR_EVAL[module](reference, estimate))
+    scores = scored(module, reference, estimate)
+    for expected in (as_numbers(json.loads(output.read_text())), direct):
+        assert of_module(module, scores, expected) == pytest.approx(expected, abs=1e-9, rel=0, nan_ok=True)
 
 
 # How synchronous a listener finds it: a perfect alignment has 0.96, one that is a little early 1.

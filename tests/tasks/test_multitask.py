@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from configs import SYNTH, TINY, composed, make_task
-from conftest import Command
+from conftest import Here
 from ricercar.data.annotations.key import Key
 from ricercar.errors import InputError
 from ricercar.harness.command import expanded
@@ -98,29 +98,27 @@ def test_each_task_has_a_result(on_tones: list[str], tmp_path: Path) -> None:
 
 
 def test_command_trains_and_evaluates_two_tasks_on_two_data_sets(
-    run_command: Command, cache: Path, tmp_path: Path, tones: Path
+    run_here: Here, cache: Path, tmp_path: Path, tones: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One data set has beats and chords, the other (tones) has not: it teaches nothing, and does no harm."""
     small = [each.replace("data.", "data.parts.synth.") for each in SYNTH[1:]]
-    done = run_command(
+    done = run_here(
         "train.py", "task=[beat,key]", "data=[synth,folder]", f"data.parts.folder.root={tones}", "frontend=mel",
         "backbone=dense", *TINY, *small, f"cache_dir={cache}", "hydra.run.dir=run", "+task.weights.beat=0.5",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done == (0, "")
     key = json.loads((tmp_path / "run" / "key" / "result.json").read_text())
     assert key["choices"]["data"] == "folder+synth"
     assert key["dataset"]["num_tracks"] == 2
     assert json.loads((tmp_path / "run" / "beat" / "result.json").read_text())["dataset"]["num_tracks"] == 1
-    again = run_command("eval.py", "run=run", "hydra.run.dir=again", f"cache_dir={cache}")
-    assert again.returncode == 0, again.stderr
+    assert run_here("eval.py", "run=run", "hydra.run.dir=again", f"cache_dir={cache}") == (0, "")
     found = json.loads((tmp_path / "again" / "key" / "result.json").read_text())
     assert found["metrics"] == key["metrics"]
     on_tones = ["data=folder", f"data.root={tones}", f"cache_dir={cache}"]
-    other = run_command("eval.py", "run=run", "hydra.run.dir=other", *on_tones)
-    assert other.returncode == 0, other.stderr
-    assert "not scored, for want of annotations: beat" in other.stdout
+    assert run_here("eval.py", "run=run", "hydra.run.dir=other", *on_tones) == (0, "")
+    assert "not scored, for want of annotations: beat" in capsys.readouterr().out
     assert json.loads((tmp_path / "other" / "key" / "result.json").read_text())["choices"]["data"] == "folder"
     assert not (tmp_path / "other" / "beat").exists()
-    empty = run_command("eval.py", "run=run", "data=mixed", f"cache_dir={cache}")
-    assert empty.returncode == 1
-    assert "data=mixed has no parts" in empty.stderr
+    code, error = run_here("eval.py", "run=run", "data=mixed", f"cache_dir={cache}")
+    assert code == 1
+    assert "data=mixed has no parts" in error

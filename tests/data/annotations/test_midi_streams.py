@@ -104,7 +104,7 @@ def seconds(all_tracks: list[Part]) -> list[float]:
     return times
 
 
-@settings(max_examples=800, deadline=None, derandomize=True)
+@settings(max_examples=500, deadline=None, derandomize=True)
 @given(tracks())
 def test_random_events_are_read_as_by_a_plain_reading(
     tmp_path_factory: pytest.TempPathFactory,
@@ -126,7 +126,7 @@ def test_random_events_are_read_as_by_a_plain_reading(
     )
 
 
-@settings(max_examples=800, deadline=None, derandomize=True)
+@settings(max_examples=400, deadline=None, derandomize=True)
 @given(
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=4),
     st.one_of(st.none(), st.integers(0, 10_000)),

@@ -369,14 +369,15 @@ def damaged(content: bytes, random: np.random.Generator) -> bytes:
     return bytes(changed)
 
 
-@pytest.mark.parametrize("seed", range(400))
-def test_any_bytes_are_read_or_refused(seed: int, tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-    path.write_bytes(damaged(original(seed), np.random.default_rng(seed)))
-    with contextlib.suppress(InputError):
-        samples, _ = AudioFile(path).decoded(SAMPLE_RATE)
-        assert 0 < len(samples) < 100 * SAMPLE_RATE
-        assert np.abs(samples).max() <= 1.0
+@pytest.mark.parametrize("first", range(0, 400, 40))
+def test_any_bytes_are_read_or_refused(first: int, tmp_path: Path) -> None:
+    for seed in range(first, first + 40):
+        path = tmp_path / f"{seed}.wav"
+        path.write_bytes(damaged(original(seed), np.random.default_rng(seed)))
+        with contextlib.suppress(InputError):
+            samples, _ = AudioFile(path).decoded(SAMPLE_RATE)
+            assert 0 < len(samples) < 100 * SAMPLE_RATE, seed
+            assert np.abs(samples).max() <= 1.0, seed
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from configs import composed
-from conftest import Command
+from conftest import Here
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.run import Run
@@ -18,12 +18,11 @@ CACHED += ["frontend=cqt", "backbone=dense", "backbone.num_params=200000"]
 CHOICES = {"task": "notes", "data": "folder", "frontend": "cqt", "backbone": "dense"}
 
 
-def test_trained_and_evaluated(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
-    done = run_command("train.py", *CACHED, *on_tones, f"cache_dir={tmp_path / 'cache'}")
-    assert done.returncode == 0, done.stderr
+def test_trained_and_evaluated(run_here: Here, on_tones: list[str], tmp_path: Path) -> None:
+    assert run_here("train.py", *CACHED, *on_tones, f"cache_dir={tmp_path / 'cache'}") == (0, "")
     [run] = (tmp_path / "outputs").glob("notes-*")
-    again = run_command("eval.py", f"run={run}", f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'e'}")
-    assert again.returncode == 0, again.stderr
+    evaluation = [f"run={run}", f"cache_dir={tmp_path / 'cache'}", f"hydra.run.dir={tmp_path / 'e'}"]
+    assert run_here("eval.py", *evaluation) == (0, "")
     before, after = (json.loads((folder / "result.json").read_text()) for folder in (run, tmp_path / "e"))
     assert before["choices"]["spectrogram"] == "cached"
     assert before["tracks"] == after["tracks"]

