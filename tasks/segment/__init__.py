@@ -23,6 +23,7 @@ from ricercar.tasks.segment.scoring import SegmentScoring
 from ricercar.tasks.shared.frame_classes import class_shares, share_cross_entropy
 from ricercar.tasks.shared.options import ABOVE_0, checked_decoding, checked_tuning
 from ricercar.tasks.shared.search import best
+from ricercar.tasks.shared.triangle import in_frames, painted, triangles
 from ricercar.tasks.task import Task
 
 _DECODING = {"threshold": (0, 1), "window_s": ABOVE_0, "kernel_s": ABOVE_0, "label_distance": (0, 1)}
@@ -107,12 +108,9 @@ class Segment(Task):
         segments = self._segments(annotation)
         words = {word: number for number, word in enumerate(self.vocabulary)}
         classes = np.array([words.get(label.casefold(), -1) for label in segments.label])
-        # To 1e-6 frames, so that a time at the edge of a triangle falls on the same side in every window.
-        frames = np.arange(num_frames)
-        borders = np.round((_inner_borders_s(segments) - start_s) * fps, 6)
-        away = _distance(frames, borders) / (self.half_width_s * fps)
-        target = np.clip(1.0 - away, 0.0, 1.0).astype(np.float32)
-        target[frames > np.round((segments.end_s[-1] - start_s) * fps, 6)] = np.nan
+        borders = in_frames(_inner_borders_s(segments), start_s, fps)
+        target = painted(*triangles(borders, self.half_width_s * fps), num_frames)
+        target[np.arange(num_frames) > in_frames(segments.end_s[-1:], start_s, fps)] = np.nan
         labels = class_shares(segments, classes, self.outputs["label"].size, start_s, num_frames, fps)
         return {"boundary": target[:, None], "label": labels}
 
@@ -183,13 +181,6 @@ def _inner_borders_s(segments: Segments) -> NDArray[np.float64]:
     """Where segments begin, and where they end before a gap; neither the start of the track nor its end."""
     times_s = np.unique(np.concatenate([segments.start_s, segments.end_s]))[:-1]
     return times_s[np.diff(times_s, prepend=0.0) > _SPLIT_S]
-
-
-def _distance(frames: NDArray[np.int64], borders: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T,), sorted (n,) -> (T,) from each frame to the nearest border, infinite where there is none."""
-    sides = np.concatenate([[-np.inf], borders, [np.inf]])
-    after = np.searchsorted(sides, frames)
-    return np.asarray(np.minimum(frames - sides[after - 1], sides[after] - frames))
 
 
 def _mean(scores: Sequence[float]) -> float:
