@@ -17,7 +17,7 @@ from configs import CONF
 from ricercar.data.annotations.chords import Chords
 from ricercar.errors import InputError
 from ricercar.tasks.chord import Chord
-from ricercar.tasks.chord.decoding import runs, viterbi
+from ricercar.tasks.chord.decoding import likeliest, runs
 from ricercar.tasks.chord.vocabulary import NOWHERE, MajMin, Structured
 from ricercar.tasks.scoring import Clip
 from ricercar.tasks.shared.frame_classes import class_shares, share_cross_entropy
@@ -225,7 +225,7 @@ def test_viterbi_finds_the_best_of_all_paths(seed: int, self_transition: float) 
     transition = np.full((4, 4), (1 - self_transition) / 3) + np.eye(4) * (self_transition - (1 - self_transition) / 3)
     paths = np.array(list(itertools.product(range(4), repeat=6)))
     scores = log_probs[np.arange(6), paths].sum(axis=1) + np.log(transition)[paths[:, :-1], paths[:, 1:]].sum(axis=1)
-    assert viterbi(log_probs, self_transition).tolist() == paths[scores.argmax()].tolist()
+    assert likeliest(log_probs, self_transition).tolist() == paths[scores.argmax()].tolist()
 
 
 def test_short_doubts_are_smoothed_and_changes_stay() -> None:
