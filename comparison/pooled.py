@@ -6,7 +6,8 @@ from ricercar.comparison.board import Board
 from ricercar.errors import InputError
 from ricercar.significance.bootstrap import Pooled, resample_pooled
 from ricercar.significance.draws import Draws
-from ricercar.tasks.shared.pooling import EMPTY, pooled_chords, pooled_drums
+from ricercar.tasks.protocol import EMPTY
+from ricercar.tasks.shared.pooling import pooled_chords, pooled_drums
 from ricercar.tasks.shared.tag_scoring import TagScoring
 
 

@@ -28,7 +28,7 @@ from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task
 
 _DECODING = {"self_transition": (0.5, 1 - 1e-12)}
-_PROTOCOL = {"incomparable": ("exclude", "mir_eval"), "gaps": GAPS, "averaging": ("tracks", "groups")}
+_PROTOCOL = {"incomparable": ("exclude", "mir_eval"), "gaps": GAPS}
 
 
 class Chord(Task):

@@ -12,11 +12,12 @@ from ricercar.data.annotations.onsets import Onsets
 from ricercar.tasks.drums import baselines as drum_baselines
 from ricercar.tasks.drums.labels import DrumLabels, drums_of
 from ricercar.tasks.marks import Mark
+from ricercar.tasks.protocol import EMPTY
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.onset_classes import Floats, OnsetClasses
 from ricercar.tasks.shared.onset_scoring import count, marks
-from ricercar.tasks.shared.pooling import EMPTY, Counts, drum_evidence, pooled_drums
+from ricercar.tasks.shared.pooling import Counts, drum_evidence, pooled_drums
 
 _RATIOS = ("F-measure", "Precision", "Recall")
 

@@ -15,7 +15,7 @@ from ricercar.metrics import transcription
 from ricercar.metrics.util import Hits, num_matched, precision_recall_f1
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.notes.marks import MarkedNotes, note_marks, octaves
-from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.protocol import EMPTY, check_protocol
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -30,7 +30,6 @@ PROTOCOL = {
     "grouping": ("flat", "families", "full"),
     "pedal": ("extend", "ignore"),
     "empty": ("mir_eval", "one", "exclude"),
-    "averaging": ("tracks", "groups"),
 }
 
 _NAMES = ("Precision", "Recall", "F-measure")
@@ -183,5 +182,5 @@ class InstrumentScoring:
     def _ratios(self, name: str, hits: Hits, a: Sounds, b: Sounds) -> dict[str, float]:
         values = precision_recall_f1(num_matched(hits), len(a), len(b))
         if not len(a) and not len(b):
-            values = ({"mir_eval": 0.0, "one": 1.0, "exclude": np.nan}[self.protocol["empty"]],) * 3
+            values = (EMPTY[self.protocol["empty"]],) * 3
         return {name.format(each): value for each, value in zip(_NAMES, values, strict=True)}

@@ -20,7 +20,7 @@ from ricercar.tasks.marks import Mark
 from ricercar.tasks.multipitch.baselines import constant, spectral_peaks
 from ricercar.tasks.multipitch.scoring import f_measure, multipitch_marks, score_multipitch
 from ricercar.tasks.multipitch.targets import from_notes, note_targets, row_targets
-from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.protocol import check_protocol, of_nothing
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.options import checked_decoding, checked_tuning
@@ -35,7 +35,6 @@ _PROTOCOL = {
     "hop_s": None,
     "pedal": ("extend", "ignore"),
     "empty": ("mir_eval", "one", "exclude"),
-    "averaging": ("tracks", "groups"),
 }
 
 
@@ -152,11 +151,8 @@ class Multipitch(Task):
         assert isinstance(reference, MultipitchAnnotation)
         assert isinstance(estimate, MultipitchAnnotation)
         scores = score_multipitch(reference, estimate, self.protocol["window_semitones"])
-        if not len(reference.frequency_hz) and not len(estimate.frequency_hz) and self.protocol["empty"] != "mir_eval":
-            if self.protocol["empty"] == "exclude":
-                return dict.fromkeys(scores, np.nan)
-            return {name: 0.0 if name.endswith("Error") else 1.0 for name in scores}
-        return scores
+        both_empty = not len(reference.frequency_hz) and not len(estimate.frequency_hz)
+        return of_nothing(scores, self.protocol["empty"]) if both_empty else scores
 
     def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
         assert isinstance(reference, MultipitchAnnotation)

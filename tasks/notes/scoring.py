@@ -18,7 +18,7 @@ from ricercar.tasks.marks import Mark
 from ricercar.tasks.multipitch.scoring import multipitch_scores
 from ricercar.tasks.multipitch.targets import roll, sounding
 from ricercar.tasks.notes.marks import MarkedNotes, note_marks, octaves
-from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.protocol import check_protocol, of_nothing
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,7 +36,6 @@ PROTOCOL = {
     "multipitch_hop_s": None,
     "pedal": ("extend", "ignore"),
     "empty": ("mir_eval", "one", "exclude"),
-    "averaging": ("tracks", "groups"),
 }
 
 
@@ -82,10 +81,8 @@ class NoteScoring:
     def __call__(self, reference: Notes, estimate: Notes) -> dict[str, float]:
         a, b = self.pitched(reference), self.pitched(estimate)
         scores = self._notes(a, b) | self._multipitch(a, b)
-        if not len(a) and not len(b) and self.protocol["empty"] != "mir_eval":
-            best = {name: 0.0 if name.endswith("Error") else 1.0 for name in scores}
-            nothing = dict.fromkeys(scores, np.nan)
-            scores = (best if self.protocol["empty"] == "one" else nothing) | {"velocity/mean_absolute_error": np.nan}
+        if not len(a) and not len(b):
+            scores = of_nothing(scores, self.protocol["empty"]) | {"velocity/mean_absolute_error": np.nan}
         return scores
 
     def marks(self, reference: Notes, estimate: Notes) -> list[Mark]:

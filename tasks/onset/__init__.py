@@ -8,10 +8,10 @@ from ricercar.data.annotations.notes import Notes
 from ricercar.data.annotations.onsets import Onsets
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.onset import baselines as onset_baselines
+from ricercar.tasks.protocol import EMPTY
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.onset_classes import Floats, OnsetClasses
 from ricercar.tasks.shared.onset_scoring import count, marks, merged
-from ricercar.tasks.shared.pooling import EMPTY
 
 
 class Onset(OnsetClasses):

@@ -13,9 +13,8 @@ from ricercar.data.annotations.segments import Segments
 from ricercar.errors import InputError
 from ricercar.metrics.hierarchy import hierarchy_scores
 from ricercar.tasks.marks import UNSCORED, Mark
-from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.protocol import EMPTY, check_protocol
 from ricercar.tasks.shared import onset_scoring
-from ricercar.tasks.shared.pooling import EMPTY
 
 LEVELS = ("coarsest", "finest")
 HIERARCHY = (
@@ -59,7 +58,6 @@ class SegmentScoring:
                 "hierarchy_window_s": None,
                 "hierarchy_frame_size_s": None,
                 "empty": ("mir_eval", "one", "exclude"),
-                "averaging": ("tracks", "groups"),
             },
         )
         for name in ("frame_size_s", "hierarchy_frame_size_s"):

@@ -29,7 +29,6 @@ PROTOCOL: dict[str, Sequence[str] | None] = {
     "window_s": None,
     "merge_s": None,
     "empty": ("mir_eval", "one", "exclude"),
-    "averaging": ("tracks", "groups"),
 }
 
 
