@@ -4,6 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ricercar.data.annotations.notes import Notes
 from ricercar.errors import InputError
 
 # protocol.empty: the score where there is nothing in the reference and nothing in the estimate.
@@ -34,3 +38,8 @@ def of_nothing(scores: Mapping[str, float], empty: str) -> dict[str, float]:
     if empty == "mir_eval":
         return dict(scores)
     return {name: 0.0 if empty == "one" and name.endswith("Error") else EMPTY[empty] for name in scores}
+
+
+def ends_s(notes: Notes, pedal: str) -> NDArray[np.float64]:
+    """When notes end, by protocol.pedal: the sound is damped (extend), or the key is released (ignore)."""
+    return notes.pedalled_offset_s if pedal == "extend" else notes.offset_s

@@ -21,6 +21,7 @@ from ricercar.tasks.instruments.scoring import InstrumentScoring
 from ricercar.tasks.instruments.tuning import tune
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.notes.targets import NoteTargets
+from ricercar.tasks.protocol import ends_s
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.options import ABOVE_0, check_output, checked_decoding, checked_tuning
@@ -118,7 +119,7 @@ class Instruments(Task):
         assert isinstance(annotation, Notes)
         margin_s = (self.targets.reach + 1) / fps
         notes = annotation.between(start_s - margin_s, start_s + num_frames / fps + margin_s)
-        offset_s = self.scoring.offset_s(notes)
+        offset_s = ends_s(notes, self.protocol["pedal"])
         encoded = {name: np.zeros((num_frames, output.size), dtype=np.float32) for name, output in self.outputs.items()}
         for name, programs in self.classes.items():
             own = np.isin(notes.program, programs)

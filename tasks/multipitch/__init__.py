@@ -20,7 +20,7 @@ from ricercar.tasks.marks import Mark
 from ricercar.tasks.multipitch.baselines import constant, spectral_peaks
 from ricercar.tasks.multipitch.scoring import f_measure, multipitch_marks, score_multipitch
 from ricercar.tasks.multipitch.targets import from_notes, note_targets, row_targets
-from ricercar.tasks.protocol import check_protocol, of_nothing
+from ricercar.tasks.protocol import check_protocol, ends_s, of_nothing
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.options import checked_decoding, checked_tuning
@@ -97,7 +97,9 @@ class Multipitch(Task):
 
     def reference(self, annotations: Mapping[str, Annotation]) -> MultipitchAnnotation | None:
         found = self.taught(annotations)
-        return self._from_notes(found) if isinstance(found, Notes) else found
+        if isinstance(found, Notes):
+            return from_notes(found, ends_s(found, self.protocol["pedal"]), self.protocol["hop_s"])
+        return found
 
     def taught(self, annotations: Mapping[str, Annotation]) -> MultipitchAnnotation | Notes | None:
         found = annotations.get(MultipitchAnnotation.name, annotations.get(Notes.name))
@@ -110,7 +112,9 @@ class Multipitch(Task):
         pitches = (self.lowest_pitch, self.num_pitches)
         if isinstance(annotation, Notes):
             near = annotation.between(start_s - 1 / fps, start_s + (num_frames + 1) / fps)
-            return {"frame": note_targets(near, self._offset_s(near), start_s, num_frames, fps, *pitches)}
+            return {
+                "frame": note_targets(near, ends_s(near, self.protocol["pedal"]), start_s, num_frames, fps, *pitches)
+            }
         assert isinstance(annotation, MultipitchAnnotation)
         return {"frame": row_targets(annotation, start_s, num_frames, fps, *pitches)}
 
@@ -162,12 +166,6 @@ class Multipitch(Task):
     def _f(self, reference: Annotation, estimate: MultipitchAnnotation) -> float:
         assert isinstance(reference, MultipitchAnnotation)
         return f_measure(reference, estimate, self.protocol["window_semitones"])
-
-    def _offset_s(self, notes: Notes) -> NDArray[np.float64]:
-        return notes.pedalled_offset_s if self.protocol["pedal"] == "extend" else notes.offset_s
-
-    def _from_notes(self, notes: Notes) -> MultipitchAnnotation:
-        return from_notes(notes, self._offset_s(notes), self.protocol["hop_s"])
 
     def _rows(self, logits: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """(T, P) logits -> (R, P) probabilities at the rows of an estimate, between frames in proportion."""

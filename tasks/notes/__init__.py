@@ -19,6 +19,7 @@ from ricercar.tasks.notes.decoding import NoteDecoder
 from ricercar.tasks.notes.scoring import NoteScoring
 from ricercar.tasks.notes.targets import NoteTargets
 from ricercar.tasks.notes.tuning import tune
+from ricercar.tasks.protocol import ends_s
 from ricercar.tasks.scale import LOWER, SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.options import ABOVE_0, check_output, checked_decoding, checked_tuning
@@ -115,7 +116,7 @@ class Notes(Task):
         assert isinstance(annotation, NotesAnnotation)
         margin_s = (self.targets.reach + 1) / fps
         notes = annotation.between(start_s - margin_s, start_s + num_frames / fps + margin_s)
-        targets = self.targets(notes, self.scoring.offset_s(notes), start_s, num_frames, fps)
+        targets = self.targets(notes, ends_s(notes, self.protocol["pedal"]), start_s, num_frames, fps)
         return {name: targets[name] for name in self.outputs}
 
     def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], valid: Tensor) -> dict[str, Tensor]:

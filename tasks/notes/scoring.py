@@ -18,7 +18,7 @@ from ricercar.tasks.marks import Mark
 from ricercar.tasks.multipitch.scoring import multipitch_scores
 from ricercar.tasks.multipitch.targets import roll, sounding
 from ricercar.tasks.notes.marks import MarkedNotes, note_marks, octaves
-from ricercar.tasks.protocol import check_protocol, of_nothing
+from ricercar.tasks.protocol import check_protocol, ends_s, of_nothing
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -96,12 +96,8 @@ class NoteScoring:
 
     def pitched(self, notes: Notes) -> Pitched:
         kept = notes.program != DRUMS
-        intervals = np.stack([notes.onset_s, self.offset_s(notes)], axis=1)
+        intervals = np.stack([notes.onset_s, ends_s(notes, self.protocol["pedal"])], axis=1)
         return Pitched(intervals[kept], notes.pitch[kept], notes.velocity[kept])
-
-    def offset_s(self, notes: Notes) -> Floats:
-        """The ends of notes by protocol.pedal: the sound is damped (extend), or the key is released (ignore)."""
-        return notes.pedalled_offset_s if self.protocol["pedal"] == "extend" else notes.offset_s
 
     def f_measure(self, a: Pitched, b: Pitched, *, offsets: bool) -> float:
         """transcription/F-measure or F-measure_no_offset alone, which takes a hundredth of the time."""

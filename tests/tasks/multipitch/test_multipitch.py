@@ -207,7 +207,7 @@ def test_notes_score_as_in_the_notes_task(seed: int) -> None:
     a, b = notes(), notes()
     task = make()
     expected = make_notes_task().score(a, b)
-    scores = task.score(task._from_notes(a), task._from_notes(b))
+    scores = task.score(task.reference({"notes": a}), task.reference({"notes": b}))
     assert scores == {name: expected[name] for name in scores}
 
 
@@ -239,7 +239,7 @@ def test_rows_and_notes_teach_the_same(start_s: float) -> None:
     notes = Notes.make(onset_s, onset_s + random.uniform(0.1, 0.9, 40), random.integers(30, 90, 40))
     task = make()
     by_notes = task.encode(notes, start_s, 100, FPS)["frame"]
-    by_rows = task.encode(task._from_notes(notes), start_s, 100, FPS)["frame"]
+    by_rows = task.encode(task.reference({"notes": notes}), start_s, 100, FPS)["frame"]
     assert np.abs(by_notes - by_rows).max() <= 0.5
     assert np.abs(by_notes - by_rows).mean() < 0.003
 
