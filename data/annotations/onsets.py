@@ -21,6 +21,22 @@ from ricercar.data.annotations.formats.rows import (
     without_second_times,
 )
 
+# Bass drum, snare drum, hi-hat, tom-tom, cymbal, anything else (side stick, tambourine ...): Southall, Wu, Lerch and
+# Hockman 2017, MDB Drums: an annotated subset of MedleyDB for automatic drum transcription.
+DRUM_LABELS = ("KD", "SD", "HH", "TT", "CY", "OT")
+_GENERAL_MIDI = {
+    **dict.fromkeys((35, 36), "KD"),
+    **dict.fromkeys((38, 40), "SD"),
+    **dict.fromkeys((42, 44, 46), "HH"),  # closed, with the pedal, open
+    **dict.fromkeys((41, 43, 45, 47, 48, 50), "TT"),
+    **dict.fromkeys((49, 51, 52, 53, 55, 57, 59), "CY"),  # crash, ride, Chinese, bell of the ride, splash
+}
+
+
+def drum_label(pitch: int) -> str:
+    """The class of a note of General MIDI's percussion."""
+    return _GENERAL_MIDI.get(pitch, "OT")
+
 
 @dataclass(frozen=True, eq=False)
 class Onsets(Annotation):
