@@ -24,7 +24,7 @@ from ricercar.tasks.notes.targets import NoteTargets
 from ricercar.tasks.protocol import ends_s
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.options import ABOVE_0, check_output, checked_decoding, checked_tuning
+from ricercar.tasks.shared.options import ABOVE_0, check_output, check_pitches, checked_decoding, checked_tuning
 from ricercar.tasks.task import Task
 
 _PARTS = ("onset", "frame", "drums")
@@ -77,12 +77,7 @@ class Instruments(Task):
         tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
-        check_whole(0, **{"task.lowest_pitch": lowest_pitch})
-        check_whole(**{"task.num_pitches": num_pitches})
-        if lowest_pitch + num_pitches > 128:
-            raise InputError(
-                f"task.lowest_pitch={lowest_pitch} and task.num_pitches={num_pitches} leave the MIDI numbers 0 to 127."
-            )
+        check_pitches(lowest_pitch, num_pitches)
         _check_classes(classes, drums)
         _check_parts(outputs)
         self._untuned = checked_decoding(decoding, _DECODING)

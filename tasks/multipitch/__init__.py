@@ -14,7 +14,6 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.frequencies import hz_to_midi, midi_to_hz
 from ricercar.data.annotations.multipitch import Multipitch as MultipitchAnnotation
 from ricercar.data.annotations.notes import Notes
-from ricercar.errors import InputError
 from ricercar.models.head import Output
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.multipitch.baselines import constant, spectral_peaks
@@ -23,7 +22,7 @@ from ricercar.tasks.multipitch.targets import from_notes, note_targets, row_targ
 from ricercar.tasks.protocol import check_protocol, ends_s, of_nothing
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.options import checked_decoding, checked_tuning
+from ricercar.tasks.shared.options import check_pitches, checked_decoding, checked_tuning
 from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task
 
@@ -74,12 +73,8 @@ class Multipitch(Task):
         tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
-        check_whole(0, **{"task.lowest_pitch": lowest_pitch})
-        check_whole(**{"task.num_pitches": num_pitches, "task.rows_per_frame": rows_per_frame})
-        if lowest_pitch + num_pitches > 128:
-            raise InputError(
-                f"task.lowest_pitch={lowest_pitch} and task.num_pitches={num_pitches} leave the MIDI numbers 0 to 127."
-            )
+        check_pitches(lowest_pitch, num_pitches)
+        check_whole(**{"task.rows_per_frame": rows_per_frame})
         check_between(1e-6, 1 - 1e-6, **{"task.prior": prior})
         check_positive(**{"task.positive_weight": positive_weight})
         check_protocol("multipitch", protocol, _PROTOCOL)

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
-from ricercar.checks import check_whole
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import Notes as NotesAnnotation
 from ricercar.errors import InputError
@@ -22,7 +21,7 @@ from ricercar.tasks.notes.tuning import tune
 from ricercar.tasks.protocol import ends_s
 from ricercar.tasks.scale import LOWER, SHARE, Scale
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.options import ABOVE_0, check_output, checked_decoding, checked_tuning
+from ricercar.tasks.shared.options import ABOVE_0, check_output, check_pitches, checked_decoding, checked_tuning
 from ricercar.tasks.task import Task
 
 _OUTPUTS = ("onset", "frame", "offset", "velocity")
@@ -79,12 +78,7 @@ class Notes(Task):
         tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
-        check_whole(0, **{"task.lowest_pitch": lowest_pitch})
-        check_whole(**{"task.num_pitches": num_pitches})
-        if not (lowest_pitch >= 0 and num_pitches >= 1 and lowest_pitch + num_pitches <= 128):
-            raise InputError(
-                f"task.lowest_pitch={lowest_pitch} and task.num_pitches={num_pitches} leave the MIDI numbers 0 to 127."
-            )
+        check_pitches(lowest_pitch, num_pitches)
         if velocity_loss not in _VELOCITY_LOSSES:
             raise InputError(
                 f"task.velocity_loss={velocity_loss!r} is not known: choose {' or '.join(_VELOCITY_LOSSES)}."

@@ -1,7 +1,7 @@
 """Onset detection: when something begins to sound."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import Notes
@@ -25,38 +25,13 @@ class Onset(OnsetClasses):
     methods. Onsets without labels, and estimates, stay as they are: those are mir_eval's scores.
     """
 
+    name = "onset"
     primary = "onset/F-measure"
     shown = ("onset/Precision", "onset/Recall")
     baselines: ClassVar[Mapping[str, Baseline]] = {
         "grid": onset_baselines.grid,
         "energy_peaks": onset_baselines.energy_peaks,
     }
-
-    def __init__(
-        self,
-        *,
-        targets: str,
-        half_width_frames: float,
-        label_frames: int,
-        positive_weight: float,
-        prior: float,
-        decoding: Mapping[str, float],
-        tuning: Mapping[str, Sequence[float]],
-        protocol: Mapping[str, Any],
-    ) -> None:
-        super().__init__(
-            name="onset",
-            classes=("",),
-            targets=targets,
-            half_width_frames=half_width_frames,
-            label_frames=label_frames,
-            positive_weight=positive_weight,
-            prior=prior,
-            decoding=decoding,
-            tuning=tuning,
-            protocol=protocol,
-            choices={},
-        )
 
     def reference(self, annotations: Mapping[str, Annotation]) -> Onsets | None:
         onsets, notes = annotations.get(Onsets.name), annotations.get(Notes.name)
