@@ -182,7 +182,7 @@ def crops(tracks: Sequence[Track], windows: Windows, *, targets: bool = True, se
     task = Multitask(parts={"notes": assemble.make(composed("task=notes").task)}, weights={})
     return Crops(
         tracks=tracks,
-        taught=task.taught,
+        training_annotations=task.training_annotations,
         encode=task.encode if targets else lambda *window: {},
         windows=windows,
         num_frames=FRAMES,

@@ -244,7 +244,7 @@ def make_crops(
 ) -> Crops:
     return Crops(
         tracks=tracks,
-        taught=tasks.taught,
+        training_annotations=tasks.training_annotations,
         encode=tasks.encode,
         windows=windows,
         num_frames=cfg.window_frames,
@@ -324,8 +324,8 @@ def tracks_of(source: Source, scorings: Mapping[str, Scoring], split: str) -> li
     everything = source.tracks(split)
     used = set()
     for name, scoring in scorings.items():
-        teaches = split == "train" and isinstance(scoring, Task)
-        needed = scoring.taught if teaches else scoring.reference  # type: ignore[attr-defined]
+        trains = split == "train" and isinstance(scoring, Task)
+        needed = scoring.training_annotation if trains else scoring.reference  # type: ignore[attr-defined]
         ids = {track.id for track in everything if _has(needed, track)}
         if not ids:
             kinds = sorted({key for track in everything for key in track.annotations})

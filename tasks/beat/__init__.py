@@ -37,7 +37,7 @@ class Beat(Task):
     decoder   tracking or peaks; `tracking` and neighbourhood_frames are the options of the one and the other
     tuning    {decoder: {decoding constant: values that validation tries}}
 
-    Where the positions of beats are unknown nothing is taught about downbeats.
+    Where the positions of beats are unknown nothing is learned about downbeats.
     """
 
     annotation = Beats

@@ -34,7 +34,7 @@ _PROTOCOL = {"incomparable": ("exclude", "mir_eval"), "gaps": GAPS}
 class Chord(Task):
     """A softmax per frame over majmin's 25 chords, or one each over root, quality and bass; see chord_vocabulary.
 
-    Labels X, and what the vocabulary cannot hold, are not taught.
+    Labels X, and what the vocabulary cannot hold, are not learned.
     chord/thirds ... /sevenths_inv              mir_eval's, each by its own rules for comparing two chords
     chord/underseg, /overseg, /seg              mir_eval's, of borders alone
     chord/WCSR_majmin and others                over the time of all tracks together: longer tracks count for more
@@ -83,7 +83,7 @@ class Chord(Task):
         return targets
 
     def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], valid: Tensor) -> dict[str, Tensor]:
-        """Cross entropy of each softmax, mean over the frames that it is taught in."""
+        """Cross entropy of each softmax, mean over the frames that have a target of it."""
         losses = {}
         for name, parts in self.chords.softmaxes.items():
             output, target = (torch.cat([each[part] for part in parts], dim=-1) for each in (logits, targets))

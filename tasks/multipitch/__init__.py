@@ -41,7 +41,7 @@ class Multipitch(Task):
     """A sigmoid per semitone: whether it sounds. Estimated frequencies are those of the semitones.
 
     The reference is the track's multipitch annotation, or else its notes without drums, every hop_s seconds: a note
-    sounds where onset <= t < offset. A network is taught from the notes themselves.
+    sounds where onset <= t < offset. A network is trained on the notes themselves.
 
     multipitch/F-measure ranks systems: what papers on transcription call the frame-level F. Precision and recall sum
     over the frames of a track, so that mir_eval's Accuracy, F / (2 - F), ranks the estimates of a track the same way.
@@ -91,12 +91,12 @@ class Multipitch(Task):
         self._untuned = dict(self.decoding)
 
     def reference(self, annotations: Mapping[str, Annotation]) -> MultipitchAnnotation | None:
-        found = self.taught(annotations)
+        found = self.training_annotation(annotations)
         if isinstance(found, Notes):
             return from_notes(found, ends_s(found, self.protocol["pedal"]), self.protocol["hop_s"])
         return found
 
-    def taught(self, annotations: Mapping[str, Annotation]) -> MultipitchAnnotation | Notes | None:
+    def training_annotation(self, annotations: Mapping[str, Annotation]) -> MultipitchAnnotation | Notes | None:
         found = annotations.get(MultipitchAnnotation.name, annotations.get(Notes.name))
         assert found is None or isinstance(found, MultipitchAnnotation | Notes)
         return found

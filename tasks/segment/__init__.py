@@ -37,7 +37,7 @@ class Segment(Task):
                detection in music structure analysis using convolutional neural networks)
     label      softmax over the `num_labels` labels with the most time in training, whatever their case
 
-    References are hierarchies, of one level where a track has segments only; the protocol's level is taught.
+    References are hierarchies, of one level where a track has segments only; the protocol's level is learned.
     segment/...     mir_eval's, of that level. The primary one is the F-measure within 0.5 s: within 3 s a regular grid
                     finds most borders where sections are short
     hierarchy/...   mir_eval's, of all levels; NaN where the reference has one. An estimate may have any number
@@ -89,9 +89,9 @@ class Segment(Task):
         assert segments is None or isinstance(segments, Segments)
         return Hierarchy.flat(segments) if hierarchy is None and segments is not None else hierarchy
 
-    def fit(self, taught: Sequence[Annotation]) -> None:
+    def fit(self, annotations: Sequence[Annotation]) -> None:
         seconds: dict[str, float] = {}
-        for annotation in taught:
+        for annotation in annotations:
             segments = self._segments(annotation)
             for label, duration_s in zip(segments.label, segments.end_s - segments.start_s, strict=True):
                 seconds[label.casefold()] = seconds.get(label.casefold(), 0.0) + float(duration_s)

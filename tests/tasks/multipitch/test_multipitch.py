@@ -190,7 +190,7 @@ def test_own_annotation_comes_before_notes() -> None:
     own = pitches([[50]])
     assert make().reference({"notes": SOME_NOTES, "multipitch": own}) is own
     assert make().reference({}) is None
-    assert make().taught({"notes": SOME_NOTES}) is SOME_NOTES
+    assert make().training_annotation({"notes": SOME_NOTES}) is SOME_NOTES
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -98,7 +98,7 @@ def test_pedal(pedal: str, last: int) -> None:
 
 
 @pytest.mark.parametrize("pitch", [20, 109, 0, 127])
-def test_pitch_out_of_range_is_not_taught_but_missed(pitch: int) -> None:
+def test_pitch_out_of_range_is_not_learned_but_missed(pitch: int) -> None:
     task = make()
     notes = NotesAnnotation.make(onset_s=[0.5, 0.7], offset_s=[0.6, 0.8], pitch=[69, pitch])
     targets = task.encode(notes, 0.0, 50, FPS)
