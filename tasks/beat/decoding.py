@@ -12,6 +12,7 @@ from ricercar.checks import check_between, check_positive, check_whole
 from ricercar.data.annotations.beats import Beats
 from ricercar.errors import InputError
 from ricercar.tasks.beat.tracking import Tracker
+from ricercar.tasks.shared.options import check_names
 from ricercar.tasks.shared.triangle import tip
 
 Floats = NDArray[np.float64]
@@ -60,11 +61,8 @@ class TrackingDecoder:
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        names = {"min_bpm", "max_bpm", "beats_per_bar", "metre_change_cost", "pause_cost", "tolerance_frames"}
-        if set(options) != names:
-            raise InputError(
-                f"task.tracking has {', '.join(options)}: it must have exactly {', '.join(sorted(names))}."
-            )
+        names = ("min_bpm", "max_bpm", "beats_per_bar", "metre_change_cost", "pause_cost", "tolerance_frames")
+        check_names("task.tracking", options, names)
         check_positive(**{"task.tracking.min_bpm": options["min_bpm"], "task.tracking.max_bpm": options["max_bpm"]})
         if options["min_bpm"] > options["max_bpm"]:
             raise InputError(

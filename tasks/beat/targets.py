@@ -7,8 +7,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, max_pool1d
 
 from ricercar.checks import check_between, check_choice, check_whole
-from ricercar.errors import InputError
-from ricercar.tasks.shared.triangle import in_frames, painted, triangles
+from ricercar.tasks.shared.triangle import check_wide, in_frames, painted, triangles
 
 KINDS = ("triangle", "binary")
 LOSSES = ("cross_entropy", "shift_tolerant")
@@ -25,11 +24,8 @@ class BeatTargets:
     def __init__(self, *, kind: str, half_width_frames: float) -> None:
         check_choice(KINDS, **{"task.targets": kind})
         check_between(0, 1000, **{"task.half_width_frames": half_width_frames})
-        if kind == "triangle" and half_width_frames < 1.5:
-            raise InputError(
-                f"task.half_width_frames={half_width_frames} is too narrow for a triangle: give 1.5 or more, "
-                "so that a peak has a neighbour on both sides to find its exact time from."
-            )
+        if kind == "triangle":
+            check_wide(half_width_frames)
         self.kind = kind
         self.half_width = half_width_frames
         # The target of the frame nearest to a beat is at least this.

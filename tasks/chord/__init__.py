@@ -22,7 +22,7 @@ from ricercar.tasks.protocol import check_protocol
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.frame_classes import class_shares, share_cross_entropy
-from ricercar.tasks.shared.options import checked_decoding, checked_tuning
+from ricercar.tasks.shared.options import check_names, checked_decoding, checked_tuning
 from ricercar.tasks.shared.pooling import CHORD_VOCABULARIES, pooled_chords
 from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task
@@ -143,8 +143,7 @@ def _vocabulary(name: str, qualities: Sequence[str]) -> ChordVocabulary:
 
 
 def _weights(weights: Mapping[str, float]) -> dict[str, float]:
-    if set(weights) != {"chord", "root", "quality", "bass"}:
-        raise InputError(f"task.weights has {', '.join(weights)}: give chord, root, quality and bass.")
+    check_names("task.weights", weights, ("chord", "root", "quality", "bass"))
     for name, weight in weights.items():
         check_between(0, float("inf"), **{f"task.weights.{name}": weight})
     return dict(weights)

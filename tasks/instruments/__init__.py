@@ -24,7 +24,14 @@ from ricercar.tasks.notes.targets import NoteTargets
 from ricercar.tasks.protocol import ends_s
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.options import ABOVE_0, check_output, check_pitches, checked_decoding, checked_tuning
+from ricercar.tasks.shared.options import (
+    ABOVE_0,
+    check_names,
+    check_output,
+    check_pitches,
+    checked_decoding,
+    checked_tuning,
+)
 from ricercar.tasks.task import Task
 
 _PARTS = ("onset", "frame", "drums")
@@ -79,7 +86,9 @@ class Instruments(Task):
     ) -> None:
         check_pitches(lowest_pitch, num_pitches)
         _check_classes(classes, drums)
-        _check_parts(outputs)
+        check_names("task.outputs", outputs, _PARTS)
+        for name, part in outputs.items():
+            check_output(f"task.outputs.{name}", part)
         self._untuned = checked_decoding(decoding, _DECODING)
         self.tuning = checked_tuning(tuning, {name: _DECODING[name] for name in ("threshold", "survival_exponent")})
         self.parts = {name: dict(part) for name, part in outputs.items()}
@@ -187,10 +196,3 @@ def _check_classes(classes: Mapping[str, Sequence[int]], drums: Sequence[int]) -
             raise InputError(
                 f"task.drums={list(drums)}: {pitch} {'is above 127' if pitch > 127 else 'is there twice'}."
             )
-
-
-def _check_parts(parts: Mapping[str, Mapping[str, float]]) -> None:
-    if set(parts) != set(_PARTS):
-        raise InputError(f"task.outputs has {', '.join(parts)}: it must have exactly {', '.join(_PARTS)}.")
-    for name, part in parts.items():
-        check_output(f"task.outputs.{name}", part)

@@ -3,13 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.checks import check_whole
 from ricercar.data.annotations.notes import DRUMS, Notes
-from ricercar.errors import InputError
 from ricercar.tasks.shared.spans import span_cells
-from ricercar.tasks.shared.triangle import in_frames, triangles
-
-KINDS = ("regression", "binary")
+from ricercar.tasks.shared.triangle import check_targets, in_frames, triangles
 
 
 class NoteTargets:
@@ -28,14 +24,7 @@ class NoteTargets:
     def __init__(
         self, *, kind: str, half_width_frames: float, label_frames: int, lowest_pitch: int, num_pitches: int
     ) -> None:
-        if kind not in KINDS:
-            raise InputError(f"task.targets={kind!r} is not known: choose one of {', '.join(KINDS)}.")
-        if not half_width_frames >= 1.5:
-            raise InputError(
-                f"task.half_width_frames={half_width_frames} is too narrow: give 1.5 or more, "
-                "so that a peak has a neighbour on both sides to find its exact time from."
-            )
-        check_whole(**{"task.label_frames": label_frames})
+        check_targets(kind, half_width_frames, label_frames)
         self.kind = kind
         self.half_width = half_width_frames
         self.label_frames = label_frames

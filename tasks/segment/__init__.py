@@ -13,7 +13,6 @@ from ricercar.checks import check_between, check_choice, check_positive, check_w
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.hierarchy import Hierarchy
 from ricercar.data.annotations.segments import Segments
-from ricercar.errors import InputError
 from ricercar.models.head import Output
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.scoring import Baseline
@@ -21,7 +20,7 @@ from ricercar.tasks.segment.baselines import of_novelty, regular, single
 from ricercar.tasks.segment.decoding import DECODERS, SegmentDecoder
 from ricercar.tasks.segment.scoring import SegmentScoring
 from ricercar.tasks.shared.frame_classes import class_shares, share_cross_entropy
-from ricercar.tasks.shared.options import ABOVE_0, checked_decoding, checked_tuning
+from ricercar.tasks.shared.options import ABOVE_0, check_names, checked_decoding, checked_tuning
 from ricercar.tasks.shared.search import best
 from ricercar.tasks.shared.triangle import in_frames, painted, triangles
 from ricercar.tasks.task import Task
@@ -63,8 +62,7 @@ class Segment(Task):
         check_positive(**{"task.half_width_s": half_width_s, "task.positive_weight": positive_weight})
         check_between(1e-6, 1 - 1e-6, **{"task.prior": prior})
         check_choice(DECODERS, **{"task.decoder": decoder})
-        if set(weights) != {"boundary", "label"}:
-            raise InputError(f"task.weights has {', '.join(weights)}: give boundary and label.")
+        check_names("task.weights", weights, ("boundary", "label"))
         check_between(0, float("inf"), **{f"task.weights.{name}": weight for name, weight in weights.items()})
         self.num_labels = num_labels
         self.half_width_s = half_width_s

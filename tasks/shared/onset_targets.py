@@ -5,11 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.checks import check_choice, check_whole
-from ricercar.errors import InputError
-from ricercar.tasks.shared.triangle import in_frames, painted, triangles
-
-KINDS = ("regression", "binary")
+from ricercar.tasks.shared.triangle import check_targets, in_frames, painted, triangles
 
 
 class OnsetTargets:
@@ -21,13 +17,7 @@ class OnsetTargets:
     """
 
     def __init__(self, *, kind: str, half_width_frames: float, label_frames: int) -> None:
-        check_choice(KINDS, **{"task.targets": kind})
-        if not 1.5 <= half_width_frames < float("inf"):
-            raise InputError(
-                f"task.half_width_frames={half_width_frames} is too narrow: give 1.5 or more, "
-                "so that a peak has a neighbour on both sides to find its exact time from."
-            )
-        check_whole(**{"task.label_frames": label_frames})
+        check_targets(kind, half_width_frames, label_frames)
         self.kind = kind
         self.half_width = half_width_frames
         self.label_frames = label_frames

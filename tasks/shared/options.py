@@ -12,8 +12,7 @@ ABOVE_0 = (1e-6, float("inf"))
 
 def check_output(name: str, part: Mapping[str, float]) -> None:
     """The options of an output: weight, positive_weight and prior. `name` is where they stand, in full."""
-    if set(part) != {"weight", "positive_weight", "prior"}:
-        raise InputError(f"{name} has {', '.join(part)}: give weight, positive_weight and prior.")
+    check_names(name, part, ("weight", "positive_weight", "prior"))
     check_between(0, float("inf"), **{f"{name}.weight": part["weight"]})
     check_positive(**{f"{name}.positive_weight": part["positive_weight"]})
     check_between(1e-6, 1 - 1e-6, **{f"{name}.prior": part["prior"]})
@@ -52,6 +51,7 @@ def checked_tuning(
 
 
 def check_names(option: str, given: Mapping[str, object], names: Sequence[str] | Limits) -> None:
+    """`option`, which stands in the yaml under this name, has exactly these parts."""
     if not isinstance(given, Mapping) or set(given) != set(names):
         has = f" has {', '.join(given) or 'nothing'}" if isinstance(given, Mapping) else f"={given!r}"
         raise InputError(f"{option}{has}: it must have exactly {', '.join(names)}.")

@@ -6,7 +6,27 @@ Kong et al. 2021, High-resolution piano transcription with pedals by regressing 
 import numpy as np
 from numpy.typing import NDArray
 
+from ricercar.checks import check_choice, check_whole
+from ricercar.errors import InputError
+
 Floats = NDArray[np.float64]
+
+KINDS = ("regression", "binary")
+
+
+def check_targets(kind: str, half_width_frames: float, label_frames: int) -> None:
+    """task.targets: of KINDS; for triangles half_width_frames, for labels of 1 label_frames."""
+    check_choice(KINDS, **{"task.targets": kind})
+    check_wide(half_width_frames)
+    check_whole(**{"task.label_frames": label_frames})
+
+
+def check_wide(half_width_frames: float) -> None:
+    if not 1.5 <= half_width_frames < float("inf"):
+        raise InputError(
+            f"task.half_width_frames={half_width_frames} is too narrow for a triangle: give 1.5 or more, "
+            "so that a peak has a neighbour on both sides to find its exact time from."
+        )
 
 
 def in_frames(time_s: Floats, start_s: float, fps: float) -> Floats:
