@@ -8,6 +8,7 @@ from scipy.special import expit
 
 from ricercar.data.annotations.frequencies import midi_to_hz
 from ricercar.data.annotations.melody import Melody
+from ricercar.tasks.shared.frame_instants import row_frames
 from ricercar.tasks.shared.viterbi import viterbi
 
 Floats = NDArray[np.float64]
@@ -51,8 +52,7 @@ class MelodyDecoder:
         path = self.path(decoding["switch_cost"])
         frames = np.arange(len(path))
         midi = self.lowest_pitch + path + 2 * expit(self.deviation[frames, path].astype(np.float64)) - 1
-        row = np.arange((len(path) - 1) * self.rows_per_frame + self.rows_per_frame // 2 + 1)
-        at = row / self.rows_per_frame
+        at = row_frames(len(path), self.rows_per_frame)
         frequency_hz = midi_to_hz(self._between_frames(midi, path, at))
         # A row holds until the next one: whether it sounds is asked of the middle of that time.
         sounds = np.interp(at + 0.5 / self.rows_per_frame, frames, self.voicing(path)) >= decoding["voicing_threshold"]

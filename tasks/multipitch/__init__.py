@@ -22,6 +22,7 @@ from ricercar.tasks.multipitch.targets import from_notes, note_targets, row_targ
 from ricercar.tasks.protocol import check_protocol, ends_s, of_nothing
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
+from ricercar.tasks.shared.frame_instants import row_frames
 from ricercar.tasks.shared.options import check_pitches, checked_decoding, checked_tuning
 from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task
@@ -166,9 +167,7 @@ class Multipitch(Task):
         """(T, P) logits -> (R, P) probabilities at the rows of an estimate, between frames in proportion."""
         frame = expit(logits["frame"])
         last = len(frame) - 1
-        at = np.minimum(
-            np.arange(last * self.rows_per_frame + self.rows_per_frame // 2 + 1) / self.rows_per_frame, last
-        )
+        at = np.minimum(row_frames(len(frame), self.rows_per_frame), last)
         before = at.astype(np.int64)
         share = (at - before).astype(np.float32)[:, None]
         between: NDArray[np.float32] = frame[before] * (1 - share) + frame[np.minimum(before + 1, last)] * share
