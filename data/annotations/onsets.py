@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.formats import jams as jams_file
 from ricercar.data.annotations.formats.rows import (
     cells_and_label,
-    check_suffix,
     is_number,
     read_rows,
     require,
@@ -75,10 +73,7 @@ class Onsets(Annotation):
         return replace(self, time_s=self.time_s * factor)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        check_suffix(path, cls.name, cls.suffixes)
-        if path.suffix.lower() == ".jams":
-            return jams_file.read(path, cls)
+    def _read(cls, path: Path) -> Self:
         rows = read_rows(path, lambda text: cells_and_label(text, 1))
         if rows.cells and not is_number(rows.cells[0][0]):
             if [cell.strip() for cell in rows.cells[0]] not in (["onset"], ["onset", "label"]):
@@ -95,9 +90,6 @@ class Onsets(Annotation):
         with rows.located():
             time_s = rows.numbers(0, "onset")
             return cls(time_s=time_s, label=tuple(rows.column(1))) if num_columns == 2 else cls.make(time_s)
-
-    def write(self, path: Path) -> None:
-        path.write_text(self.text(), encoding="utf-8")
 
     def text(self) -> str:
         if not any(self.label):
