@@ -98,7 +98,7 @@ def train(run: Run, hydra: HydraConf | None = None) -> list[Result]:
             log.info("%s is finished", " and ".join(finished))
         unfinished = [each for each, is_done in zip(runs, done, strict=True) if not is_done]
         if unfinished:
-            tasks.fit([tasks.taught(track.annotations) for track in tracks["train"]])
+            tasks.fit([tasks.training_annotations(track.annotations) for track in tracks["train"]])
             net = assemble.make_net(cfg, tasks)  # what does not go together is told before anything is kept
             fabric: Fabric = assemble.make(cfg.hardware)
             windows = assemble.make_windows(cfg, net.frontend, data.store, fabric.device)
@@ -138,7 +138,7 @@ def _train(fabric: Fabric, runs: list[Run], siblings: list[Run], tasks: Multitas
             own = tasks
             if each:
                 own = assemble.make_tasks(of_runs[0].cfg)
-                own.fit([own.taught(track.annotations) for track in data.tracks["train"]])
+                own.fit([own.training_annotations(track.annotations) for track in data.tracks["train"]])
             curves = [Prefixed(tracker, f"{label(each)}/") if each else tracker for tracker in trackers]
             places = [_trials(run)[number][1].checkpoints for run in siblings] if cfg.resume else []
             fitted.append(_fit(fabric, of_runs, curves, places, own, data))
@@ -263,7 +263,7 @@ def _test(
         provenance = replace(
             of_all,
             choices=of_all.choices | {"task": name},
-            training=TrainingData.of(data.name, tracks["train"], benchmark.tracks, begun.taught),
+            training=TrainingData.of(data.name, tracks["train"], benchmark.tracks, begun.trained_on),
             looks=looks[name],
         )
         finish(benchmark.result(scores[name], provenance), benchmark, folders[name], tracker)

@@ -26,7 +26,7 @@ from ricercar.data.annotations.notes import Notes
 from ricercar.data.audio.file import AudioFile
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.batches.crops import Crops, to_float
-from ricercar.data.batches.spectrogram_store import SpectrogramStore
+from ricercar.data.batches.spectrogram_store import Analysis, SpectrogramStore
 from ricercar.data.batches.windows import AudioWindows, Windows
 from ricercar.data.track import Track
 from ricercar.harness import assemble
@@ -50,7 +50,7 @@ def measure(quick: bool) -> list[Row]:
         rows = [*beside_soundfile(tracks, store, turns), *growth(tracks, store, turns)]
         rows.append(shifted(tracks, store, turns // 2))
         for name in FRONTENDS[:1] if quick else FRONTENDS:
-            rows.append(spectrograms(Path(folder), name, tracks[:3], store, turns // 2))
+            rows.append(spectrograms(name, tracks[:3], store, turns // 2))
         if not quick:
             rows.append(many_tracks(Path(folder), turns))
     return rows
@@ -104,18 +104,10 @@ def shifted(tracks: Sequence[Track], store: AudioStore, turns: int) -> Row:
     return Row(GROUP, work, "ms CPU", in_turn(own, turns))
 
 
-def spectrograms(folder: Path, name: str, tracks: Sequence[Track], store: AudioStore, turns: int) -> Row:
+def spectrograms(name: str, tracks: Sequence[Track], store: AudioStore, turns: int) -> Row:
     """A batch with its spectrograms: read, and made from the audio."""
     frontend = assemble.make(composed(f"frontend={name}").frontend)
-    kept = SpectrogramStore(
-        folder=folder / "spectrograms",
-        store=store,
-        key=name,
-        analyse=frontend.analyse,
-        reach=frontend.reach,
-        hop_length=HOP,
-        limit_bytes=None,
-    )
+    kept = SpectrogramStore(store, HOP, Analysis(name, frontend.reach, frontend.analyse), limit_bytes=None)
     kept.prepare(tracks)
     read, fresh = (batches(crops(tracks, each, targets=False)) for each in (kept, AudioWindows(store, HOP)))
     with torch.no_grad():
@@ -182,7 +174,7 @@ def crops(tracks: Sequence[Track], windows: Windows, *, targets: bool = True, se
     task = Multitask(parts={"notes": assemble.make(composed("task=notes").task)}, weights={})
     return Crops(
         tracks=tracks,
-        taught=task.taught,
+        training_annotations=task.training_annotations,
         encode=task.encode if targets else lambda *window: {},
         windows=windows,
         num_frames=FRAMES,

@@ -16,7 +16,8 @@ from ricercar.significance.bootstrap import Pooled, resample, resample_pooled
 from ricercar.significance.draws import MIN_GROUPS, Draws
 from ricercar.significance.paired import Comparisons, compare
 from ricercar.significance.ranks import expected_best
-from ricercar.tasks.shared.pooling import EMPTY, pooled_chords, pooled_drums
+from ricercar.tasks.protocol import EMPTY
+from ricercar.tasks.shared.pooling import pooled_chords, pooled_drums
 from ricercar.tasks.shared.tag_scoring import TagScoring
 
 

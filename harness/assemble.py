@@ -21,6 +21,7 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.batches.augmentation import Augmentation
 from ricercar.data.batches.crops import Crops, to_float
+from ricercar.data.batches.spectrogram_store import Analysis
 from ricercar.data.batches.windows import Windows
 from ricercar.data.sources.source import Source
 from ricercar.data.track import Track
@@ -212,18 +213,13 @@ def make_windows(cfg: DictConfig, frontend: Frontend, store: AudioStore, device:
     """What a network with that frontend is fed: windows of the audio, or of spectrograms that are kept."""
     spectrogram = make(cfg.spectrogram)
     spectrogram.check(make(cfg.augmentation), frontend.trained)
-    windows: Windows = spectrogram.windows(
-        folder=store.root / "spectrograms",
-        store=store,
-        key=stable_hash([plain(cfg.frontend), source_hash("models/frontends")]),
-        analyse=_Analysis(cfg.frontend, device),
-        reach=frontend.reach,
-        hop_length=cfg.hop_length,
-    )
+    key = stable_hash([plain(cfg.frontend), source_hash("models/frontends")])
+    analysis = Analysis(key, frontend.reach, _Frontend(cfg.frontend, device))
+    windows: Windows = spectrogram.windows(store, cfg.hop_length, analysis)
     return windows
 
 
-class _Analysis:
+class _Frontend:
     """(B, N) audio -> what a frontend makes of it, on `device`. Another process makes a frontend of its own."""
 
     def __init__(self, frontend: DictConfig, device: torch.device) -> None:
@@ -235,8 +231,8 @@ class _Analysis:
             self._frontend = make(self.node).to(self.device)
         return self._frontend.analyse(audio.to(self.device))
 
-    def __reduce__(self) -> tuple[type["_Analysis"], tuple[DictConfig, torch.device]]:
-        return _Analysis, (self.node, self.device)
+    def __reduce__(self) -> tuple[type["_Frontend"], tuple[DictConfig, torch.device]]:
+        return _Frontend, (self.node, self.device)
 
 
 def make_crops(
@@ -244,7 +240,7 @@ def make_crops(
 ) -> Crops:
     return Crops(
         tracks=tracks,
-        taught=tasks.taught,
+        training_annotations=tasks.training_annotations,
         encode=tasks.encode,
         windows=windows,
         num_frames=cfg.window_frames,
@@ -324,8 +320,8 @@ def tracks_of(source: Source, scorings: Mapping[str, Scoring], split: str) -> li
     everything = source.tracks(split)
     used = set()
     for name, scoring in scorings.items():
-        teaches = split == "train" and isinstance(scoring, Task)
-        needed = scoring.taught if teaches else scoring.reference  # type: ignore[attr-defined]
+        trains = split == "train" and isinstance(scoring, Task)
+        needed = scoring.training_annotation if trains else scoring.reference  # type: ignore[attr-defined]
         ids = {track.id for track in everything if _has(needed, track)}
         if not ids:
             kinds = sorted({key for track in everything for key in track.annotations})

@@ -44,9 +44,9 @@ class TrainingData:
     fingerprint: str | None
 
     @classmethod
-    def of(cls, data: str, taught: Iterable[Track], scored: Iterable[Track], fingerprint: str | None) -> Self:
-        """The training of a system of our own, on the tracks `taught` of one data set."""
-        shared = {track.work for track in taught} & {track.work for track in scored}
+    def of(cls, data: str, training_tracks: Iterable[Track], scored: Iterable[Track], fingerprint: str | None) -> Self:
+        """The training of a system of our own, on `training_tracks` of one data set."""
+        shared = {track.work for track in training_tracks} & {track.work for track in scored}
         return cls([data], KNOWN, sorted(shared), fingerprint)
 
 

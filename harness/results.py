@@ -22,7 +22,7 @@ from ricercar.tasks.scale import HIGHER, LOWER, Scale, of_mir_eval
 SCHEMA = 4
 AVERAGING = ("tracks", "groups")
 
-_ROUNDING = 1e-6  # how far metrics may be from the mean of the tracks they come with
+_ROUNDING = 1e-6  # how far metrics may be from the mean of the tracks they come with, and from their bounds
 
 
 @dataclass(frozen=True)
@@ -219,9 +219,6 @@ def _check_schema(content: Any) -> None:
             f"schema is {json.dumps(schema)}, this version of Ricercar reads {SCHEMA}. "
             "Read it with the version that wrote it (versions.ricercar), or score the predictions again."
         )
-
-
-_ROUNDING = 1e-4  # mir_eval's normalised mutual information comes out as -1e-5 where a side has one segment
 
 
 def check_scales(scales: Mapping[str, Scale], metrics: Mapping[str, float], primary: str) -> None:

@@ -145,7 +145,7 @@ class Record:
     mixed: bool = False
 
     @property
-    def taught(self) -> str:
+    def trained_on(self) -> str:
         """Hash of what is learnt and chosen from."""
         return stable_hash([self.data["train"], self.data["valid"]])
 
@@ -185,7 +185,7 @@ def record_of(
     data = {
         split: stable_hash(
             [
-                fingerprint_of(every, task.taught if split == "train" else task.reference, audio_key)
+                fingerprint_of(every, task.training_annotation if split == "train" else task.reference, audio_key)
                 for task in tasks.values()
             ]
         )

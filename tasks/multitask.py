@@ -14,7 +14,7 @@ from ricercar.models.head import Output
 from ricercar.tasks.task import Task
 
 T = TypeVar("T")
-Taught = Mapping[str, Annotation | None]
+Annotations = Mapping[str, Annotation | None]
 
 
 class Multitask(Mapping[str, Task]):
@@ -22,7 +22,7 @@ class Multitask(Mapping[str, Task]):
 
     parts     {name: task}, at least one
     weights   {name: weight of the task's loss}, 1 where a task is not named
-    A track need not have all annotations: the loss of a task sees only those that have what it is taught from.
+    A track need not have all annotations: the loss of a task sees only those that have its annotation.
     """
 
     def __init__(self, *, parts: Mapping[str, Task], weights: Mapping[str, float]) -> None:
@@ -61,22 +61,24 @@ class Multitask(Mapping[str, Task]):
     def vocabulary(self) -> dict[str, list[str]]:
         return {name: list(task.vocabulary) for name, task in self.items()}
 
-    def taught(self, annotations: Mapping[str, Annotation]) -> dict[str, Annotation | None]:
-        return {name: task.taught(annotations) for name, task in self.items()}
+    def training_annotations(self, annotations: Mapping[str, Annotation]) -> dict[str, Annotation | None]:
+        return {name: task.training_annotation(annotations) for name, task in self.items()}
 
-    def fit(self, taught: Sequence[Taught]) -> None:
+    def fit(self, annotations: Sequence[Annotations]) -> None:
         for name, task in self.items():
-            task.fit([annotation for each in taught if (annotation := each[name]) is not None])
+            task.fit([annotation for each in annotations if (annotation := each[name]) is not None])
 
     def restore(self, vocabulary: Mapping[str, Sequence[str]]) -> None:
         for name, task in self.items():
             task.restore(vocabulary[name])
 
-    def encode(self, taught: Taught, start_s: float, num_frames: int, fps: float) -> dict[str, NDArray[np.float32]]:
+    def encode(
+        self, annotations: Annotations, start_s: float, num_frames: int, fps: float
+    ) -> dict[str, NDArray[np.float32]]:
         """-> {"<task>/<output>": (T, K) or (K,)}, zeros for a task that the track has nothing for."""
         targets: dict[str, NDArray[np.float32]] = {}
         for name, task in self.items():
-            annotation = taught[name]
+            annotation = annotations[name]
             if annotation is not None:
                 own = task.encode(annotation, start_s, num_frames, fps)
             else:
@@ -94,7 +96,7 @@ class Multitask(Mapping[str, Task]):
         valid: Tensor,
         labelled: Mapping[str, Tensor],
     ) -> dict[str, Tensor]:
-        """-> {"<task>/<part>": ()}. labelled: {task: (B,) bool on the CPU}, the items that have something to teach."""
+        """-> {"<task>/<part>": ()}. labelled: {task: (B,) bool on the CPU}, the items that have its annotation."""
         losses = {}
         for name, task in self.items():
             own_logits, own_targets = self.of(name, logits), self.of(name, targets)

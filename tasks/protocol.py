@@ -1,13 +1,25 @@
-"""What every task's protocol has in common: it is complete, and its words are known."""
+"""What protocols of tasks have in common: they are complete, their words are known, and mean the same everywhere."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ricercar.data.annotations.notes import Notes
 from ricercar.errors import InputError
+
+# protocol.empty: the score where there is nothing in the reference and nothing in the estimate.
+EMPTY = {"mir_eval": 0.0, "zero": 0.0, "one": 1.0, "exclude": math.nan}
 
 
 def check_protocol(task: str, protocol: Mapping[str, Any], known: Mapping[str, Sequence[str] | None]) -> None:
-    """known: {name: choices, or None for a number of at least 0}. InputError names what is missing or not known."""
+    """known: {name: choices, or None for a number of at least 0}, beside averaging, which every task has.
+
+    InputError names what is missing or not known.
+    """
+    known = {**known, "averaging": ("tracks", "groups")}
     if set(protocol) != set(known):
         wrong = [f"{name!r} is not known" for name in sorted(set(protocol) - set(known))]
         wrong += [f"{name!r} is missing" for name in sorted(set(known) - set(protocol))]
@@ -19,3 +31,15 @@ def check_protocol(task: str, protocol: Mapping[str, Any], known: Mapping[str, S
                 raise InputError(f"task.protocol.{name}={value!r} must be a number of at least 0.")
         elif value not in choices:
             raise InputError(f"task.protocol.{name}={value!r} is not known: choose one of {', '.join(choices)}.")
+
+
+def of_nothing(scores: Mapping[str, float], empty: str) -> dict[str, float]:
+    """Scores where both sides are empty, by protocol.empty: mir_eval's as they are; one is 0 of an error."""
+    if empty == "mir_eval":
+        return dict(scores)
+    return {name: 0.0 if empty == "one" and name.endswith("Error") else EMPTY[empty] for name in scores}
+
+
+def ends_s(notes: Notes, pedal: str) -> NDArray[np.float64]:
+    """When notes end, by protocol.pedal: the sound is damped (extend), or the key is released (ignore)."""
+    return notes.pedalled_offset_s if pedal == "extend" else notes.offset_s

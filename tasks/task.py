@@ -24,11 +24,11 @@ class Task(Scoring):
     decoding: dict[str, float]
     vocabulary: tuple[str, ...] = ()
 
-    def taught(self, annotations: Mapping[str, Annotation]) -> Annotation | None:
-        """What the network is taught from, where that is not the reference; None where a track has it not."""
+    def training_annotation(self, annotations: Mapping[str, Annotation]) -> Annotation | None:
+        """What the network learns from, where that is not the reference; None where a track has it not."""
         return self.reference(annotations)
 
-    def fit(self, taught: Sequence[Annotation]) -> None:
+    def fit(self, annotations: Sequence[Annotation]) -> None:
         """Chooses what the outputs depend on, such as a vocabulary, from the training split. By default nothing."""
 
     def restore(self, vocabulary: Sequence[str]) -> None:

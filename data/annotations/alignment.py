@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.formats import jams as jams_file
 from ricercar.data.annotations.formats.rows import (
     cells_and_label,
-    check_suffix,
     read_rows,
     require,
     set_fields,
@@ -63,19 +61,13 @@ class Alignment(Annotation):
         return replace(self, time_s=self.time_s * factor)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        check_suffix(path, cls.name, cls.suffixes)
-        if path.suffix.lower() == ".jams":
-            return jams_file.read(path, cls)
+    def _read(cls, path: Path) -> Self:
         rows = without_second_times(read_rows(path, lambda text: cells_and_label(text, 1)))
         num_columns = len(rows.cells[0]) if rows.cells else 1
         rows.check_num_columns({num_columns}, "time event, as in the first row" if num_columns == 2 else "time")
         with rows.located():
             time_s = rows.numbers(0, "time")
             return cls(time_s=time_s, event=tuple(rows.column(1))) if num_columns == 2 else cls.make(time_s)
-
-    def write(self, path: Path) -> None:
-        path.write_text(self.text(), encoding="utf-8")
 
     def text(self) -> str:
         if not any(self.event):

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Self
 
+from ricercar.data.annotations.formats import jams
+from ricercar.errors import InputError
+
 
 class Annotation(ABC):
     """One kind of annotation of one track. Immutable; validated when made (InputError names the value).
@@ -17,13 +20,22 @@ class Annotation(ABC):
     suffixes: ClassVar[tuple[str, ...]]
 
     @classmethod
-    @abstractmethod
     def read(cls, path: Path) -> Self:
         """The annotation in a file. InputError names the file, the line and the value."""
+        if path.suffix.lower() not in cls.suffixes:
+            raise InputError(
+                f"{path}: annotations of {cls.name} are read from files that end in {', '.join(cls.suffixes)}."
+            )
+        return jams.read(path, cls) if path.suffix.lower() == ".jams" else cls._read(path)
 
-    @abstractmethod
+    @classmethod
+    def _read(cls, path: Path) -> Self:
+        """The annotation in a file with any of the other endings."""
+        raise NotImplementedError
+
     def write(self, path: Path) -> None:
         """Writes the file that `read` gives back unchanged."""
+        path.write_text(self.text(), encoding="utf-8")
 
     @classmethod
     def from_cell(cls, cell: str, resolve: Callable[[str], Path]) -> Self:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.formats import jams as jams_file
 from ricercar.data.annotations.formats.beat_positions import (
     are_flags,
     check_counted_from_1,
@@ -18,7 +17,6 @@ from ricercar.data.annotations.formats.beat_positions import (
 )
 from ricercar.data.annotations.formats.rows import (
     cells,
-    check_suffix,
     integers,
     read_rows,
     require,
@@ -95,10 +93,7 @@ class Beats(Annotation):
         return replace(self, time_s=self.time_s * factor)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        check_suffix(path, cls.name, cls.suffixes)
-        if path.suffix.lower() == ".jams":
-            return jams_file.read(path, cls)
+    def _read(cls, path: Path) -> Self:
         rows = without_second_times(read_rows(path, _cells, numbers=3))
         rows.check_num_columns({1, 2, 3}, _LAYOUT)
         num_columns = len(rows.cells[0]) if rows.cells else 1
@@ -110,9 +105,6 @@ class Beats(Annotation):
             position = rows.numbers(1, "position") if num_columns > 1 else np.zeros(len(rows.cells))
             check_counted_from_1(position)
             return cls.make(rows.numbers(0, "beat"), position)
-
-    def write(self, path: Path) -> None:
-        path.write_text(self.text(), encoding="utf-8")
 
     def text(self) -> str:
         if not self.position.any():

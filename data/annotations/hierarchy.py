@@ -7,8 +7,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.formats import jams as jams_file
-from ricercar.data.annotations.formats.rows import RowError, Rows, check_suffix, integers, is_number, read_rows
+from ricercar.data.annotations.formats.rows import RowError, Rows, integers, is_number, read_rows
 from ricercar.data.annotations.intervals import LAYOUT
 from ricercar.data.annotations.segments import Segments
 from ricercar.errors import InputError
@@ -49,10 +48,7 @@ class Hierarchy(Annotation):
         return type(self)(tuple(level.stretched(factor) for level in self.levels))
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        check_suffix(path, cls.name, cls.suffixes)
-        if path.suffix.lower() == ".jams":
-            return jams_file.read(path, cls)
+    def _read(cls, path: Path) -> Self:
         rows = read_rows(path, lambda text: text.split("\t"), numbers=2, least=3)
         with_header = bool(rows.cells) and " ".join(rows.cells[0]).split() == _HEADER
         if with_header or (rows.cells and len(rows.cells[0]) == len(_HEADER)):
@@ -80,9 +76,6 @@ class Hierarchy(Annotation):
             except RowError as error:
                 raise rows.error(int(own[error.row]), f"level {number}: {error.problem}") from error
         return cls(tuple(levels))
-
-    def write(self, path: Path) -> None:
-        path.write_text(self.text(), encoding="utf-8")
 
     def text(self) -> str:
         """That of the segments where there is one level."""

@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.formats import jams as jams_file
 from ricercar.data.annotations.formats.rows import (
     RowError,
     Rows,
     cells_and_label,
-    check_suffix,
     read_rows,
     require,
     set_fields,
@@ -76,10 +74,7 @@ class Intervals(Annotation):
         return replace(self, start_s=self.start_s * factor, end_s=self.end_s * factor)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        check_suffix(path, cls.name, cls.suffixes)
-        if path.suffix.lower() == ".jams":
-            return jams_file.read(path, cls)
+    def _read(cls, path: Path) -> Self:
         rows = read_rows(path, lambda text: cells_and_label(text, 2), numbers=2, least=3)
         if not rows.cells:
             raise InputError(f"{path}: no {cls.name} in it. A row is: {LAYOUT}.")
@@ -91,9 +86,6 @@ class Intervals(Annotation):
         rows.check_num_columns({3}, LAYOUT)
         with rows.located():
             return cls(start_s=rows.numbers(0, "start"), end_s=rows.numbers(1, "end"), label=tuple(rows.column(2)))
-
-    def write(self, path: Path) -> None:
-        path.write_text(self.text(), encoding="utf-8")
 
     def text(self) -> str:
         rows: Sequence[tuple[float, float, str]] = list(zip(self.start_s, self.end_s, self.label, strict=True))

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.formats import jams as jams_file
-from ricercar.data.annotations.formats.rows import check_suffix, read_rows
+from ricercar.data.annotations.formats.rows import read_rows
 from ricercar.errors import InputError
 
 _NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
@@ -54,10 +53,7 @@ class Key(Annotation):
         return cls.read(resolve(cell)) if cell.lower().endswith(cls.suffixes) else cls.parse(cell)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        check_suffix(path, "keys", cls.suffixes)
-        if path.suffix.lower() == ".jams":
-            return jams_file.read(path, cls)
+    def _read(cls, path: Path) -> Self:
         rows = read_rows(path, lambda text: [text], numbers=2, least=3)
         if not rows.cells:
             raise InputError(f"{path}: no key in it. It takes one line, such as 'Eb minor'.")
@@ -70,10 +66,6 @@ class Key(Annotation):
             if keys[row] != keys[0]:
                 raise rows.error(row, f"a second key, {text!r}. A track has one key here: give the main one.")
         return keys[0]
-
-    def write(self, path: Path) -> None:
-        """Writes the line that mir_eval.io.load_key reads."""
-        path.write_text(self.text(), encoding="utf-8")
 
     def text(self) -> str:
         return f"{self}\n"

@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.formats import jams as jams_file
 from ricercar.data.annotations.formats.rows import (
     cells,
-    check_suffix,
     is_number,
     read_rows,
     read_text,
@@ -79,11 +77,8 @@ class Melody(Annotation):
         return replace(self, time_s=self.time_s * factor)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def _read(cls, path: Path) -> Self:
         """InputError also for frequencies that look like MIDI numbers or cents, unless the first line says Hz."""
-        check_suffix(path, cls.name, cls.suffixes)
-        if path.suffix.lower() == ".jams":
-            return jams_file.read(path, cls)
         rows = read_rows(path, cells, numbers=2, least=2)
         if rows.cells and not is_number(rows.cells[0][0]):
             if rows.cells[0] != _HEADER.split(","):

@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.formats import jams as jams_file
 from ricercar.data.annotations.formats.rows import (
     RowError,
     Rows,
-    check_suffix,
     comma_hint,
     is_number,
     read_rows,
@@ -111,11 +109,8 @@ class Multipitch(Annotation):
         return type(self)(time_s=self.time_s * factor, count=self.count, frequency_hz=self.frequency_hz)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def _read(cls, path: Path) -> Self:
         """InputError also for frequencies that look like MIDI numbers or cents, unless the first line says Hz."""
-        check_suffix(path, cls.name, cls.suffixes)
-        if path.suffix.lower() == ".jams":
-            return jams_file.read(path, cls)
         rows = read_rows(path, lambda text: re.split(r"[,\s]+", text.rstrip(",")), numbers=99)
         if rows.cells and not is_number(rows.cells[0][0]):
             if rows.cells[0][:2] != _HEADER.split(","):

@@ -9,14 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.formats import jams as jams_file
 from ricercar.data.annotations.formats import midi as midi_file
 from ricercar.data.annotations.formats.note_units import check_hz, check_seconds
 from ricercar.data.annotations.formats.rows import (
     RowError,
     Rows,
     cells,
-    check_suffix,
     integers,
     is_number,
     read_rows,
@@ -55,7 +53,7 @@ class Notes(Annotation):
     .txt          as .tsv, or, where the first line is not a header, mir_eval's rows
                   `onset offset frequency_hz [velocity]` (also with commas). Values that look like MIDI numbers or
                   cents are refused, unless a first line `# onset offset frequency_hz` says Hz
-    .jams         see jams_file.py
+    .jams         see formats/jams.py
     """
 
     onset_s: NDArray[np.float64]
@@ -170,10 +168,7 @@ class Notes(Annotation):
         )
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        check_suffix(path, cls.name, cls.suffixes)
-        if path.suffix.lower() == ".jams":
-            return jams_file.read(path, cls)
+    def _read(cls, path: Path) -> Self:
         if path.suffix.lower() in (".mid", ".midi"):
             try:
                 return cls(**midi_file.read(path))
@@ -225,10 +220,6 @@ class Notes(Annotation):
             )
             check_seconds(onset_s, offset_s)
         return notes
-
-    def write(self, path: Path) -> None:
-        """Writes a .tsv file: times to the microsecond, pitches with all their digits."""
-        path.write_text(self.text(), encoding="utf-8")
 
     def write_midi(self, path: Path) -> None:
         """Writes a MIDI file: times to 0.05 ms, pitches to the semitone; offsets are those of the keys."""

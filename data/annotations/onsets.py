@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.formats import jams as jams_file
 from ricercar.data.annotations.formats.rows import (
     cells_and_label,
-    check_suffix,
     is_number,
     read_rows,
     require,
@@ -20,6 +18,22 @@ from ricercar.data.annotations.formats.rows import (
     unquoted,
     without_second_times,
 )
+
+# Bass drum, snare drum, hi-hat, tom-tom, cymbal, anything else (side stick, tambourine ...): Southall, Wu, Lerch and
+# Hockman 2017, MDB Drums: an annotated subset of MedleyDB for automatic drum transcription.
+DRUM_LABELS = ("KD", "SD", "HH", "TT", "CY", "OT")
+_GENERAL_MIDI = {
+    **dict.fromkeys((35, 36), "KD"),
+    **dict.fromkeys((38, 40), "SD"),
+    **dict.fromkeys((42, 44, 46), "HH"),  # closed, with the pedal, open
+    **dict.fromkeys((41, 43, 45, 47, 48, 50), "TT"),
+    **dict.fromkeys((49, 51, 52, 53, 55, 57, 59), "CY"),  # crash, ride, Chinese, bell of the ride, splash
+}
+
+
+def drum_label(pitch: int) -> str:
+    """The class of a note of General MIDI's percussion."""
+    return _GENERAL_MIDI.get(pitch, "OT")
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +73,7 @@ class Onsets(Annotation):
         return replace(self, time_s=self.time_s * factor)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        check_suffix(path, cls.name, cls.suffixes)
-        if path.suffix.lower() == ".jams":
-            return jams_file.read(path, cls)
+    def _read(cls, path: Path) -> Self:
         rows = read_rows(path, lambda text: cells_and_label(text, 1))
         if rows.cells and not is_number(rows.cells[0][0]):
             if [cell.strip() for cell in rows.cells[0]] not in (["onset"], ["onset", "label"]):
@@ -79,9 +90,6 @@ class Onsets(Annotation):
         with rows.located():
             time_s = rows.numbers(0, "onset")
             return cls(time_s=time_s, label=tuple(rows.column(1))) if num_columns == 2 else cls.make(time_s)
-
-    def write(self, path: Path) -> None:
-        path.write_text(self.text(), encoding="utf-8")
 
     def text(self) -> str:
         if not any(self.label):

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.formats import jams as jams_file
-from ricercar.data.annotations.formats.rows import MAX_S, Rows, check_suffix, comma_hint, is_number, read_rows
+from ricercar.data.annotations.formats.rows import MAX_S, Rows, comma_hint, is_number, read_rows
 from ricercar.errors import InputError
 
 Note = tuple[float, float]  # onset, MIDI number
@@ -68,10 +67,7 @@ class Patterns(Annotation):
         )
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        check_suffix(path, cls.name, cls.suffixes)
-        if path.suffix.lower() == ".jams":
-            return jams_file.read(path, cls)
+    def _read(cls, path: Path) -> Self:
         rows = read_rows(path, lambda text: [text], numbers=2, least=2)
         patterns: list[list[list[Note]]] = []
         for row, (text,) in enumerate(rows.cells):
@@ -89,9 +85,6 @@ class Patterns(Annotation):
             return cls(_frozen(patterns))
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
-
-    def write(self, path: Path) -> None:
-        path.write_text(self.text(), encoding="utf-8")
 
     def text(self) -> str:
         lines = []

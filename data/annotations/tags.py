@@ -8,8 +8,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.formats import jams as jams_file
-from ricercar.data.annotations.formats.rows import check_suffix, read_rows, read_text, set_fields, unquoted
+from ricercar.data.annotations.formats.rows import read_rows, read_text, set_fields, unquoted
 from ricercar.errors import InputError
 
 PRESENT = 0.5  # the lowest score of a tag that the track has
@@ -86,10 +85,7 @@ class Tags(Annotation):
         return cls.read(resolve(cell)) if cell.lower().endswith(cls.suffixes) else cls.parse(cell)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        check_suffix(path, cls.name, cls.suffixes)
-        if path.suffix.lower() == ".jams":
-            return jams_file.read(path, cls)
+    def _read(cls, path: Path) -> Self:
         if path.suffix.lower() == ".tsv":
             return cls._from_table(path)
         try:

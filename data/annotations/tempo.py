@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.formats import jams as jams_file
-from ricercar.data.annotations.formats.rows import check_suffix, is_number, read_text
+from ricercar.data.annotations.formats.rows import is_number, read_text
 from ricercar.errors import InputError
 
 _LAYOUT = "Give one number of beats per minute, such as 120, or two and the strength of the first: 60 120 0.3."
@@ -75,10 +74,7 @@ class Tempo(Annotation):
         return cls.read(resolve(cell)) if cell.lower().endswith(cls.suffixes) else cls.parse(cell)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        check_suffix(path, cls.name, cls.suffixes)
-        if path.suffix.lower() == ".jams":
-            return jams_file.read(path, cls)
+    def _read(cls, path: Path) -> Self:
         numbered = enumerate(read_text(path).splitlines(), start=1)
         lines = [(number, line) for number, line in numbered if line.strip() and not line.strip().startswith("#")]
         if len(lines) != 1:
@@ -89,9 +85,6 @@ class Tempo(Annotation):
             return cls.parse(line)
         except InputError as error:
             raise InputError(f"{path}, line {number}: {error}") from error
-
-    def write(self, path: Path) -> None:
-        path.write_text(self.text(), encoding="utf-8")
 
     def text(self) -> str:
         if self.other_bpm is None and self.strength == 1.0:

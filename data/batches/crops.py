@@ -13,8 +13,8 @@ from ricercar.data.batches.windows import AudioWindows, Windows
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 
-Taught = dict[str, Annotation | None]
-Encode = Callable[[Taught, float, int, float], dict[str, NDArray[np.float32]]]
+Annotations = dict[str, Annotation | None]
+Encode = Callable[[Annotations, float, int, float], dict[str, NDArray[np.float32]]]
 
 
 class Crops:
@@ -23,15 +23,15 @@ class Crops:
     An endless stream: item i depends on (seed, i) and on nothing else, so that training resumes exactly.
     Tracks are drawn in proportion to their length, a window's start to the sample, or to the frame where windows are
     spectrograms. `valid` (bool) marks the frames inside the track; `labelled` (bool) says for which tasks the track has
-    something to teach; `taught` finds it. Pitch is shifted by playing the audio faster or slower, in whole semitones
-    that the labels follow, plus a detuning within `detune_cents`: labels with pitches or frequencies follow both.
+    a training annotation. Pitch is shifted by playing the audio faster or slower, in whole semitones that the labels
+    follow, plus a detuning within `detune_cents`: labels with pitches or frequencies follow both.
     """
 
     def __init__(
         self,
         *,
         tracks: Sequence[Track],
-        taught: Callable[[Mapping[str, Annotation]], Taught],
+        training_annotations: Callable[[Mapping[str, Annotation]], Annotations],
         encode: Encode,
         windows: Windows,
         num_frames: int,
@@ -46,7 +46,7 @@ class Crops:
                 "own sound: set both to 0, or take spectrogram=fresh."
             )
         self.tracks = tracks
-        self.taught = [taught(track.annotations) for track in tracks]
+        self.annotations = [training_annotations(track.annotations) for track in tracks]
         self.encode = encode
         self.windows = windows
         self.num_frames = num_frames
@@ -79,7 +79,7 @@ class Crops:
         """{(part of the batch, name within it): array}"""
         random = np.random.default_rng((self.seed, index))
         number = min(int(self._up_to.searchsorted(random.random())), len(self.tracks) - 1)
-        track, taught, length = self.tracks[number], self.taught[number], self.lengths[number]
+        track, annotations, length = self.tracks[number], self.annotations[number], self.lengths[number]
         semitones = int(random.integers(-self.pitch_shift_semitones, self.pitch_shift_semitones + 1))
         cents = float(random.uniform(-self.detune_cents, self.detune_cents))
         faster = 2.0 ** ((semitones + cents / 100.0) / 12.0)
@@ -95,19 +95,19 @@ class Crops:
         else:
             assert isinstance(windows, AudioWindows)
             window = windows.read_faster(track, start, self.num_frames, faster)
-            taught = {
+            annotations = {
                 name: None if each is None else each.transposed(semitones).detuned(cents).stretched(1.0 / faster)
-                for name, each in taught.items()
+                for name, each in annotations.items()
             }
 
         start_s = start / windows.sample_rate / faster
-        targets = self.encode(taught, start_s, self.num_frames, windows.sample_rate / hop_length)
+        targets = self.encode(annotations, start_s, self.num_frames, windows.sample_rate / hop_length)
         valid = np.arange(self.num_frames) <= (length - start) / faster / hop_length
         return {
             ("input", ""): window,
             ("valid", ""): valid,
             **{("targets", name): target for name, target in targets.items()},
-            **{("labelled", name): np.array(each is not None) for name, each in taught.items()},
+            **{("labelled", name): np.array(each is not None) for name, each in annotations.items()},
         }
 
 

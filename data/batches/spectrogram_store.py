@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,40 +24,41 @@ _GB = 1e9
 _HEADER_BYTES = 128
 
 
+@dataclass(frozen=True)
+class Analysis:
+    """What a frontend makes of audio.
+
+    key      hash of what determines it, sample rate and hop length included
+    reach    samples to either side of a frame's centre that its values depend on
+    make     (1, N) float32 audio in [-1, 1) -> (1, C, F, 1 + N // hop_length), zeros around the audio
+    """
+
+    key: str
+    reach: int
+    make: Callable[[Tensor], Tensor]
+
+
 class SpectrogramStore:
-    """Windows of spectrograms: (C, F, T) float32, what `analyse` makes of the whole track.
+    """Windows of spectrograms: (C, F, T) float32, what `analysis` makes of the whole track.
 
-    `<folder>/<key>/<key of the audio>.npy` holds a track's spectrogram as (T, C, F), so that a window is one stretch.
-    Parallel processes share it (see Kept).
+    `spectrograms/<key>/<key of the audio>.npy`, beside the decoded audio, holds a track's spectrogram as (T, C, F), so
+    that a window is one stretch. Parallel processes share it (see Kept).
 
-    key          hash of what determines the analysis, sample rate and hop length included
-    analyse      (1, N) float32 audio in [-1, 1) -> (1, C, F, 1 + N // hop_length), zeros around the audio
-    reach        samples to either side of a frame's centre that its values depend on
     limit_bytes  how large the folder may grow, over all keys: the spectrograms longest unused are removed first. A run
                  that still has one open reads on; one that comes back to it makes it again. None: no limit
     """
 
     on_frames = True
 
-    def __init__(
-        self,
-        *,
-        folder: Path,
-        store: AudioStore,
-        key: str,
-        analyse: Callable[[Tensor], Tensor],
-        reach: int,
-        hop_length: int,
-        limit_bytes: int | None,
-    ) -> None:
-        self.folder = folder
+    def __init__(self, store: AudioStore, hop_length: int, analysis: Analysis, *, limit_bytes: int | None) -> None:
+        self.folder = store.root / "spectrograms"
         self.store = store
         self.sample_rate = store.sample_rate
         self.hop_length = hop_length
-        self.analyse = analyse
+        self.analyse = analysis.make
         self.limit_bytes = limit_bytes
-        self._kept = Kept(folder / key, "<f4", "Cached spectrograms")
-        self._margin = math.ceil(reach / hop_length)  # frames
+        self._kept = Kept(self.folder / analysis.key, "<f4", "Cached spectrograms")
+        self._margin = math.ceil(analysis.reach / hop_length)  # frames
         self._shapes: dict[str, Shape] = {}
 
     def num_samples(self, track: Track) -> int:

@@ -1,14 +1,9 @@
 """spectrogram=fresh and spectrogram=cached: whether a network is fed audio, or what its frontend made of it before."""
 
-from collections.abc import Callable
-from pathlib import Path
-
-from torch import Tensor
-
 from ricercar.checks import check_positive
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.batches.augmentation import Augmentation
-from ricercar.data.batches.spectrogram_store import SpectrogramStore
+from ricercar.data.batches.spectrogram_store import Analysis, SpectrogramStore
 from ricercar.data.batches.windows import AudioWindows
 from ricercar.errors import InputError
 
@@ -21,16 +16,7 @@ class Fresh:
     def check(self, augmentation: Augmentation, trained: bool) -> None:
         """Everything goes."""
 
-    def windows(
-        self,
-        *,
-        folder: Path,
-        store: AudioStore,
-        key: str,
-        analyse: Callable[[Tensor], Tensor],
-        reach: int,
-        hop_length: int,
-    ) -> AudioWindows:
+    def windows(self, store: AudioStore, hop_length: int, analysis: Analysis) -> AudioWindows:
         return AudioWindows(store, hop_length)
 
 
@@ -57,23 +43,6 @@ class Cached:
         if trained:
             raise InputError("spectrogram=cached need a frontend with nothing to train: frontend.trainable=false.")
 
-    def windows(
-        self,
-        *,
-        folder: Path,
-        store: AudioStore,
-        key: str,
-        analyse: Callable[[Tensor], Tensor],
-        reach: int,
-        hop_length: int,
-    ) -> SpectrogramStore:
-        """See SpectrogramStore."""
-        return SpectrogramStore(
-            folder=folder,
-            store=store,
-            key=key,
-            analyse=analyse,
-            reach=reach,
-            hop_length=hop_length,
-            limit_bytes=None if self.limit_gb is None else int(self.limit_gb * 1e9),
-        )
+    def windows(self, store: AudioStore, hop_length: int, analysis: Analysis) -> SpectrogramStore:
+        limit_bytes = None if self.limit_gb is None else int(self.limit_gb * 1e9)
+        return SpectrogramStore(store, hop_length, analysis, limit_bytes=limit_bytes)

@@ -18,7 +18,6 @@ _PROTOCOL = {
     "window_s": None,
     "duration": ("events", "recording"),
     "empty": ("one", "exclude"),
-    "averaging": ("tracks", "groups"),
 }
 _ERRORS = ("mae", "aae")
 _ROUNDING_S = 0.001

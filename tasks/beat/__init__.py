@@ -10,7 +10,6 @@ from torch import Tensor
 from ricercar.checks import check_choice, check_whole
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.beats import Beats
-from ricercar.errors import InputError
 from ricercar.models.head import Output
 from ricercar.tasks.beat import baselines as beat_baselines
 from ricercar.tasks.beat.decoding import LIMITS, TrackingDecoder, decode_by_peaks
@@ -37,7 +36,7 @@ class Beat(Task):
     decoder   tracking or peaks; `tracking` and neighbourhood_frames are the options of the one and the other
     tuning    {decoder: {decoding constant: values that validation tries}}
 
-    Where the positions of beats are unknown nothing is taught about downbeats.
+    Where the positions of beats are unknown nothing is learned about downbeats.
     """
 
     annotation = Beats
@@ -69,10 +68,7 @@ class Beat(Task):
         tuning: Mapping[str, Mapping[str, Sequence[float]]],
         protocol: Mapping[str, Any],
     ) -> None:
-        if set(outputs) != set(_OUTPUTS):
-            raise InputError(
-                f"task.outputs has {', '.join(outputs) or 'nothing'}: it must have exactly beat, downbeat."
-            )
+        check_names("task.outputs", outputs, _OUTPUTS)
         for name, part in outputs.items():
             check_output(f"task.outputs.{name}", dict(part))
         check_choice(DECODERS, **{"task.decoder": decoder})

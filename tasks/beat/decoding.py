@@ -12,6 +12,8 @@ from ricercar.checks import check_between, check_positive, check_whole
 from ricercar.data.annotations.beats import Beats
 from ricercar.errors import InputError
 from ricercar.tasks.beat.tracking import Tracker
+from ricercar.tasks.shared.options import check_names
+from ricercar.tasks.shared.triangle import tip
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -59,11 +61,8 @@ class TrackingDecoder:
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        names = {"min_bpm", "max_bpm", "beats_per_bar", "metre_change_cost", "pause_cost", "tolerance_frames"}
-        if set(options) != names:
-            raise InputError(
-                f"task.tracking has {', '.join(options)}: it must have exactly {', '.join(sorted(names))}."
-            )
+        names = ("min_bpm", "max_bpm", "beats_per_bar", "metre_change_cost", "pause_cost", "tolerance_frames")
+        check_names("task.tracking", options, names)
         check_positive(**{"task.tracking.min_bpm": options["min_bpm"], "task.tracking.max_bpm": options["max_bpm"]})
         if options["min_bpm"] > options["max_bpm"]:
             raise InputError(
@@ -127,16 +126,11 @@ def nearby_peaks(values: Floats, frames: Ints, reach: int) -> Ints:
 
 
 def exact_times(logits: Floats, frames: Ints) -> Floats:
-    """Peaks at whole frames -> exact times in frames, at the tip of the triangle through a peak and its neighbours.
-
-    Kong et al. 2021 (High-resolution piano transcription), equation 4.
-    """
+    """Peaks at whole frames -> exact times in frames, at the tip of the triangle through a peak and its neighbours."""
     time = frames.astype(np.float64)
     inner = np.flatnonzero((frames > 0) & (frames < len(logits) - 1))
     before, at, after = (expit(logits[frames[inner] + step]) for step in (-1, 0, 1))
-    drop = at - np.minimum(before, after)
-    is_peak = (drop > 0) & (at >= np.maximum(before, after))
-    time[inner] += np.divide(after - before, 2 * drop, out=np.zeros(len(inner)), where=is_peak)
+    time[inner] += np.where(at >= np.maximum(before, after), tip(before, at, after), 0.0)
     return time
 
 

@@ -13,7 +13,7 @@ from ricercar.data.annotations.beats import Beats
 from ricercar.errors import InputError
 from ricercar.metrics import beat
 from ricercar.tasks.marks import UNSCORED, Mark, instants
-from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.protocol import EMPTY, check_protocol
 from ricercar.tasks.shared import onset_scoring
 
 Floats = NDArray[np.float64]
@@ -31,7 +31,6 @@ PROTOCOL = {
     "information_gain_bins": None,
     "unknown_positions": ("leave_out", "count"),
     "empty": ("mir_eval", "one", "exclude"),
-    "averaging": ("tracks", "groups"),
 }
 _CONTINUITY = (
     "Correct_Metric_Level_Continuous",
@@ -107,7 +106,7 @@ class BeatScoring:
 
     def _of_empty(self, a: Floats, b: Floats) -> float:
         """The score where a side is empty."""
-        return 0.0 if len(a) or len(b) else {"mir_eval": 0.0, "one": 1.0, "exclude": np.nan}[self.protocol["empty"]]
+        return 0.0 if len(a) or len(b) else EMPTY[self.protocol["empty"]]
 
     def _scores(self, a: Floats, b: Floats) -> dict[str, float]:
         if not len(a) or not len(b):

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, max_pool1d
 
 from ricercar.checks import check_between, check_choice, check_whole
-from ricercar.errors import InputError
+from ricercar.tasks.shared.triangle import check_wide, in_frames, painted, triangles
 
 KINDS = ("triangle", "binary")
 LOSSES = ("cross_entropy", "shift_tolerant")
@@ -24,31 +24,22 @@ class BeatTargets:
     def __init__(self, *, kind: str, half_width_frames: float) -> None:
         check_choice(KINDS, **{"task.targets": kind})
         check_between(0, 1000, **{"task.half_width_frames": half_width_frames})
-        if kind == "triangle" and half_width_frames < 1.5:
-            raise InputError(
-                f"task.half_width_frames={half_width_frames} is too narrow for a triangle: give 1.5 or more, "
-                "so that a peak has a neighbour on both sides to find its exact time from."
-            )
+        if kind == "triangle":
+            check_wide(half_width_frames)
         self.kind = kind
         self.half_width = half_width_frames
-        self.reach = int(np.ceil(half_width_frames)) + 1
         # The target of the frame nearest to a beat is at least this.
         self.least_at_beat = 1.0 - 0.5 / half_width_frames if kind == "triangle" else 1.0
 
     def __call__(self, time_s: NDArray[np.float64], start_s: float, num_frames: int, fps: float) -> NDArray[np.float32]:
-        # To 1e-6 frames, so that a time on the frame grid falls on the same side in every window.
-        time = np.round((time_s - start_s) * fps, 6)
-        time = time[(time > -self.reach) & (time < num_frames + self.reach)]
-        nearest = np.floor(time + 0.5).astype(np.int64)
-        frame = nearest[:, None] + np.arange(-self.reach, self.reach + 1)
+        time = in_frames(time_s, start_s, fps)
         if self.kind == "triangle":
-            height = np.maximum(1.0 - np.abs(frame - time[:, None]) / self.half_width, 0.0)
+            frame, height = triangles(time, self.half_width)
         else:
-            height = (np.abs(frame - nearest[:, None]) <= self.half_width).astype(np.float64)
-        inside = (frame >= 0) & (frame < num_frames)
-        target = np.zeros((num_frames, 1), dtype=np.float32)
-        np.maximum.at(target[:, 0], frame[inside], height[inside].astype(np.float32))
-        return target
+            reach = int(self.half_width)
+            frame = np.floor(time + 0.5)[:, None] + np.arange(-reach, reach + 1.0)
+            height = np.ones(frame.shape)
+        return painted(frame, height, num_frames)[:, None]
 
 
 class BeatLoss:

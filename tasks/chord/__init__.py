@@ -22,19 +22,19 @@ from ricercar.tasks.protocol import check_protocol
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.frame_classes import class_shares, share_cross_entropy
-from ricercar.tasks.shared.options import checked_decoding, checked_tuning
+from ricercar.tasks.shared.options import check_names, checked_decoding, checked_tuning
 from ricercar.tasks.shared.pooling import CHORD_VOCABULARIES, pooled_chords
 from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task
 
 _DECODING = {"self_transition": (0.5, 1 - 1e-12)}
-_PROTOCOL = {"incomparable": ("exclude", "mir_eval"), "gaps": GAPS, "averaging": ("tracks", "groups")}
+_PROTOCOL = {"incomparable": ("exclude", "mir_eval"), "gaps": GAPS}
 
 
 class Chord(Task):
     """A softmax per frame over majmin's 25 chords, or one each over root, quality and bass; see chord_vocabulary.
 
-    Labels X, and what the vocabulary cannot hold, are not taught.
+    Labels X, and what the vocabulary cannot hold, are not learned.
     chord/thirds ... /sevenths_inv              mir_eval's, each by its own rules for comparing two chords
     chord/underseg, /overseg, /seg              mir_eval's, of borders alone
     chord/WCSR_majmin and others                over the time of all tracks together: longer tracks count for more
@@ -83,7 +83,7 @@ class Chord(Task):
         return targets
 
     def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], valid: Tensor) -> dict[str, Tensor]:
-        """Cross entropy of each softmax, mean over the frames that it is taught in."""
+        """Cross entropy of each softmax, mean over the frames that have a target of it."""
         losses = {}
         for name, parts in self.chords.softmaxes.items():
             output, target = (torch.cat([each[part] for part in parts], dim=-1) for each in (logits, targets))
@@ -143,8 +143,7 @@ def _vocabulary(name: str, qualities: Sequence[str]) -> ChordVocabulary:
 
 
 def _weights(weights: Mapping[str, float]) -> dict[str, float]:
-    if set(weights) != {"chord", "root", "quality", "bass"}:
-        raise InputError(f"task.weights has {', '.join(weights)}: give chord, root, quality and bass.")
+    check_names("task.weights", weights, ("chord", "root", "quality", "bass"))
     for name, weight in weights.items():
         check_between(0, float("inf"), **{f"task.weights.{name}": weight})
     return dict(weights)

@@ -8,40 +8,20 @@ from scipy.special import expit, log_softmax
 
 from ricercar.data.annotations.chords import Chords
 from ricercar.tasks.chord.vocabulary import ChordVocabulary
+from ricercar.tasks.shared.viterbi import viterbi
 
 Floats = NDArray[np.float64]
 
 _SHORTEST = 0.01  # frames
 
 
-def viterbi(log_probs: Floats, self_transition: float) -> NDArray[np.int64]:
+def likeliest(log_probs: Floats, self_transition: float) -> NDArray[np.int64]:
     """(T, K) -> (T,) the most probable path, where a state stays with `self_transition` (from 1 / K to below 1).
 
-    It changes to each of the others with the same probability, so that a step costs O(K): the best to come from is
-    either the state itself or the best of all. Every first state is as probable as the others.
+    It changes to each of the others with the same probability.
     """
-    num_frames, num_states = log_probs.shape
-    if num_states == 1:
-        return np.zeros(num_frames, dtype=np.int64)
-    stay, change = np.log(self_transition), np.log1p(-self_transition) - np.log(num_states - 1)
-    stayed = np.empty((num_frames, num_states), dtype=bool)
-    best = [0] * num_frames
-    score = log_probs[0].copy()
-    for frame in range(1, num_frames):
-        best[frame] = int(score.argmax())
-        changed = score[best[frame]] + change
-        score += stay
-        np.greater_equal(score, changed, out=stayed[frame])
-        np.maximum(score, changed, out=score)
-        score += log_probs[frame]
-    path = np.empty(num_frames, dtype=np.int64)
-    state = int(score.argmax())
-    for frame in range(num_frames - 1, 0, -1):
-        path[frame] = state
-        if not stayed[frame, state]:
-            state = best[frame]
-    path[0] = state
-    return path
+    others = max(log_probs.shape[1] - 1, 1)
+    return viterbi(log_probs, np.log(self_transition), np.log1p(-self_transition) - np.log(others))
 
 
 def runs(log_probs: Floats, path: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
@@ -71,7 +51,7 @@ def decode_chords(
         for name, parts in vocabulary.softmaxes.items()
     }
     states = vocabulary.state_log_probs(log_probs)
-    path = viterbi(states, self_transition)
+    path = likeliest(states, self_transition)
     first, begin = runs(states, path)
     begins: list[float] = []
     labels: list[str] = []
@@ -84,7 +64,7 @@ def decode_chords(
             labels.append(vocabulary.label(state))
             continue
         bass = log_probs["bass"][frame:end, list(over.values())]
-        bass_path = viterbi(bass, self_transition)
+        bass_path = likeliest(bass, self_transition)
         bass_first, bass_begin = runs(bass, bass_path)
         begins += [begin[number], *(frame + bass_begin[1:])]
         labels += [list(over)[each] for each in bass_path[bass_first]]

@@ -12,11 +12,12 @@ from ricercar.data.annotations.onsets import Onsets
 from ricercar.tasks.drums import baselines as drum_baselines
 from ricercar.tasks.drums.labels import DrumLabels, drums_of
 from ricercar.tasks.marks import Mark
+from ricercar.tasks.protocol import EMPTY
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.onset_classes import Floats, OnsetClasses
 from ricercar.tasks.shared.onset_scoring import count, marks
-from ricercar.tasks.shared.pooling import EMPTY, Counts, drum_evidence, pooled_drums
+from ricercar.tasks.shared.pooling import Counts, drum_evidence, pooled_drums
 
 _RATIOS = ("F-measure", "Precision", "Recall")
 
@@ -41,6 +42,8 @@ class Drums(OnsetClasses):
     alone; with score such a track has 0, or what protocol.empty says where the estimate is empty, too.
     """
 
+    name = "drums"
+    choices: ClassVar[Mapping[str, Sequence[str]]] = {"no_drums": ("score", "exclude")}
     primary = "drums/F-measure"
     scales: ClassVar[Mapping[Scale, str]] = {
         SHARE: "drums/*F-measure* drums/Precision drums/Recall onset/*F-measure_* onset/Precision_* onset/Recall_*"
@@ -62,9 +65,8 @@ class Drums(OnsetClasses):
         protocol: Mapping[str, Any],
     ) -> None:
         self.labels = DrumLabels(classes, ignored)
+        self.classes = self.labels.names
         super().__init__(
-            name="drums",
-            classes=self.labels.names,
             targets=targets,
             half_width_frames=half_width_frames,
             label_frames=label_frames,
@@ -73,7 +75,6 @@ class Drums(OnsetClasses):
             decoding=decoding,
             tuning=tuning,
             protocol=protocol,
-            choices={"no_drums": ("score", "exclude")},
         )
         # They decide what is scored as much as the tolerances do.
         self.protocol |= {"classes": self.labels.classes, "ignored": self.labels.ignored}

@@ -1,4 +1,4 @@
-"""What drums are called: the classes of MDB Drums, and General MIDI's percussion in them."""
+"""The classes that labels of drums count as."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,28 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.data.annotations.notes import DRUMS, Notes
-from ricercar.data.annotations.onsets import Onsets
+from ricercar.data.annotations.onsets import DRUM_LABELS, Onsets, drum_label
 from ricercar.errors import InputError
 from ricercar.tasks.shared.onset_scoring import merged
 
 Floats = NDArray[np.float64]
-
-# Bass drum, snare drum, hi-hat, tom-tom, cymbal, anything else (side stick, tambourine ...): Southall, Wu, Lerch and
-# Hockman 2017, MDB Drums: an annotated subset of MedleyDB for automatic drum transcription.
-LABELS = ("KD", "SD", "HH", "TT", "CY", "OT")
-_OTHER = "OT"
-_GENERAL_MIDI = {
-    **dict.fromkeys((35, 36), "KD"),
-    **dict.fromkeys((38, 40), "SD"),
-    **dict.fromkeys((42, 44, 46), "HH"),  # closed, with the pedal, open
-    **dict.fromkeys((41, 43, 45, 47, 48, 50), "TT"),
-    **dict.fromkeys((49, 51, 52, 53, 55, 57, 59), "CY"),  # crash, ride, Chinese, bell of the ride, splash
-}
-
-
-def drum_label(pitch: int) -> str:
-    """The label of a note of General MIDI's percussion."""
-    return _GENERAL_MIDI.get(pitch, _OTHER)
 
 
 class DrumLabels:
@@ -35,7 +18,7 @@ class DrumLabels:
 
     classes    {class: labels that count as it}; a class's own name always does
     ignored    labels of onsets that are left out
-    All of LABELS must be in a class or ignored, so that it is known what becomes of MIDI's drums.
+    All of DRUM_LABELS must be in a class or ignored, so that it is known what becomes of MIDI's drums.
     """
 
     def __init__(self, classes: Mapping[str, Sequence[str]], ignored: Sequence[str]) -> None:
@@ -52,7 +35,7 @@ class DrumLabels:
         for label, places in found.items():
             if len(places) > 1:
                 raise InputError(f"task.classes: the label {label!r} is in {' and in '.join(places)}. Keep one.")
-        missing = [label for label in LABELS if label not in found]
+        missing = [label for label in DRUM_LABELS if label not in found]
         if missing:
             raise InputError(
                 f"task.classes: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} in no class. "

@@ -21,9 +21,17 @@ from ricercar.tasks.instruments.scoring import InstrumentScoring
 from ricercar.tasks.instruments.tuning import tune
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.notes.targets import NoteTargets
+from ricercar.tasks.protocol import ends_s
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.options import ABOVE_0, check_output, checked_decoding, checked_tuning
+from ricercar.tasks.shared.options import (
+    ABOVE_0,
+    check_names,
+    check_output,
+    check_pitches,
+    checked_decoding,
+    checked_tuning,
+)
 from ricercar.tasks.task import Task
 
 _PARTS = ("onset", "frame", "drums")
@@ -43,7 +51,7 @@ class Instruments(Task):
     classes   {name: programs}. An estimate has the first program of its class, velocity 64
     drums     General MIDI numbers of drum sounds, an output each; [] leaves drums out
     outputs   {onset, frame, drums: {weight, positive_weight, prior}}: of all classes alike
-    Notes of other programs, drum sounds and pitches are not taught, and missed in scoring (see instrument_scoring). A
+    Notes of other programs, drum sounds and pitches are not learned, and missed in scoring (see instrument_scoring). A
     track with a note of unknown program has no reference. Targets are triangles as in note_targets (regression), the
     rest is as in note_decoding. A class's loss is the mean over valid frames and pitches, and the classes' are summed:
     a note counts as much as in a task of one class.
@@ -76,14 +84,11 @@ class Instruments(Task):
         tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
-        check_whole(0, **{"task.lowest_pitch": lowest_pitch})
-        check_whole(**{"task.num_pitches": num_pitches})
-        if lowest_pitch + num_pitches > 128:
-            raise InputError(
-                f"task.lowest_pitch={lowest_pitch} and task.num_pitches={num_pitches} leave the MIDI numbers 0 to 127."
-            )
+        check_pitches(lowest_pitch, num_pitches)
         _check_classes(classes, drums)
-        _check_parts(outputs)
+        check_names("task.outputs", outputs, _PARTS)
+        for name, part in outputs.items():
+            check_output(f"task.outputs.{name}", part)
         self._untuned = checked_decoding(decoding, _DECODING)
         self.tuning = checked_tuning(tuning, {name: _DECODING[name] for name in ("threshold", "survival_exponent")})
         self.parts = {name: dict(part) for name, part in outputs.items()}
@@ -118,7 +123,7 @@ class Instruments(Task):
         assert isinstance(annotation, Notes)
         margin_s = (self.targets.reach + 1) / fps
         notes = annotation.between(start_s - margin_s, start_s + num_frames / fps + margin_s)
-        offset_s = self.scoring.offset_s(notes)
+        offset_s = ends_s(notes, self.protocol["pedal"])
         encoded = {name: np.zeros((num_frames, output.size), dtype=np.float32) for name, output in self.outputs.items()}
         for name, programs in self.classes.items():
             own = np.isin(notes.program, programs)
@@ -191,10 +196,3 @@ def _check_classes(classes: Mapping[str, Sequence[int]], drums: Sequence[int]) -
             raise InputError(
                 f"task.drums={list(drums)}: {pitch} {'is above 127' if pitch > 127 else 'is there twice'}."
             )
-
-
-def _check_parts(parts: Mapping[str, Mapping[str, float]]) -> None:
-    if set(parts) != set(_PARTS):
-        raise InputError(f"task.outputs has {', '.join(parts)}: it must have exactly {', '.join(_PARTS)}.")
-    for name, part in parts.items():
-        check_output(f"task.outputs.{name}", part)

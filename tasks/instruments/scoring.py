@@ -15,7 +15,7 @@ from ricercar.metrics import transcription
 from ricercar.metrics.util import Hits, num_matched, precision_recall_f1
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.notes.marks import MarkedNotes, note_marks, octaves
-from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.protocol import EMPTY, check_protocol, ends_s
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -30,7 +30,6 @@ PROTOCOL = {
     "grouping": ("flat", "families", "full"),
     "pedal": ("extend", "ignore"),
     "empty": ("mir_eval", "one", "exclude"),
-    "averaging": ("tracks", "groups"),
 }
 
 _NAMES = ("Precision", "Recall", "F-measure")
@@ -127,7 +126,7 @@ class InstrumentScoring:
         return note_marks(ours, theirs, near, self.with_offsets(near, a, b), less)
 
     def sounds(self, notes: Notes) -> Sounds:
-        intervals = np.stack([notes.onset_s, self.offset_s(notes)], axis=1)
+        intervals = np.stack([notes.onset_s, ends_s(notes, self.protocol["pedal"])], axis=1)
         sounds = Sounds(intervals, notes.pitch, self.group_of(notes.program))
         return sounds.of(self.inside(notes.pitch))
 
@@ -143,10 +142,6 @@ class InstrumentScoring:
             pitched = np.maximum(pitched, 0)
         group: Ints = np.where(program == DRUMS, self.drums, pitched)
         return group
-
-    def offset_s(self, notes: Notes) -> Floats:
-        """The ends of notes by protocol.pedal: the sound is damped (extend), or the key is released (ignore)."""
-        return notes.pedalled_offset_s if self.protocol["pedal"] == "extend" else notes.offset_s
 
     def hits(self, a: Sounds, b: Sounds) -> Hits:
         """Pairs of the same group that agree in onset and pitch."""
@@ -183,5 +178,5 @@ class InstrumentScoring:
     def _ratios(self, name: str, hits: Hits, a: Sounds, b: Sounds) -> dict[str, float]:
         values = precision_recall_f1(num_matched(hits), len(a), len(b))
         if not len(a) and not len(b):
-            values = ({"mir_eval": 0.0, "one": 1.0, "exclude": np.nan}[self.protocol["empty"]],) * 3
+            values = (EMPTY[self.protocol["empty"]],) * 3
         return {name.format(each): value for each, value in zip(_NAMES, values, strict=True)}

@@ -50,7 +50,7 @@ class Key(Task):
     def __init__(self, *, label_smoothing: float, protocol: Mapping[str, Any]) -> None:
         if not 0.0 <= label_smoothing < 1.0:
             raise InputError(f"task.label_smoothing={label_smoothing} must be at least 0 and below 1.")
-        check_protocol("key", protocol, {"averaging": ("tracks", "groups")})
+        check_protocol("key", protocol, {})
         self.outputs = {"key": Output(size=NUM_KEYS, clip_level=True, pitch_classes=True)}
         self.label_smoothing = label_smoothing
         self.decoding = {}

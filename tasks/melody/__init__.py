@@ -12,7 +12,6 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from ricercar.checks import check_between, check_whole
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.melody import Melody as MelodyAnnotation
-from ricercar.errors import InputError
 from ricercar.models.head import Output
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.melody.baselines import constant, salience, unvoiced
@@ -20,7 +19,7 @@ from ricercar.tasks.melody.decoding import MelodyDecoder
 from ricercar.tasks.melody.scoring import MelodyScoring
 from ricercar.tasks.melody.targets import melody_targets
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.options import checked_decoding, checked_tuning
+from ricercar.tasks.shared.options import check_pitches, checked_decoding, checked_tuning
 from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task
 
@@ -59,12 +58,8 @@ class Melody(Task):
         tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
-        check_whole(0, **{"task.lowest_pitch": lowest_pitch})
-        check_whole(**{"task.num_pitches": num_pitches, "task.rows_per_frame": rows_per_frame})
-        if lowest_pitch + num_pitches > 128:
-            raise InputError(
-                f"task.lowest_pitch={lowest_pitch} and task.num_pitches={num_pitches} leave the MIDI numbers 0 to 127."
-            )
+        check_pitches(lowest_pitch, num_pitches)
+        check_whole(**{"task.rows_per_frame": rows_per_frame})
         check_between(1e-6, 1 - 1e-6, **{"task.prior": prior})
         check_between(0, float("inf"), **{"task.deviation_weight": deviation_weight})
         self.lowest_pitch = lowest_pitch

@@ -8,6 +8,8 @@ from scipy.special import expit
 
 from ricercar.data.annotations.frequencies import midi_to_hz
 from ricercar.data.annotations.melody import Melody
+from ricercar.tasks.shared.frame_instants import row_frames
+from ricercar.tasks.shared.viterbi import viterbi
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -50,8 +52,7 @@ class MelodyDecoder:
         path = self.path(decoding["switch_cost"])
         frames = np.arange(len(path))
         midi = self.lowest_pitch + path + 2 * expit(self.deviation[frames, path].astype(np.float64)) - 1
-        row = np.arange((len(path) - 1) * self.rows_per_frame + self.rows_per_frame // 2 + 1)
-        at = row / self.rows_per_frame
+        at = row_frames(len(path), self.rows_per_frame)
         frequency_hz = midi_to_hz(self._between_frames(midi, path, at))
         # A row holds until the next one: whether it sounds is asked of the middle of that time.
         sounds = np.interp(at + 0.5 / self.rows_per_frame, frames, self.voicing(path)) >= decoding["voicing_threshold"]
@@ -68,7 +69,7 @@ class MelodyDecoder:
         """(T,) semitones above the lowest."""
         if switch_cost not in self._paths:
             scores = np.log(np.maximum(self.near, _LEAST))
-            self._paths[switch_cost] = _likeliest_path(scores, switch_cost) if switch_cost > 0 else scores.argmax(1)
+            self._paths[switch_cost] = viterbi(scores, 0.0, -switch_cost) if switch_cost > 0 else scores.argmax(1)
         return self._paths[switch_cost]
 
     def _between_frames(self, midi: Floats, path: Ints, at: Floats) -> Floats:
@@ -87,24 +88,3 @@ class MelodyDecoder:
         np.divide(lead, lead + behind, out=crossing, where=(lead >= 0) & (behind >= 0) & (lead + behind > 1e-6))
         nearest = np.where(share < crossing, midi[before], midi[after])
         return np.where(glide, midi[before] + share * (midi[after] - midi[before]), nearest)
-
-
-def _likeliest_path(scores: Floats, switch_cost: float) -> Ints:
-    """(T, P) log probabilities -> (T,): Viterbi where every change of state costs the same."""
-    best = scores[0].copy()
-    came_from = np.empty(len(scores), dtype=np.int64)  # the best state one frame before, for who does not stay
-    stays = np.empty(scores.shape, dtype=bool)
-    for frame in range(1, len(scores)):
-        came_from[frame] = best.argmax()
-        switched = best[came_from[frame]] - switch_cost
-        np.greater_equal(best, switched, out=stays[frame])
-        np.maximum(best, switched, out=best)
-        best += scores[frame]
-    path = np.empty(len(scores), dtype=np.int64)
-    state = int(best.argmax())
-    for frame in range(len(scores) - 1, 0, -1):
-        path[frame] = state
-        if not stays[frame, state]:
-            state = int(came_from[frame])
-    path[0] = state
-    return path

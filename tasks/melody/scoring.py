@@ -19,7 +19,6 @@ PROTOCOL = {
     "interpolation": ("linear", "nearest", "zero"),
     "gaps": ("unvoiced", "hold"),
     "empty": ("mir_eval", "exclude"),
-    "averaging": ("tracks", "groups"),
 }
 
 Floats = NDArray[np.float64]

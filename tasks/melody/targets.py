@@ -19,7 +19,7 @@ def melody_targets(
 
     pitch       the share of the frame in which the melody is at each semitone. Between two semitones it is at both, in
                 proportion to its nearness: 60.3 is 0.7 of 60 and 0.3 of 61. What is missing to a sum of 1 is silence.
-                A frame in which the melody leaves the P semitones is NaN: it teaches nothing
+                A frame in which the melody leaves the P semitones is NaN: it does not count
     deviation   how far the melody is from each semitone where `pitch` is above 0: 0 a semitone below, 0.5 at it,
                 1 a semitone above; 0.5 elsewhere
     """

@@ -14,16 +14,16 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.frequencies import hz_to_midi, midi_to_hz
 from ricercar.data.annotations.multipitch import Multipitch as MultipitchAnnotation
 from ricercar.data.annotations.notes import Notes
-from ricercar.errors import InputError
 from ricercar.models.head import Output
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.multipitch.baselines import constant, spectral_peaks
 from ricercar.tasks.multipitch.scoring import f_measure, multipitch_marks, score_multipitch
 from ricercar.tasks.multipitch.targets import from_notes, note_targets, row_targets
-from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.protocol import check_protocol, ends_s, of_nothing
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.options import checked_decoding, checked_tuning
+from ricercar.tasks.shared.frame_instants import row_frames
+from ricercar.tasks.shared.options import check_pitches, checked_decoding, checked_tuning
 from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task
 
@@ -35,7 +35,6 @@ _PROTOCOL = {
     "hop_s": None,
     "pedal": ("extend", "ignore"),
     "empty": ("mir_eval", "one", "exclude"),
-    "averaging": ("tracks", "groups"),
 }
 
 
@@ -43,7 +42,7 @@ class Multipitch(Task):
     """A sigmoid per semitone: whether it sounds. Estimated frequencies are those of the semitones.
 
     The reference is the track's multipitch annotation, or else its notes without drums, every hop_s seconds: a note
-    sounds where onset <= t < offset. A network is taught from the notes themselves.
+    sounds where onset <= t < offset. A network is trained on the notes themselves.
 
     multipitch/F-measure ranks systems: what papers on transcription call the frame-level F. Precision and recall sum
     over the frames of a track, so that mir_eval's Accuracy, F / (2 - F), ranks the estimates of a track the same way.
@@ -75,12 +74,8 @@ class Multipitch(Task):
         tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
-        check_whole(0, **{"task.lowest_pitch": lowest_pitch})
-        check_whole(**{"task.num_pitches": num_pitches, "task.rows_per_frame": rows_per_frame})
-        if lowest_pitch + num_pitches > 128:
-            raise InputError(
-                f"task.lowest_pitch={lowest_pitch} and task.num_pitches={num_pitches} leave the MIDI numbers 0 to 127."
-            )
+        check_pitches(lowest_pitch, num_pitches)
+        check_whole(**{"task.rows_per_frame": rows_per_frame})
         check_between(1e-6, 1 - 1e-6, **{"task.prior": prior})
         check_positive(**{"task.positive_weight": positive_weight})
         check_protocol("multipitch", protocol, _PROTOCOL)
@@ -97,10 +92,12 @@ class Multipitch(Task):
         self._untuned = dict(self.decoding)
 
     def reference(self, annotations: Mapping[str, Annotation]) -> MultipitchAnnotation | None:
-        found = self.taught(annotations)
-        return self._from_notes(found) if isinstance(found, Notes) else found
+        found = self.training_annotation(annotations)
+        if isinstance(found, Notes):
+            return from_notes(found, ends_s(found, self.protocol["pedal"]), self.protocol["hop_s"])
+        return found
 
-    def taught(self, annotations: Mapping[str, Annotation]) -> MultipitchAnnotation | Notes | None:
+    def training_annotation(self, annotations: Mapping[str, Annotation]) -> MultipitchAnnotation | Notes | None:
         found = annotations.get(MultipitchAnnotation.name, annotations.get(Notes.name))
         assert found is None or isinstance(found, MultipitchAnnotation | Notes)
         return found
@@ -111,7 +108,9 @@ class Multipitch(Task):
         pitches = (self.lowest_pitch, self.num_pitches)
         if isinstance(annotation, Notes):
             near = annotation.between(start_s - 1 / fps, start_s + (num_frames + 1) / fps)
-            return {"frame": note_targets(near, self._offset_s(near), start_s, num_frames, fps, *pitches)}
+            return {
+                "frame": note_targets(near, ends_s(near, self.protocol["pedal"]), start_s, num_frames, fps, *pitches)
+            }
         assert isinstance(annotation, MultipitchAnnotation)
         return {"frame": row_targets(annotation, start_s, num_frames, fps, *pitches)}
 
@@ -152,11 +151,8 @@ class Multipitch(Task):
         assert isinstance(reference, MultipitchAnnotation)
         assert isinstance(estimate, MultipitchAnnotation)
         scores = score_multipitch(reference, estimate, self.protocol["window_semitones"])
-        if not len(reference.frequency_hz) and not len(estimate.frequency_hz) and self.protocol["empty"] != "mir_eval":
-            if self.protocol["empty"] == "exclude":
-                return dict.fromkeys(scores, np.nan)
-            return {name: 0.0 if name.endswith("Error") else 1.0 for name in scores}
-        return scores
+        both_empty = not len(reference.frequency_hz) and not len(estimate.frequency_hz)
+        return of_nothing(scores, self.protocol["empty"]) if both_empty else scores
 
     def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
         assert isinstance(reference, MultipitchAnnotation)
@@ -167,19 +163,11 @@ class Multipitch(Task):
         assert isinstance(reference, MultipitchAnnotation)
         return f_measure(reference, estimate, self.protocol["window_semitones"])
 
-    def _offset_s(self, notes: Notes) -> NDArray[np.float64]:
-        return notes.pedalled_offset_s if self.protocol["pedal"] == "extend" else notes.offset_s
-
-    def _from_notes(self, notes: Notes) -> MultipitchAnnotation:
-        return from_notes(notes, self._offset_s(notes), self.protocol["hop_s"])
-
     def _rows(self, logits: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         """(T, P) logits -> (R, P) probabilities at the rows of an estimate, between frames in proportion."""
         frame = expit(logits["frame"])
         last = len(frame) - 1
-        at = np.minimum(
-            np.arange(last * self.rows_per_frame + self.rows_per_frame // 2 + 1) / self.rows_per_frame, last
-        )
+        at = np.minimum(row_frames(len(frame), self.rows_per_frame), last)
         before = at.astype(np.int64)
         share = (at - before).astype(np.float32)[:, None]
         between: NDArray[np.float32] = frame[before] * (1 - share) + frame[np.minimum(before + 1, last)] * share

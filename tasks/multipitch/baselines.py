@@ -1,6 +1,7 @@
 """Trivial baselines of several pitches at a time."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,12 +30,7 @@ def constant(references: Sequence[Annotation]) -> Estimator:
         num_rows += len(reference)
         pitch = np.rint(hz_to_midi(reference.frequency_hz)).astype(np.int64)
         counts += np.bincount(pitch.clip(0, 127), minlength=128)
-    pitches = _UNLEARNED
-    if counts.any():
-        commonest = np.argsort(-counts, kind="stable")
-        found = np.cumsum(counts[commonest])
-        f = 2 * found / (np.arange(1, 129) * num_rows + counts.sum())
-        pitches = np.sort(commonest[: int(f.argmax()) + 1])
+    pitches = commonest(counts, np.arange(1, 129) * num_rows)
 
     def estimate(clip: Clip) -> Multipitch:
         return _multipitch(np.tile(np.isin(np.arange(128), pitches), (1 + int(clip.duration_s / HOP_S), 1)), lowest=0)
@@ -49,6 +45,18 @@ def spectral_peaks(references: Sequence[Annotation]) -> Estimator:
         return _multipitch(strong_pitches(harmonic_sum(clip.audio, clip.sample_rate, _PITCHES)), int(_PITCHES[0]))
 
     return estimate
+
+
+def commonest(counts: NDArray[np.float64], num_estimates: NDArray[Any]) -> NDArray[np.int64]:
+    """(128,) how often each pitch is there, (128,) estimates that 1, 2 ... pitches make -> those with the best F.
+
+    C major where there are none.
+    """
+    if not counts.any():
+        return _UNLEARNED
+    by_count = np.argsort(-counts, kind="stable")
+    f = 2 * np.cumsum(counts[by_count]) / (num_estimates + counts.sum())
+    return np.sort(by_count[: int(f.argmax()) + 1])
 
 
 def strong_pitches(strength: NDArray[np.float32]) -> NDArray[np.bool_]:

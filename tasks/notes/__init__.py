@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
-from ricercar.checks import check_whole
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import Notes as NotesAnnotation
 from ricercar.errors import InputError
@@ -19,9 +18,10 @@ from ricercar.tasks.notes.decoding import NoteDecoder
 from ricercar.tasks.notes.scoring import NoteScoring
 from ricercar.tasks.notes.targets import NoteTargets
 from ricercar.tasks.notes.tuning import tune
+from ricercar.tasks.protocol import ends_s
 from ricercar.tasks.scale import LOWER, SHARE, Scale
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.options import ABOVE_0, check_output, checked_decoding, checked_tuning
+from ricercar.tasks.shared.options import ABOVE_0, check_output, check_pitches, checked_decoding, checked_tuning
 from ricercar.tasks.task import Task
 
 _OUTPUTS = ("onset", "frame", "offset", "velocity")
@@ -46,7 +46,7 @@ class Notes(Task):
 
     outputs   {onset, frame, offset, velocity: {weight, positive_weight, prior}}; null leaves one out. There must be
               onset, and frame or offset. Without velocity every estimated note has velocity 64.
-    Drums (program 128) are neither taught nor scored. For the rest see note_targets, note_decoding and note_scoring.
+    Drums (program 128) are neither learned nor scored. For the rest see note_targets, note_decoding and note_scoring.
     """
 
     annotation = NotesAnnotation
@@ -78,12 +78,7 @@ class Notes(Task):
         tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
     ) -> None:
-        check_whole(0, **{"task.lowest_pitch": lowest_pitch})
-        check_whole(**{"task.num_pitches": num_pitches})
-        if not (lowest_pitch >= 0 and num_pitches >= 1 and lowest_pitch + num_pitches <= 128):
-            raise InputError(
-                f"task.lowest_pitch={lowest_pitch} and task.num_pitches={num_pitches} leave the MIDI numbers 0 to 127."
-            )
+        check_pitches(lowest_pitch, num_pitches)
         if velocity_loss not in _VELOCITY_LOSSES:
             raise InputError(
                 f"task.velocity_loss={velocity_loss!r} is not known: choose {' or '.join(_VELOCITY_LOSSES)}."
@@ -115,7 +110,7 @@ class Notes(Task):
         assert isinstance(annotation, NotesAnnotation)
         margin_s = (self.targets.reach + 1) / fps
         notes = annotation.between(start_s - margin_s, start_s + num_frames / fps + margin_s)
-        targets = self.targets(notes, self.scoring.offset_s(notes), start_s, num_frames, fps)
+        targets = self.targets(notes, ends_s(notes, self.protocol["pedal"]), start_s, num_frames, fps)
         return {name: targets[name] for name in self.outputs}
 
     def loss(self, logits: Mapping[str, Tensor], targets: Mapping[str, Tensor], valid: Tensor) -> dict[str, Tensor]:

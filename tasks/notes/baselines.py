@@ -8,11 +8,10 @@ from scipy.ndimage import maximum_filter1d, uniform_filter1d
 
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import DRUMS, Notes
-from ricercar.tasks.multipitch.baselines import strong_pitches
+from ricercar.tasks.multipitch.baselines import commonest, strong_pitches
 from ricercar.tasks.scoring import Clip, Estimator
 from ricercar.tasks.shared.harmonic_sum import HOP_S, harmonic_sum
 
-_UNLEARNED = np.array([60, 64, 67])  # C major
 _STEP_S = 0.1  # twice mir_eval's tolerance: whatever the pitch's onset, a note is near
 
 _PITCHES = np.arange(21.0, 109.0)
@@ -33,12 +32,7 @@ def common_pitches(references: Sequence[Annotation]) -> Estimator:
         pitched = reference.program != DRUMS
         counts += np.bincount(reference.semitone[pitched], minlength=128)
         seconds += float(reference.offset_s.max(initial=0.0))
-    pitches = _UNLEARNED
-    if counts.any():
-        commonest = np.argsort(-counts, kind="stable")
-        found = np.cumsum(counts[commonest])
-        f = 2 * found / (np.arange(1, 129) * seconds / _STEP_S + counts.sum())
-        pitches = np.sort(commonest[: int(f.argmax()) + 1])
+    pitches = commonest(counts, np.arange(1, 129) * seconds / _STEP_S)
 
     def estimate(clip: Clip) -> Notes:
         onset_s = np.repeat(np.round(np.arange(int(clip.duration_s / _STEP_S)) * _STEP_S, 6), len(pitches))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from ricercar.data.annotations.notes import UNKNOWN_VELOCITY, Notes
+from ricercar.tasks.shared.triangle import tip
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -40,8 +41,8 @@ class Peaks:
 def find_peaks(logits: NDArray[np.float32], threshold: float, neighbourhood: int, between_frames: bool) -> Peaks:
     """(P, T) -> peaks of at least `threshold` that nothing within `neighbourhood` frames exceeds; of equals the first.
 
-    between_frames: the exact time is the tip of the triangle through the peak and its two neighbours
-    (Kong et al. 2021, High-resolution piano transcription, equation 4); otherwise it is the frame's.
+    between_frames: the exact time is the tip of the triangle through the peak and its two neighbours; otherwise it is
+    the frame's.
     """
     num_frames = logits.shape[1]
     pitch, frame = np.nonzero(logits >= _logit(threshold))
@@ -57,8 +58,7 @@ def find_peaks(logits: NDArray[np.float32], threshold: float, neighbourhood: int
     if between_frames:
         inner = np.flatnonzero((frame > 0) & (frame < num_frames - 1))
         before, after = (expit(logits[pitch[inner], frame[inner] + step].astype(np.float64)) for step in (-1, 1))
-        drop = height[inner] - np.minimum(before, after)
-        time[inner] += np.divide(after - before, 2 * drop, out=np.zeros(len(inner)), where=drop > 0)
+        time[inner] += tip(before, height[inner], after)
     return Peaks(pitch, frame, height, time)
 
 
@@ -153,9 +153,8 @@ class NoteDecoder:
         last = num_frames - 1 - (evidence[:, ::-1] >= top[:, None] - 1e-6).argmax(axis=1)
         before = evidence[row, np.maximum(best - 1, 0)]
         after = evidence[row, np.minimum(last + 1, num_frames - 1)]
-        drop = top - np.minimum(before, after)
-        inner = (best > wait) & (last < limit - first) & (drop > 0) & (best == last)
-        part = np.divide(after - before, 2 * drop, out=np.zeros(len(first)), where=inner)
+        inner = (best > wait) & (last < limit - first) & (best == last)
+        part = np.where(inner, tip(before, top, after), 0.0)
         time: Floats = first + (best + last) / 2 + part
         return time
 

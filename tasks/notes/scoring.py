@@ -18,7 +18,7 @@ from ricercar.tasks.marks import Mark
 from ricercar.tasks.multipitch.scoring import multipitch_scores
 from ricercar.tasks.multipitch.targets import roll, sounding
 from ricercar.tasks.notes.marks import MarkedNotes, note_marks, octaves
-from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.protocol import check_protocol, ends_s, of_nothing
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -36,7 +36,6 @@ PROTOCOL = {
     "multipitch_hop_s": None,
     "pedal": ("extend", "ignore"),
     "empty": ("mir_eval", "one", "exclude"),
-    "averaging": ("tracks", "groups"),
 }
 
 
@@ -82,10 +81,8 @@ class NoteScoring:
     def __call__(self, reference: Notes, estimate: Notes) -> dict[str, float]:
         a, b = self.pitched(reference), self.pitched(estimate)
         scores = self._notes(a, b) | self._multipitch(a, b)
-        if not len(a) and not len(b) and self.protocol["empty"] != "mir_eval":
-            best = {name: 0.0 if name.endswith("Error") else 1.0 for name in scores}
-            nothing = dict.fromkeys(scores, np.nan)
-            scores = (best if self.protocol["empty"] == "one" else nothing) | {"velocity/mean_absolute_error": np.nan}
+        if not len(a) and not len(b):
+            scores = of_nothing(scores, self.protocol["empty"]) | {"velocity/mean_absolute_error": np.nan}
         return scores
 
     def marks(self, reference: Notes, estimate: Notes) -> list[Mark]:
@@ -99,12 +96,8 @@ class NoteScoring:
 
     def pitched(self, notes: Notes) -> Pitched:
         kept = notes.program != DRUMS
-        intervals = np.stack([notes.onset_s, self.offset_s(notes)], axis=1)
+        intervals = np.stack([notes.onset_s, ends_s(notes, self.protocol["pedal"])], axis=1)
         return Pitched(intervals[kept], notes.pitch[kept], notes.velocity[kept])
-
-    def offset_s(self, notes: Notes) -> Floats:
-        """The ends of notes by protocol.pedal: the sound is damped (extend), or the key is released (ignore)."""
-        return notes.pedalled_offset_s if self.protocol["pedal"] == "extend" else notes.offset_s
 
     def f_measure(self, a: Pitched, b: Pitched, *, offsets: bool) -> float:
         """transcription/F-measure or F-measure_no_offset alone, which takes a hundredth of the time."""

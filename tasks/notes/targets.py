@@ -3,12 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.checks import check_whole
 from ricercar.data.annotations.notes import DRUMS, Notes
-from ricercar.errors import InputError
 from ricercar.tasks.shared.spans import span_cells
-
-KINDS = ("regression", "binary")
+from ricercar.tasks.shared.triangle import check_targets, in_frames, triangles
 
 
 class NoteTargets:
@@ -27,26 +24,13 @@ class NoteTargets:
     def __init__(
         self, *, kind: str, half_width_frames: float, label_frames: int, lowest_pitch: int, num_pitches: int
     ) -> None:
-        if kind not in KINDS:
-            raise InputError(f"task.targets={kind!r} is not known: choose one of {', '.join(KINDS)}.")
-        if not half_width_frames >= 1.5:
-            raise InputError(
-                f"task.half_width_frames={half_width_frames} is too narrow: give 1.5 or more, "
-                "so that a peak has a neighbour on both sides to find its exact time from."
-            )
-        check_whole(**{"task.label_frames": label_frames})
+        check_targets(kind, half_width_frames, label_frames)
         self.kind = kind
         self.half_width = half_width_frames
         self.label_frames = label_frames
         self.lowest_pitch = lowest_pitch
         self.num_pitches = num_pitches
-        # Frames of a label, from the one its event is in or nearest to: (1, 1, L), or of onset and offset (2, 1, L).
-        if kind == "regression":
-            self.reach = int(np.ceil(half_width_frames))
-            self._around = np.arange(1 - self.reach, self.reach + 1.0)[None, None]
-        else:
-            self.reach = label_frames
-            self._around = np.stack([np.arange(label_frames + 0.0), np.arange(1.0 - label_frames, 1.0)])[:, None]
+        self.reach = int(np.ceil(half_width_frames)) if kind == "regression" else label_frames
 
     def __call__(
         self, notes: Notes, offset_s: NDArray[np.float64], start_s: float, num_frames: int, fps: float
@@ -55,8 +39,7 @@ class NoteTargets:
         pitch = notes.semitone - self.lowest_pitch
         kept = (pitch >= 0) & (pitch < self.num_pitches) & (notes.program != DRUMS)
         pitch = pitch[kept]
-        # To 1e-6 frames, so that a time on the frame grid falls on the same side in every window.
-        time = ((np.array([notes.onset_s[kept], offset_s[kept]]) - start_s) * fps).round(6)
+        time = in_frames(np.array([notes.onset_s[kept], offset_s[kept]]), start_s, fps)
         cells, height, note = self._labels(time, pitch, num_frames)
         labels = np.zeros((2, num_frames, self.num_pitches), dtype=np.float32)
         np.maximum.at(labels.reshape(-1), cells, height)
@@ -71,10 +54,10 @@ class NoteTargets:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
         """(2, n) onsets and offsets in frames -> of each labelled cell: place in (2, T, P), height, and its note."""
         if self.kind == "regression":
-            frame = np.floor(time)[..., None] + self._around
-            height = 1.0 - np.abs(frame - time[..., None]) / self.half_width
-        else:
-            frame = np.floor(time + 0.5)[..., None] + self._around
+            frame, height = triangles(time, self.half_width)
+        else:  # from the nearest frame to the onset on, and up to the one nearest to the offset
+            around = np.stack([np.arange(self.label_frames + 0.0), np.arange(1.0 - self.label_frames, 1.0)])
+            frame = np.floor(time + 0.5)[..., None] + around[:, None]
             height = np.ones(frame.shape)
         inside = np.flatnonzero((height > 0) & (frame >= 0) & (frame < num_frames))
         column = pitch + np.array([[0], [num_frames * self.num_pitches]])

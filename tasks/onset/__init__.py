@@ -1,17 +1,17 @@
 """Onset detection: when something begins to sound."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import Notes
 from ricercar.data.annotations.onsets import Onsets
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.onset import baselines as onset_baselines
+from ricercar.tasks.protocol import EMPTY
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.onset_classes import Floats, OnsetClasses
 from ricercar.tasks.shared.onset_scoring import count, marks, merged
-from ricercar.tasks.shared.pooling import EMPTY
 
 
 class Onset(OnsetClasses):
@@ -25,38 +25,13 @@ class Onset(OnsetClasses):
     methods. Onsets without labels, and estimates, stay as they are: those are mir_eval's scores.
     """
 
+    name = "onset"
     primary = "onset/F-measure"
     shown = ("onset/Precision", "onset/Recall")
     baselines: ClassVar[Mapping[str, Baseline]] = {
         "grid": onset_baselines.grid,
         "energy_peaks": onset_baselines.energy_peaks,
     }
-
-    def __init__(
-        self,
-        *,
-        targets: str,
-        half_width_frames: float,
-        label_frames: int,
-        positive_weight: float,
-        prior: float,
-        decoding: Mapping[str, float],
-        tuning: Mapping[str, Sequence[float]],
-        protocol: Mapping[str, Any],
-    ) -> None:
-        super().__init__(
-            name="onset",
-            classes=("",),
-            targets=targets,
-            half_width_frames=half_width_frames,
-            label_frames=label_frames,
-            positive_weight=positive_weight,
-            prior=prior,
-            decoding=decoding,
-            tuning=tuning,
-            protocol=protocol,
-            choices={},
-        )
 
     def reference(self, annotations: Mapping[str, Annotation]) -> Onsets | None:
         onsets, notes = annotations.get(Onsets.name), annotations.get(Notes.name)

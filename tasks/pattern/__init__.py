@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import mir_eval
-import numpy as np
 
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.patterns import Patterns
 from ricercar.errors import InputError
-from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.protocol import check_protocol, of_nothing
 from ricercar.tasks.scoring import Baseline, Clip, Estimator, Scoring
 
 _OCCURRENCE = {"F_occ.5": 0.5, "F_occ.75": 0.75}
@@ -18,7 +17,6 @@ _PROTOCOL = {
     "first_patterns": None,
     "occurrence_thresholds": ("mir_eval", "named"),
     "empty": ("mir_eval", "one", "exclude"),
-    "averaging": ("tracks", "groups"),
 }
 
 
@@ -73,6 +71,6 @@ class Pattern(Scoring):
                 scores |= {f"{letter}{name[1:]}": value for letter, value in zip("FPR", values, strict=True)}
         if not a or not b:  # mir_eval has 0 for all, but (0, 0, 0) for FFP and FFTP_est
             scores = dict.fromkeys(scores, 0.0)
-        if not a and not b and self.protocol["empty"] != "mir_eval":
-            scores = dict.fromkeys(scores, 1.0 if self.protocol["empty"] == "one" else np.nan)
+        if not a and not b:
+            scores = of_nothing(scores, self.protocol["empty"])
         return {f"pattern/{name}": float(value) for name, value in scores.items()}

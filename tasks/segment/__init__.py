@@ -13,7 +13,6 @@ from ricercar.checks import check_between, check_choice, check_positive, check_w
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.hierarchy import Hierarchy
 from ricercar.data.annotations.segments import Segments
-from ricercar.errors import InputError
 from ricercar.models.head import Output
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.scoring import Baseline
@@ -21,8 +20,9 @@ from ricercar.tasks.segment.baselines import of_novelty, regular, single
 from ricercar.tasks.segment.decoding import DECODERS, SegmentDecoder
 from ricercar.tasks.segment.scoring import SegmentScoring
 from ricercar.tasks.shared.frame_classes import class_shares, share_cross_entropy
-from ricercar.tasks.shared.options import ABOVE_0, checked_decoding, checked_tuning
+from ricercar.tasks.shared.options import ABOVE_0, check_names, checked_decoding, checked_tuning
 from ricercar.tasks.shared.search import best
+from ricercar.tasks.shared.triangle import in_frames, painted, triangles
 from ricercar.tasks.task import Task
 
 _DECODING = {"threshold": (0, 1), "window_s": ABOVE_0, "kernel_s": ABOVE_0, "label_distance": (0, 1)}
@@ -36,7 +36,7 @@ class Segment(Task):
                detection in music structure analysis using convolutional neural networks)
     label      softmax over the `num_labels` labels with the most time in training, whatever their case
 
-    References are hierarchies, of one level where a track has segments only; the protocol's level is taught.
+    References are hierarchies, of one level where a track has segments only; the protocol's level is learned.
     segment/...     mir_eval's, of that level. The primary one is the F-measure within 0.5 s: within 3 s a regular grid
                     finds most borders where sections are short
     hierarchy/...   mir_eval's, of all levels; NaN where the reference has one. An estimate may have any number
@@ -62,8 +62,7 @@ class Segment(Task):
         check_positive(**{"task.half_width_s": half_width_s, "task.positive_weight": positive_weight})
         check_between(1e-6, 1 - 1e-6, **{"task.prior": prior})
         check_choice(DECODERS, **{"task.decoder": decoder})
-        if set(weights) != {"boundary", "label"}:
-            raise InputError(f"task.weights has {', '.join(weights)}: give boundary and label.")
+        check_names("task.weights", weights, ("boundary", "label"))
         check_between(0, float("inf"), **{f"task.weights.{name}": weight for name, weight in weights.items()})
         self.num_labels = num_labels
         self.half_width_s = half_width_s
@@ -88,9 +87,9 @@ class Segment(Task):
         assert segments is None or isinstance(segments, Segments)
         return Hierarchy.flat(segments) if hierarchy is None and segments is not None else hierarchy
 
-    def fit(self, taught: Sequence[Annotation]) -> None:
+    def fit(self, annotations: Sequence[Annotation]) -> None:
         seconds: dict[str, float] = {}
-        for annotation in taught:
+        for annotation in annotations:
             segments = self._segments(annotation)
             for label, duration_s in zip(segments.label, segments.end_s - segments.start_s, strict=True):
                 seconds[label.casefold()] = seconds.get(label.casefold(), 0.0) + float(duration_s)
@@ -107,12 +106,9 @@ class Segment(Task):
         segments = self._segments(annotation)
         words = {word: number for number, word in enumerate(self.vocabulary)}
         classes = np.array([words.get(label.casefold(), -1) for label in segments.label])
-        # To 1e-6 frames, so that a time at the edge of a triangle falls on the same side in every window.
-        frames = np.arange(num_frames)
-        borders = np.round((_inner_borders_s(segments) - start_s) * fps, 6)
-        away = _distance(frames, borders) / (self.half_width_s * fps)
-        target = np.clip(1.0 - away, 0.0, 1.0).astype(np.float32)
-        target[frames > np.round((segments.end_s[-1] - start_s) * fps, 6)] = np.nan
+        borders = in_frames(_inner_borders_s(segments), start_s, fps)
+        target = painted(*triangles(borders, self.half_width_s * fps), num_frames)
+        target[np.arange(num_frames) > in_frames(segments.end_s[-1:], start_s, fps)] = np.nan
         labels = class_shares(segments, classes, self.outputs["label"].size, start_s, num_frames, fps)
         return {"boundary": target[:, None], "label": labels}
 
@@ -183,13 +179,6 @@ def _inner_borders_s(segments: Segments) -> NDArray[np.float64]:
     """Where segments begin, and where they end before a gap; neither the start of the track nor its end."""
     times_s = np.unique(np.concatenate([segments.start_s, segments.end_s]))[:-1]
     return times_s[np.diff(times_s, prepend=0.0) > _SPLIT_S]
-
-
-def _distance(frames: NDArray[np.int64], borders: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T,), sorted (n,) -> (T,) from each frame to the nearest border, infinite where there is none."""
-    sides = np.concatenate([[-np.inf], borders, [np.inf]])
-    after = np.searchsorted(sides, frames)
-    return np.asarray(np.minimum(frames - sides[after - 1], sides[after] - frames))
 
 
 def _mean(scores: Sequence[float]) -> float:

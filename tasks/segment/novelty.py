@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 from scipy.signal import oaconvolve
 
+from ricercar.tasks.shared.triangle import tip
+
 Floats = NDArray[np.float64]
 
 
@@ -40,8 +42,5 @@ def peaks(curve: Floats, threshold: float, distance: int) -> Floats:
     after = maximum_filter1d(curve, distance + 1, mode="nearest", origin=-((distance + 1) // 2))
     frame = np.flatnonzero((curve >= threshold) & (curve > before) & (curve >= after))
     frame = frame[(frame > 0) & (frame < len(curve) - 1)]
-    left, top, right = curve[frame - 1], curve[frame], curve[frame + 1]
-    drop = top - np.minimum(left, right)
-    times = frame.astype(np.float64)
-    times += np.divide(right - left, 2 * drop, out=np.zeros(len(frame)), where=drop > 0)
+    times = frame + tip(curve[frame - 1], curve[frame], curve[frame + 1])
     return times[(times >= 1) & (times <= len(curve) - 1)]

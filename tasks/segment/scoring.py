@@ -13,9 +13,8 @@ from ricercar.data.annotations.segments import Segments
 from ricercar.errors import InputError
 from ricercar.metrics.hierarchy import hierarchy_scores
 from ricercar.tasks.marks import UNSCORED, Mark
-from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.protocol import EMPTY, check_protocol
 from ricercar.tasks.shared import onset_scoring
-from ricercar.tasks.shared.pooling import EMPTY
 
 LEVELS = ("coarsest", "finest")
 HIERARCHY = (
@@ -27,6 +26,7 @@ _CLUSTERING = (
     "Mutual Information", "Adjusted Mutual Information", "Normalized Mutual Information", "NCE Over", "NCE Under",
     "NCE F-measure", "V Precision", "V Recall", "V-measure",
 )  # fmt: skip
+_NMI = "Normalized Mutual Information"
 
 Floats = NDArray[np.float64]
 Labelled = tuple[Floats, list[str]]
@@ -59,7 +59,6 @@ class SegmentScoring:
                 "hierarchy_window_s": None,
                 "hierarchy_frame_size_s": None,
                 "empty": ("mir_eval", "one", "exclude"),
-                "averaging": ("tracks", "groups"),
             },
         )
         for name in ("frame_size_s", "hierarchy_frame_size_s"):
@@ -134,7 +133,9 @@ class SegmentScoring:
             *mir_eval.segment.nce(*ref, *est, frame_size=frame_size),
             *mir_eval.segment.vmeasure(*ref, *est, frame_size=frame_size),
         ]
-        return dict(zip(_CLUSTERING, map(float, values), strict=True))
+        scores = dict(zip(_CLUSTERING, map(float, values), strict=True))
+        # mir_eval's comes out as -1e-5 where a side has one segment.
+        return scores | {_NMI: max(scores[_NMI], 0.0)}
 
     def _levels(self, reference: Hierarchy, estimate: Hierarchy) -> dict[str, float]:
         frame_size, end_s = self.protocol["hierarchy_frame_size_s"], reference.end_s

@@ -25,7 +25,6 @@ _PROTOCOL = {
     "silent_source": ("error", "exclude"),
     "length_tolerance_s": None,
     "limit_db": None,
-    "averaging": ("tracks", "groups"),
 }
 _MUSDB = ("bass", "drums", "other", "vocals")
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import log_softmax
 
 from ricercar.data.annotations.intervals import Intervals
+from ricercar.tasks.shared.triangle import in_frames
 
 
 def class_shares(
@@ -17,9 +18,7 @@ def class_shares(
     Frame t reaches half a frame before and after its time. Where no interval with a class is, all shares are 0.
     """
     kept = classes >= 0
-    # To 1e-6 frames, so that a time on the edge of a frame falls on the same side in every window.
-    begin = np.round((intervals.start_s[kept] - start_s) * fps, 6)
-    end = np.round((intervals.end_s[kept] - start_s) * fps, 6)
+    begin, end = (in_frames(time_s[kept], start_s, fps) for time_s in (intervals.start_s, intervals.end_s))
     steps = np.zeros((num_frames + 2, num_classes))
     for time, sign in ((begin, 1.0), (end, -1.0)):
         # From `time` on, a frame is filled: the first in part, later ones wholly. `steps` are the differences.

@@ -20,6 +20,11 @@ def instants(start_s: float, num_frames: int, fps: float) -> Floats:
     return np.maximum(np.round(start_s + (frames + offsets) / fps, 9), 0.0).ravel()
 
 
+def row_frames(num_frames: int, rows_per_frame: int) -> Floats:
+    """Where the rows of an estimate are, in frames: from 0 to half a frame, at most, after the last one."""
+    return np.arange((num_frames - 1) * rows_per_frame + rows_per_frame // 2 + 1) / rows_per_frame
+
+
 def rows_near(time_s: Floats, at_s: Floats, margin_s: float) -> slice:
     """The rows that matter to the sorted times `at_s`: those up to margin_s away, and one more on each side."""
     if len(at_s) == 0:

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,6 @@ PROTOCOL: dict[str, Sequence[str] | None] = {
     "window_s": None,
     "merge_s": None,
     "empty": ("mir_eval", "one", "exclude"),
-    "averaging": ("tracks", "groups"),
 }
 
 
@@ -38,6 +37,9 @@ class OnsetClasses(Task):
 
     name              of the output
     classes           K names, in the order of the output; "" where there is one class without a name
+    choices           {name: choices} of what the protocol has beside PROTOCOL
+
+    options
     targets, half_width_frames, label_frames   see OnsetTargets
     positive_weight   of a label of 1 over one of 0
     prior             expected mean of the labels, where the output's bias starts
@@ -47,16 +49,16 @@ class OnsetClasses(Task):
     tuning            {threshold: values that validation tries}
     protocol          window_s: by how much matched onsets differ at most; merge_s: see the tasks; empty: score where
                       neither side has an onset, mir_eval (0), one, exclude (NaN)
-    choices           {name: choices} of what else is in the protocol
     """
 
     annotation = Onsets
+    name: ClassVar[str]
+    classes: tuple[str, ...] = ("",)
+    choices: ClassVar[Mapping[str, Sequence[str]]] = {}
 
     def __init__(
         self,
         *,
-        name: str,
-        classes: Sequence[str],
         targets: str,
         half_width_frames: float,
         label_frames: int,
@@ -65,14 +67,11 @@ class OnsetClasses(Task):
         decoding: Mapping[str, float],
         tuning: Mapping[str, Sequence[float]],
         protocol: Mapping[str, Any],
-        choices: Mapping[str, Sequence[str]],
     ) -> None:
         check_positive(**{"task.positive_weight": positive_weight})
         check_between(1e-6, 1 - 1e-6, **{"task.prior": prior})
-        check_protocol(name, protocol, PROTOCOL | dict(choices))
-        self.name = name
-        self.classes = tuple(classes)
-        self.outputs = {name: Output(size=len(self.classes), prior=prior)}
+        check_protocol(self.name, protocol, PROTOCOL | dict(self.choices))
+        self.outputs = {self.name: Output(size=len(self.classes), prior=prior)}
         self.targets = OnsetTargets(kind=targets, half_width_frames=half_width_frames, label_frames=label_frames)
         self.positive_weight = positive_weight
         self.protocol = dict(protocol)

@@ -5,10 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.checks import check_choice, check_whole
-from ricercar.errors import InputError
-
-KINDS = ("regression", "binary")
+from ricercar.tasks.shared.triangle import check_targets, in_frames, painted, triangles
 
 
 class OnsetTargets:
@@ -20,13 +17,7 @@ class OnsetTargets:
     """
 
     def __init__(self, *, kind: str, half_width_frames: float, label_frames: int) -> None:
-        check_choice(KINDS, **{"task.targets": kind})
-        if not 1.5 <= half_width_frames < float("inf"):
-            raise InputError(
-                f"task.half_width_frames={half_width_frames} is too narrow: give 1.5 or more, "
-                "so that a peak has a neighbour on both sides to find its exact time from."
-            )
-        check_whole(**{"task.label_frames": label_frames})
+        check_targets(kind, half_width_frames, label_frames)
         self.kind = kind
         self.half_width = half_width_frames
         self.label_frames = label_frames
@@ -37,15 +28,11 @@ class OnsetTargets:
         """times_s: one sorted array for each class."""
         target = np.zeros((num_frames, len(times_s)), dtype=np.float32)
         for column, time_s in enumerate(times_s):
-            # To 1e-6 frames, so that a time on the frame grid falls on the same side in every window.
-            time = np.round((time_s - start_s) * fps, 6)
+            time = in_frames(time_s, start_s, fps)
             if self.kind == "regression":
-                reach = int(np.ceil(self.half_width))
-                frame = np.floor(time)[:, None] + np.arange(1 - reach, reach + 1)
-                height = 1.0 - np.abs(frame - time[:, None]) / self.half_width
+                frame, height = triangles(time, self.half_width)
             else:
                 frame = np.floor(time + 0.5)[:, None] + np.arange(self.label_frames)
                 height = np.ones(frame.shape)
-            inside = (height > 0) & (frame >= 0) & (frame < num_frames)
-            np.maximum.at(target[:, column], frame[inside].astype(np.int64), height[inside].astype(np.float32))
+            target[:, column] = painted(frame, height, num_frames)
         return target

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ricercar.tasks.protocol import EMPTY
 from ricercar.tasks.shared.onset_scoring import count, matched
-from ricercar.tasks.shared.pooling import EMPTY, Counts
+from ricercar.tasks.shared.pooling import Counts
 from ricercar.tasks.shared.search import Decoding, on_time
 
 Floats = NDArray[np.float64]

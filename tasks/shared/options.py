@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from ricercar.checks import check_between, check_positive
+from ricercar.checks import check_between, check_positive, check_whole
 from ricercar.errors import InputError
 
 Limits = Mapping[str, tuple[float, float]]
@@ -12,11 +12,20 @@ ABOVE_0 = (1e-6, float("inf"))
 
 def check_output(name: str, part: Mapping[str, float]) -> None:
     """The options of an output: weight, positive_weight and prior. `name` is where they stand, in full."""
-    if set(part) != {"weight", "positive_weight", "prior"}:
-        raise InputError(f"{name} has {', '.join(part)}: give weight, positive_weight and prior.")
+    check_names(name, part, ("weight", "positive_weight", "prior"))
     check_between(0, float("inf"), **{f"{name}.weight": part["weight"]})
     check_positive(**{f"{name}.positive_weight": part["positive_weight"]})
     check_between(1e-6, 1 - 1e-6, **{f"{name}.prior": part["prior"]})
+
+
+def check_pitches(lowest_pitch: int, num_pitches: int) -> None:
+    """The MIDI numbers that outputs are for: 0 to 127."""
+    check_whole(0, **{"task.lowest_pitch": lowest_pitch})
+    check_whole(**{"task.num_pitches": num_pitches})
+    if lowest_pitch + num_pitches > 128:
+        raise InputError(
+            f"task.lowest_pitch={lowest_pitch} and task.num_pitches={num_pitches} leave the MIDI numbers 0 to 127."
+        )
 
 
 def checked_decoding(decoding: Mapping[str, float], limits: Limits) -> dict[str, float]:
@@ -42,6 +51,7 @@ def checked_tuning(
 
 
 def check_names(option: str, given: Mapping[str, object], names: Sequence[str] | Limits) -> None:
+    """`option`, which stands in the yaml under this name, has exactly these parts."""
     if not isinstance(given, Mapping) or set(given) != set(names):
         has = f" has {', '.join(given) or 'nothing'}" if isinstance(given, Mapping) else f"={given!r}"
         raise InputError(f"{option}{has}: it must have exactly {', '.join(names)}.")

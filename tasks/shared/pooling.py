@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ricercar.tasks.protocol import EMPTY
+
 Evidence = Sequence[Mapping[str, float]]
 
-# Score where there is nothing in the reference and nothing in the estimate.
-EMPTY = {"mir_eval": 0.0, "one": 1.0, "exclude": math.nan}
 # What MIREX reports of all tracks together.
 CHORD_VOCABULARIES = ("root", "majmin", "majmin_inv", "sevenths", "sevenths_inv")
 

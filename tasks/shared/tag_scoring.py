@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from ricercar.data.annotations.tags import PRESENT, Tags
 from ricercar.errors import InputError
 from ricercar.tasks.marks import MISSED, RIGHT, SPURIOUS, Mark, of_track
-from ricercar.tasks.protocol import check_protocol
+from ricercar.tasks.protocol import EMPTY, check_protocol
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-PROTOCOL = {"unranked": ("exclude",), "empty": ("zero", "one", "exclude"), "averaging": ("tracks", "groups")}
+PROTOCOL = {"unranked": ("exclude",), "empty": ("zero", "one", "exclude")}
 
 
 class TagScoring:
@@ -54,7 +54,7 @@ class TagScoring:
             f_measure = 2 * hits / (num_claimed + num_label)
             precision, recall = hits / max(num_claimed, 1), hits / max(num_label, 1)
         else:
-            f_measure = precision = recall = {"zero": 0.0, "one": 1.0, "exclude": np.nan}[self.empty]
+            f_measure = precision = recall = EMPTY[self.empty]
         return {
             "tag/LRAP": float(ranking(label[None], score[None])[0][0]) if num_label else 1.0,
             "tag/accuracy": float(np.array_equal(label, claimed)),

@@ -29,7 +29,7 @@ _DECODING = {"threshold": (0.001, 0.999)}
 class Tag(Task):
     """One sigmoid per tag, or where tags are exclusive (genre, instrument) a softmax over them. Scores: tag_scoring.
 
-    tags             those to learn; null: those of the training split. Others are not taught, and count as missed
+    tags             those to learn; null: those of the training split. Others are not learned, and count as missed
     exclusive        each track has exactly one
     label_smoothing  exclusive: share of the target spread evenly over the tags
     balance          of rare tags: the loss of a positive is weighted by (negatives / positives) ** balance, of an
@@ -103,9 +103,9 @@ class Tag(Task):
             partial=True,
         )
 
-    def fit(self, taught: Sequence[Annotation]) -> None:
+    def fit(self, annotations: Sequence[Annotation]) -> None:
         """Takes the tags, where none are listed, and how frequent they are."""
-        found = [self.scoring.checked(_tags(each)).present for each in taught]
+        found = [self.scoring.checked(_tags(each)).present for each in annotations]
         names = {tag for tags in found for tag in tags}
         if not names:
             raise InputError("No track of the training split has a tag: give column tags of index.csv a;b;c.")
@@ -120,7 +120,7 @@ class Tag(Task):
             if self.exclusive:
                 ratio = max(len(found), 1) / len(count) / count.clip(min=1)
             else:
-                asked = sum(known(_tags(each), self.vocabulary).astype(np.float64) for each in taught)
+                asked = sum(known(_tags(each), self.vocabulary).astype(np.float64) for each in annotations)
                 ratio = (asked - count).clip(min=0.5) / count.clip(min=0.5)
             self._weight = ratio**self.balance
 

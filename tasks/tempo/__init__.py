@@ -33,7 +33,7 @@ _DECODING = {name: LIMITS[name] for name in ("threshold", "tempo_inertia")}
 class Tempo(Task):
     """One tempo, the stronger one, and where there is reason to a second. For scores see tempo_scoring.
 
-    method activations   an output per frame, taught from beats; the tempo is that of the beats in it (tempo_decoding)
+    method activations   an output per frame, trained on beats; the tempo is that of the beats in it (tempo_decoding)
     method classes       a softmax over tempi of the whole clip (Schreiber and Mueller 2018, A single-step approach to
                          musical tempo estimation using a convolutional neural network)
 
@@ -109,7 +109,7 @@ class Tempo(Task):
             return tempo_of(annotations["tempo"])
         return tempo_of(annotations["beats"]) if "beats" in annotations else None
 
-    def taught(self, annotations: Mapping[str, Annotation]) -> Annotation | None:
+    def training_annotation(self, annotations: Mapping[str, Annotation]) -> Annotation | None:
         return annotations.get("beats") if self.method == "activations" else self.reference(annotations)
 
     def encode(

@@ -18,7 +18,6 @@ PROTOCOL = {
     "tolerance": None,
     "accuracy_tolerance": None,
     "single_tempo": ("exclude", "mir_eval"),
-    "averaging": ("tracks", "groups"),
 }
 _FACTORS = (1.0, 2.0, 3.0, 1.0 / 2.0, 1.0 / 3.0)
 

@@ -1,4 +1,4 @@
-"""What a tempo is taught from: beats."""
+"""What a tempo is learned from: beats."""
 
 from examples.beat import example
 

@@ -26,13 +26,13 @@ def notes_and_key(**weights: float) -> Multitask:
     return Multitask(parts={"notes": make_task("notes"), "key": make_task("key")}, weights=weights)
 
 
-def logits_and_targets(tasks: Multitask, taught: list[dict[str, Any]]) -> tuple[Any, ...]:
-    targets = [tasks.encode(each, 0.0, FRAMES, FPS) for each in taught]
+def logits_and_targets(tasks: Multitask, annotations: list[dict[str, Any]]) -> tuple[Any, ...]:
+    targets = [tasks.encode(each, 0.0, FRAMES, FPS) for each in annotations]
     together = {name: torch.from_numpy(np.stack([each[name] for each in targets])) for name in targets[0]}
     generator = torch.Generator().manual_seed(0)
     logits = {name: torch.randn(x.shape, generator=generator).requires_grad_() for name, x in together.items()}
-    labelled = {name: torch.tensor([each[name] is not None for each in taught]) for name in tasks}
-    return logits, together, torch.ones(len(taught), FRAMES, dtype=torch.bool), labelled
+    labelled = {name: torch.tensor([each[name] is not None for each in annotations]) for name in tasks}
+    return logits, together, torch.ones(len(annotations), FRAMES, dtype=torch.bool), labelled
 
 
 def test_loss_of_a_task_sees_only_labelled_items() -> None:
@@ -50,9 +50,9 @@ def test_loss_of_a_task_sees_only_labelled_items() -> None:
 
 
 def test_weights() -> None:
-    taught = [{"notes": None, "key": A_MINOR}]
-    once = notes_and_key().loss(*logits_and_targets(notes_and_key(), taught))["key/key"]
-    thrice = notes_and_key(key=3.0).loss(*logits_and_targets(notes_and_key(), taught))["key/key"]
+    annotations = [{"notes": None, "key": A_MINOR}]
+    once = notes_and_key().loss(*logits_and_targets(notes_and_key(), annotations))["key/key"]
+    thrice = notes_and_key(key=3.0).loss(*logits_and_targets(notes_and_key(), annotations))["key/key"]
     assert thrice.item() == pytest.approx(3 * once.item())
 
 

@@ -190,11 +190,6 @@ def is_number(cell: str) -> bool:
     return "_" not in cell
 
 
-def check_suffix(path: Path, name: str, suffixes: tuple[str, ...]) -> None:
-    if path.suffix.lower() not in suffixes:
-        raise InputError(f"{path}: {name} are read from files that end in {', '.join(suffixes)}.")
-
-
 def require(good: NDArray[np.bool_], problem: Callable[[int], str]) -> None:
     """RowError for the first row that is not good."""
     if not good.all():

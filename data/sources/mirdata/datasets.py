@@ -10,20 +10,14 @@ import numpy as np
 from ricercar.data.annotations.beats import Beats
 from ricercar.data.annotations.chords import Chords
 from ricercar.data.annotations.notes import DRUMS, Notes
-from ricercar.data.annotations.onsets import Onsets
+from ricercar.data.annotations.onsets import Onsets, drum_label
 from ricercar.data.annotations.tags import Tags
 from ricercar.data.annotations.tempo import Tempo
 from ricercar.data.sources.mirdata import files, guitarset
 from ricercar.data.sources.mirdata.adapter import EXCLUDED, Adapter, FromFile
 
-# The pads of the drum kit that Groove MIDI was recorded with, which has more than General MIDI, as the classes of
-# drum transcription; the side stick (37) is none of them, as in MDB Drums.
-_DRUM_CLASSES = {
-    "KD": (36,), "SD": (38, 40), "TT": (43, 45, 47, 48, 50, 58), "HH": (22, 26, 42, 44, 46),
-    "CY": (49, 51, 52, 53, 55, 57, 59),
-}  # fmt: skip
-_DRUM_CLASS = {pitch: name for name, pitches in _DRUM_CLASSES.items() for pitch in pitches}
-_OTHER_DRUM = "OT"
+# Pads of Groove MIDI's drum kit that are not as in General MIDI: edges of the hi-hat, and a tom.
+_PADS = {22: "HH", 26: "HH", 58: "TT"}
 
 _IRMAS = {
     "cel": "cello", "cla": "clarinet", "flu": "flute", "gac": "acoustic guitar", "gel": "electric guitar",
@@ -74,8 +68,9 @@ def _groove_notes(path: Path) -> Notes:
 
 def _groove_onsets(path: Path) -> Onsets:
     notes = Notes.read(path)
-    labels = tuple(_DRUM_CLASS.get(pitch, _OTHER_DRUM) for pitch in notes.semitone.tolist())
-    return Onsets(time_s=notes.onset_s, label=labels)
+    return Onsets(
+        time_s=notes.onset_s, label=tuple(_PADS.get(pitch, drum_label(pitch)) for pitch in notes.semitone.tolist())
+    )
 
 
 def _groove_beats(track: Any) -> Beats | None:

@@ -10,9 +10,6 @@ from ricercar.data.sources.synth.harmony import Chord
 
 MELODY, BASS, ACCOMPANIMENT, DRUMS = "melody", "bass", "accompaniment", "drums"
 
-# General MIDI drum -> the classes of MDB Drums: bass drum, snare drum, hi-hat, tom-tom, cymbal
-DRUM_LABELS = {36: "KD", 38: "SD", 42: "HH", 46: "HH", 45: "TT", 50: "TT", 49: "CY", 51: "CY"}
-
 
 class Event(NamedTuple):
     """A note in beats. `ring` is where the sound ends where that is later than the release of the key (pedal)."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ricercar.data.annotations.chords import Chords
 from ricercar.data.annotations.melody import Melody
 from ricercar.data.annotations.notes import DRUMS, Notes
-from ricercar.data.annotations.onsets import Onsets
+from ricercar.data.annotations.onsets import Onsets, drum_label
 from ricercar.data.sources.synth import parts
 from ricercar.data.sources.synth.parts import ChordSpan
 from ricercar.data.sources.synth.performance import Sounding
@@ -45,7 +45,7 @@ def onsets_of(soundings: Sequence[Sounding]) -> Onsets:
     labels: list[str] = []
     last_s: dict[str, float] = {}
     for note in soundings:
-        label = parts.DRUM_LABELS[note.pitch] if note.part == parts.DRUMS else "note"
+        label = drum_label(note.pitch) if note.part == parts.DRUMS else "note"
         if note.onset_s - last_s.get(label, -1.0) > _ONE_ONSET_S:
             last_s[label] = note.onset_s
             times_s.append(note.onset_s)

@@ -389,7 +389,7 @@ def test_what_was_not_asked_counts_for_nothing(tmp_path: Path) -> None:
     assert found["tag/num_ranked_tags"] == 3
 
 
-def test_what_was_not_asked_is_not_taught() -> None:
+def test_what_was_not_asked_is_not_learned() -> None:
     import torch
 
     task: Any = scoring("tag", **{})

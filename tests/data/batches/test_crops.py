@@ -34,9 +34,9 @@ def crops(
 ) -> Crops:
     tracks = Folder(root=str(root)).tracks("train")
 
-    def encode(taught, start_s, num_frames, fps):  # type: ignore[no-untyped-def]
+    def encode(annotations, start_s, num_frames, fps):  # type: ignore[no-untyped-def]
         """Sounding pitches, written out: what a task does with more care."""
-        notes = taught["notes"]
+        notes = annotations["notes"]
         roll = np.zeros((num_frames, 128), dtype=np.float32)
         for onset_s, offset_s, pitch in zip(notes.onset_s, notes.offset_s, notes.semitone, strict=True):
             first, last = (round((time_s - start_s) * fps) for time_s in (onset_s, offset_s))
@@ -45,7 +45,7 @@ def crops(
 
     return Crops(
         tracks=tracks,
-        taught=lambda annotations: {"notes": annotations["notes"]},
+        training_annotations=lambda annotations: {"notes": annotations["notes"]},
         encode=encode,
         windows=windows or AudioWindows(AudioStore(cache, 16000), HOP),
         num_frames=num_frames,
@@ -146,7 +146,7 @@ def test_windows_of_spectrograms_begin_on_frames(tones: Path, cache: Path) -> No
     assert int(first.min()) < 50
     assert 210 < int(first.max()) <= 51200 // HOP + 1 - FRAMES
     assert batch["valid"].all()
-    whole = [made.encode(taught, 0.0, 321, FPS)["roll"] for taught in made.taught]
+    whole = [made.encode(annotations, 0.0, 321, FPS)["roll"] for annotations in made.annotations]
     for start, roll in zip(first.tolist(), batch["targets"]["roll"].numpy(), strict=True):
         assert any(np.array_equal(roll, each[start : start + FRAMES]) for each in whole)
 

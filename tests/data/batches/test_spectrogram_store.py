@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from torch import Tensor
 from configs import ROOT, composed
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.batches import spectrogram_store as spectrogram_store
-from ricercar.data.batches.spectrogram_store import SpectrogramStore
+from ricercar.data.batches.spectrogram_store import Analysis, SpectrogramStore
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 
@@ -50,10 +49,15 @@ def means(audio: Tensor) -> Tensor:
     return padded.unfold(1, 2 * HOP, HOP).mean(dim=2)[:, None, None].expand(-1, 2, 3, -1)
 
 
-def spectrograms(folder: Path, analyse: Callable[[Tensor], Tensor] = means, **options: Any) -> SpectrogramStore:
-    given = {"key": "means", "reach": HOP, "hop_length": HOP, "limit_bytes": None, **options}
+def spectrograms(
+    folder: Path,
+    analyse: Callable[[Tensor], Tensor] = means,
+    key: str = "means",
+    reach: int = HOP,
+    limit_bytes: int | None = None,
+) -> SpectrogramStore:
     return SpectrogramStore(
-        folder=folder / "spectrograms", store=AudioStore(folder / "audio", SAMPLE_RATE), analyse=analyse, **given
+        AudioStore(folder, SAMPLE_RATE), HOP, Analysis(key, reach, analyse), limit_bytes=limit_bytes
     )
 
 
@@ -225,7 +229,7 @@ def prepare(folder: Path, seconds: float) -> None:
 def processes(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list["subprocess.Popen[str]"]]:
     """Processes that run `prepare`, all ready to go; the parameter: how many, and the seconds."""
     how_many, seconds = request.param
-    AudioStore(tmp_path / "audio", SAMPLE_RATE).prepare(TRACKS)
+    AudioStore(tmp_path, SAMPLE_RATE).prepare(TRACKS)
     command = [sys.executable, "-c", PREPARE, str(tmp_path), str(seconds)]
     pipe = subprocess.PIPE
     started = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(how_many)]
@@ -264,7 +268,7 @@ def test_killed_process_leaves_nothing_bad(processes: list["subprocess.Popen[str
 @pytest.fixture
 def small_files_only(tmp_path: Path) -> Iterator[None]:
     """Writing stops after 1,500 bytes of a file, with an error like that of a full disk."""
-    AudioStore(tmp_path / "audio", SAMPLE_RATE).prepare([noise(20000)])
+    AudioStore(tmp_path, SAMPLE_RATE).prepare([noise(20000)])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1500, hard))
     yield

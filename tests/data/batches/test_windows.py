@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from configs import composed
 from ricercar.data.audio.store import AudioStore
-from ricercar.data.batches.spectrogram_store import SpectrogramStore
+from ricercar.data.batches.spectrogram_store import Analysis, SpectrogramStore
 from ricercar.data.batches.spectrograms import Cached, Fresh
 from ricercar.data.batches.windows import AudioWindows
 from ricercar.data.track import Track
@@ -29,11 +29,12 @@ class Counting:
 
 
 TRACK = Track("a", "train", "a", Counting())
+ANALYSIS = Analysis("k", 160, torch.abs)
 
 
 def test_fresh_spectrograms_are_fed_audio(tmp_path: Path) -> None:
     store = AudioStore(tmp_path, 16000)
-    windows = Fresh().windows(folder=tmp_path, store=store, key="", analyse=torch.abs, reach=160, hop_length=160)
+    windows = Fresh().windows(store, 160, ANALYSIS)
     assert isinstance(windows, AudioWindows)
     assert windows.num_samples(TRACK) == 1000
     assert windows.read(TRACK, 5, 3).tolist() == list(range(5, 325))
@@ -52,9 +53,7 @@ def test_sound_is_played_faster(start: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("limit_gb", "limit_bytes"), [(None, None), (1.5, 1_500_000_000)])
 def test_cached_spectrograms_have_their_limit(limit_gb: float | None, limit_bytes: int | None, tmp_path: Path) -> None:
     store = AudioStore(tmp_path, 16000)
-    windows = Cached(limit_gb=limit_gb).windows(
-        folder=tmp_path, store=store, key="k", analyse=torch.abs, reach=160, hop_length=160
-    )
+    windows = Cached(limit_gb=limit_gb).windows(store, 160, ANALYSIS)
     assert isinstance(windows, SpectrogramStore)
     assert windows.limit_bytes == limit_bytes
 

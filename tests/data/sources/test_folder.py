@@ -54,13 +54,13 @@ def test_a_work_is_the_group_unless_a_column_says_otherwise(folder: Path) -> Non
         "id,split,group,work,audio\na,train,ann,piece 1,a.wav\nb,test,ben,piece 1,a.wav\nc,test,ben,,a.wav\n"
     )
     source = Folder(root=str(folder))
-    taught, scored = source.tracks("train"), source.tracks("test")
-    assert [(track.group, track.work) for track in taught + scored] == [
+    training_tracks, scored = source.tracks("train"), source.tracks("test")
+    assert [(track.group, track.work) for track in training_tracks + scored] == [
         ("ann", "piece 1"),
         ("ben", "piece 1"),
         ("ben", "ben"),
     ]
-    assert TrainingData.of("folder", taught, scored, None).shared == ["piece 1"]
+    assert TrainingData.of("folder", training_tracks, scored, None).shared == ["piece 1"]
     scoring: Any = make_task("onset")
     nothing = Onsets.make([])
     assert [score(scoring, track, nothing, nothing, 1.0, None).score.group for track in scored] == ["piece 1", "ben"]

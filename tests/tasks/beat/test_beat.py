@@ -158,7 +158,7 @@ def test_binary_targets(width: int, ones: list[int]) -> None:
     assert np.flatnonzero(target[:, 0]).tolist() == ones
 
 
-def test_downbeats_near_beats_of_unknown_position_are_not_taught() -> None:
+def test_downbeats_near_beats_of_unknown_position_are_not_learned() -> None:
     """Positions 0, 1, 2, 0 at frames 10.5, 20.5, 30.5, 40.5: unknown to frame 15 and from frame 36 on."""
     targets = make().encode(Beats.make([0.21, 0.41, 0.61, 0.81], [0, 1, 2, 0]), 0.0, 50, FPS)
     assert not np.isnan(targets["beat"]).any()

@@ -17,7 +17,7 @@ from configs import CONF
 from ricercar.data.annotations.chords import Chords
 from ricercar.errors import InputError
 from ricercar.tasks.chord import Chord
-from ricercar.tasks.chord.decoding import runs, viterbi
+from ricercar.tasks.chord.decoding import likeliest, runs
 from ricercar.tasks.chord.vocabulary import NOWHERE, MajMin, Structured
 from ricercar.tasks.scoring import Clip
 from ricercar.tasks.shared.frame_classes import class_shares, share_cross_entropy
@@ -181,7 +181,7 @@ def test_shares_by_adding_up_each_interval(seed: int) -> None:
 
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
 def test_loss_by_hand(label_smoothing: float) -> None:
-    """Two frames of class 0, one half filled and one not taught; a last one outside the track."""
+    """Two frames of class 0, one half filled and one without a target; a last one outside the track."""
     logits = torch.tensor([[[2.0, 0.0], [0.0, 0.0], [5.0, 0.0], [0.0, 9.0]]])
     target = torch.tensor([[[1.0, 0.0], [0.5, 0.0], [0.0, 0.0], [1.0, 0.0]]])
     valid = torch.tensor([[True, True, True, False]])
@@ -191,7 +191,7 @@ def test_loss_by_hand(label_smoothing: float) -> None:
     assert float(loss) == pytest.approx((first + 0.5 * np.log(2)) / 1.5, rel=1e-6)
 
 
-def test_what_is_not_taught_has_no_gradient() -> None:
+def test_what_has_no_target_has_no_gradient() -> None:
     task = make(vocabulary="structured")
     targets = {name: torch.from_numpy(x)[None] for name, x in task.encode(chords((0, 9, "X")), 0, 9, FPS).items()}
     logits = {name: torch.randn(x.shape).requires_grad_() for name, x in targets.items()}
@@ -225,7 +225,7 @@ def test_viterbi_finds_the_best_of_all_paths(seed: int, self_transition: float) 
     transition = np.full((4, 4), (1 - self_transition) / 3) + np.eye(4) * (self_transition - (1 - self_transition) / 3)
     paths = np.array(list(itertools.product(range(4), repeat=6)))
     scores = log_probs[np.arange(6), paths].sum(axis=1) + np.log(transition)[paths[:, :-1], paths[:, 1:]].sum(axis=1)
-    assert viterbi(log_probs, self_transition).tolist() == paths[scores.argmax()].tolist()
+    assert likeliest(log_probs, self_transition).tolist() == paths[scores.argmax()].tolist()
 
 
 def test_short_doubts_are_smoothed_and_changes_stay() -> None:
@@ -264,7 +264,7 @@ REAL = [("maps", 6), ("pop909", 72)]
 @pytest.mark.parametrize(("folder", "number"), REAL)
 @pytest.mark.parametrize(("vocabulary", "least"), [("majmin", 0.99999), ("structured", 0.995)])
 def test_perfect_network_on_real_chords(folder: str, number: int, vocabulary: str, least: float) -> None:
-    """X (in maps) is not taught and not scored. Where root and quality change in one frame, structured is not exact."""
+    """X (in maps) is not learned or scored. Where root and quality change in one frame, structured is not exact."""
     if "RICERCAR_TEST_DATA" not in os.environ:
         pytest.skip("RICERCAR_TEST_DATA names no folder with real data.")
     paths = sorted(Path(os.environ["RICERCAR_TEST_DATA"], folder, "chords").glob("*.lab"))

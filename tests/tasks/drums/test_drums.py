@@ -14,10 +14,9 @@ from omegaconf import OmegaConf
 
 from configs import CONF
 from ricercar.data.annotations.notes import DRUMS, Notes
-from ricercar.data.annotations.onsets import Onsets
+from ricercar.data.annotations.onsets import Onsets, drum_label
 from ricercar.errors import InputError
 from ricercar.tasks.drums import Drums
-from ricercar.tasks.drums.labels import drum_label
 
 FPS = 50.0
 CLASSES = ("KD", "SD", "HH", "TT", "CY", "OT")

@@ -241,7 +241,7 @@ def test_reference_needs_every_program() -> None:
 
 
 def test_targets_by_hand() -> None:
-    """Guitar A4 at frame 2.5, snare at frame 4; an organ, a cowbell and a guitar below the outputs are not taught."""
+    """Guitar A4 at frame 2.5, snare at frame 4; an organ, a cowbell and a guitar below the outputs are not learned."""
     notes = Notes.make(
         [0.05, 0.08, 0.05, 0.05, 0.05], [0.125, 0.1, 0.1, 0.1, 0.1], [69, 38, 69, 56, 20],
         program=[25, DRUMS, 16, DRUMS, 25],
@@ -377,9 +377,9 @@ def tones(pitches: list[int]) -> NDArray[np.float32]:
 def test_commonest_by_hand() -> None:
     """A chord of C and G every 0.25 s, for 0.2 s, mostly on program 24; drums do not count."""
     onset_s = np.repeat([0.0, 0.25, 0.5, 0.75], 2)
-    taught = Notes.make(onset_s, onset_s + 0.2, [60, 67, 60, 67, 60, 64, 60, 67], program=[24] * 7 + [0])
+    guitar = Notes.make(onset_s, onset_s + 0.2, [60, 67, 60, 67, 60, 64, 60, 67], program=[24] * 7 + [0])
     drums = Notes.make(np.arange(9.0), np.arange(9.0) + 0.5, [36] * 9, program=DRUMS)
-    notes = Instruments.baselines["commonest"]([taught, drums])(Clip("x", np.zeros(16000, np.float32), 16000))
+    notes = Instruments.baselines["commonest"]([guitar, drums])(Clip("x", np.zeros(16000, np.float32), 16000))
     assert isinstance(notes, Notes)
     assert notes.onset_s.tolist() == onset_s.tolist()
     assert notes.pitch.tolist() == [60, 67] * 4
@@ -397,10 +397,10 @@ def test_peaks_hears_tones() -> None:
 @pytest.mark.parametrize("name", Instruments.baselines)
 @pytest.mark.parametrize("num_samples", [1600, 16000])
 @pytest.mark.parametrize("level", [0.0, 0.1])
-@pytest.mark.parametrize("taught", [[], [Notes.make([], [], [])], [band(0)]], ids=["none", "empty", "some"])
-def test_baselines_give_scores(name: str, num_samples: int, level: float, taught: list[Notes]) -> None:
+@pytest.mark.parametrize("references", [[], [Notes.make([], [], [])], [band(0)]], ids=["none", "empty", "some"])
+def test_baselines_give_scores(name: str, num_samples: int, level: float, references: list[Notes]) -> None:
     audio = np.random.default_rng(0).normal(0, level, num_samples).astype(np.float32)
-    estimate = Instruments.baselines[name](taught)(Clip("x", audio, 16000))
+    estimate = Instruments.baselines[name](references)(Clip("x", audio, 16000))
     assert isinstance(estimate, Notes)
     assert (estimate.program >= 0).all()
     assert len(estimate) == 0 or name != "silence"

@@ -20,9 +20,10 @@ from ricercar.data.annotations.melody import Melody as MelodyAnnotation
 from ricercar.data.annotations.multipitch import Multipitch as MultipitchAnnotation
 from ricercar.errors import InputError
 from ricercar.tasks.melody import Melody
-from ricercar.tasks.melody.decoding import MelodyDecoder, _likeliest_path
+from ricercar.tasks.melody.decoding import MelodyDecoder
 from ricercar.tasks.melody.targets import melody_targets, pitch_at
 from ricercar.tasks.scoring import Clip
+from ricercar.tasks.shared.viterbi import viterbi
 
 FPS = 50.0
 LOWEST = 33
@@ -281,7 +282,7 @@ def test_path_is_the_likeliest_of_all(seed: int, switch_cost: float) -> None:
         return float(scores[np.arange(6), list(path)].sum()) - switch_cost * switches
 
     best = max(itertools.product(range(4), repeat=6), key=likelihood)
-    assert tuple(_likeliest_path(scores, switch_cost)) == best
+    assert tuple(viterbi(scores, 0.0, -switch_cost)) == best
 
 
 def as_logits(found: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:

@@ -190,7 +190,7 @@ def test_own_annotation_comes_before_notes() -> None:
     own = pitches([[50]])
     assert make().reference({"notes": SOME_NOTES, "multipitch": own}) is own
     assert make().reference({}) is None
-    assert make().taught({"notes": SOME_NOTES}) is SOME_NOTES
+    assert make().training_annotation({"notes": SOME_NOTES}) is SOME_NOTES
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -207,7 +207,7 @@ def test_notes_score_as_in_the_notes_task(seed: int) -> None:
     a, b = notes(), notes()
     task = make()
     expected = make_notes_task().score(a, b)
-    scores = task.score(task._from_notes(a), task._from_notes(b))
+    scores = task.score(task.reference({"notes": a}), task.reference({"notes": b}))
     assert scores == {name: expected[name] for name in scores}
 
 
@@ -239,7 +239,7 @@ def test_rows_and_notes_teach_the_same(start_s: float) -> None:
     notes = Notes.make(onset_s, onset_s + random.uniform(0.1, 0.9, 40), random.integers(30, 90, 40))
     task = make()
     by_notes = task.encode(notes, start_s, 100, FPS)["frame"]
-    by_rows = task.encode(task._from_notes(notes), start_s, 100, FPS)["frame"]
+    by_rows = task.encode(task.reference({"notes": notes}), start_s, 100, FPS)["frame"]
     assert np.abs(by_notes - by_rows).max() <= 0.5
     assert np.abs(by_notes - by_rows).mean() < 0.003
 

@@ -98,7 +98,7 @@ def test_pedal(pedal: str, last: int) -> None:
 
 
 @pytest.mark.parametrize("pitch", [20, 109, 0, 127])
-def test_pitch_out_of_range_is_not_taught_but_missed(pitch: int) -> None:
+def test_pitch_out_of_range_is_not_learned_but_missed(pitch: int) -> None:
     task = make()
     notes = NotesAnnotation.make(onset_s=[0.5, 0.7], offset_s=[0.6, 0.8], pitch=[69, pitch])
     targets = task.encode(notes, 0.0, 50, FPS)
@@ -269,7 +269,10 @@ def test_loss_by_hand(velocity_loss: str, velocity: float) -> None:
         ({"num_pitches": 120}, "num_pitches=120"),
         ({"outputs__onset": None}, "onset, and frame or offset"),
         ({"outputs__pedal": {"weight": 1}}, "pedal is not known.*onset, frame, offset, velocity"),
-        ({"outputs__frame__gain": 1.0}, "outputs.frame has .*gain: give weight, positive_weight and prior"),
+        (
+            {"outputs__frame__gain": 1.0},
+            "outputs.frame has .*gain: it must have exactly weight, positive_weight, prior",
+        ),
         ({"decoding__threshold": 1}, "onset_threshold"),
         ({"decoding__onset_threshold": 1.5}, "onset_threshold=1.5"),
         ({"decoding__neighbourhood_frames": 0}, "neighbourhood_frames=0"),

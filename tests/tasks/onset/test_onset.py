@@ -71,7 +71,7 @@ def test_estimates_are_not_merged() -> None:
 
 def test_no_onsets_and_no_notes_are_no_reference() -> None:
     assert make().reference({}) is None
-    assert make().taught({}) is None
+    assert make().training_annotation({}) is None
 
 
 # Scores

@@ -305,9 +305,9 @@ def test_tuning_raises_macro_f_and_keeps_macro_ap(seed: int, thresholds: str) ->
 
 @pytest.mark.parametrize("name", ["prior", "random"])
 def test_baselines_know_the_training_tags(name: str) -> None:
-    taught = [Tags(("a", "b")), Tags(("a",)), Tags(("a", "c")), Tags(())]
+    annotations = [Tags(("a", "b")), Tags(("a",)), Tags(("a", "c")), Tags(())]
     clip = Clip("x", np.zeros(1600, np.float32), 16000)
-    estimate = Tag.baselines[name](taught)(clip)
+    estimate = Tag.baselines[name](annotations)(clip)
     assert isinstance(estimate, Tags)
     assert estimate.tags == ("a", "b", "c")
     if name == "prior":
@@ -379,7 +379,7 @@ def test_wrong_options_name_the_value_and_the_choices(changes: dict[str, Any], m
 
 
 @pytest.mark.parametrize(
-    ("changes", "taught", "message"),
+    ("changes", "annotations", "message"),
     [
         ({}, [Tags(())], "No track of the training split has a tag"),
         ({"exclusive": True}, [Tags(("a", "b"))], "exclusive=true, but a track has the tags 'a;b'"),
@@ -387,9 +387,9 @@ def test_wrong_options_name_the_value_and_the_choices(changes: dict[str, Any], m
         ({"exclusive": True, "tags": ["a", "b"]}, [Tags(("a",)), Tags(("c",))], "task.tags lacks c"),
     ],
 )
-def test_training_tags_that_do_not_fit(changes: dict[str, Any], taught: list[Tags], message: str) -> None:
+def test_training_tags_that_do_not_fit(changes: dict[str, Any], annotations: list[Tags], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        make(**changes).fit(taught)
+        make(**changes).fit(annotations)
 
 
 # Real tags

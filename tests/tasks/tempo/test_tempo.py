@@ -106,7 +106,7 @@ def test_tolerances_are_the_protocols() -> None:
     assert score(TempoAnnotation(100.0), estimate, accuracy_tolerance=0.1)["Acc1"] == 1.0
 
 
-# --- what is taught and scored ---
+# --- what is learned and scored ---
 
 BEATS = Beats.make([0.0, 0.5, 1.0, 1.5, 2.7])
 
@@ -123,13 +123,13 @@ BEATS = Beats.make([0.0, 0.5, 1.0, 1.5, 2.7])
 def test_reference_is_the_tempo_or_that_of_the_beats(annotations: dict[str, Annotation], bpm: float | None) -> None:
     reference = make().reference(annotations)
     assert (reference and reference.bpm) == bpm
-    assert make(method="classes").taught(annotations) == reference
+    assert make(method="classes").training_annotation(annotations) == reference
 
 
-def test_activations_are_taught_from_beats() -> None:
+def test_activations_are_trained_on_beats() -> None:
     task = make()
-    assert task.taught({"tempo": TempoAnnotation(100.0), "beats": BEATS}) is BEATS
-    assert task.taught({"tempo": TempoAnnotation(100.0)}) is None
+    assert task.training_annotation({"tempo": TempoAnnotation(100.0), "beats": BEATS}) is BEATS
+    assert task.training_annotation({"tempo": TempoAnnotation(100.0)}) is None
     assert list(task.outputs) == ["beat"]
 
 
