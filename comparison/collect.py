@@ -11,6 +11,7 @@ from ricercar.errors import InputError
 from ricercar.harness.results import Result
 
 NAME = "result.json"
+PACKED = f"{NAME}.gz"  # by gzip, as where hundreds are kept
 _NOT_ENTERED = {"checkpoints", "predictions", "wandb", ".hydra", ".git"}
 _MANY = 1000  # files from which on processes save more time than starting them takes
 _AT_ONCE = 32  # files that a process is given at once
@@ -41,7 +42,7 @@ class Collection:
 
 
 def collect(paths: Sequence[Path]) -> Collection:
-    """Every result.json below the paths, sorted by path; a path may be a file too. A broken file is a Problem.
+    """Every result.json, or result.json.gz, below the paths, sorted by path; a path may be a file too. A broken file is a Problem.
 
     So is a folder that cannot be looked into. InputError names a path that is not there, or has no result below it.
     """
@@ -71,9 +72,10 @@ def _below(path: Path, problems: list[Problem]) -> Iterator[Path]:
         return
     for folder, names, files in os.walk(path, onerror=note):
         # A folder of that name is a problem, not a place to look into.
-        if NAME in files or NAME in names:
-            yield Path(folder, NAME)
-        names[:] = [name for name in names if name not in _NOT_ENTERED and name != NAME]
+        own = [name for name in (NAME, PACKED) if name in files or name in names]
+        if own:
+            yield Path(folder, own[0])
+        names[:] = [name for name in names if name not in {*_NOT_ENTERED, NAME, PACKED}]
 
 
 def _read_all(files: list[Path]) -> list[Found | Problem]:

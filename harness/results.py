@@ -1,6 +1,8 @@
 """result.json: what a run, or a folder of predictions, is worth. docs/result.md describes every field."""
 
+import gzip
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -123,9 +125,15 @@ class Result:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """InputError names the file, the field and the value that is wrong, inconsistent or of another schema."""
+        """A file that ends in .gz is read as gzip has packed it.
+
+        InputError names the file, the field and the value that is wrong, inconsistent or of another schema.
+        """
         try:
-            text = path.read_text(encoding="utf-8")
+            content = path.read_bytes()
+            text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise InputError(f"{path} is damaged or cut short: {error}.") from error
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}.") from error
         except UnicodeDecodeError as error:

@@ -1,5 +1,6 @@
 """result.json files are found below folders, and broken ones are named."""
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -55,6 +56,20 @@ def test_a_broken_file_is_a_problem(tmp_path: Path, content: bytes, message: str
     assert problem.path == tmp_path / "result.json"
     assert message in problem.text
     assert str(tmp_path) not in problem.text
+
+
+def test_packed_results(tmp_path: Path) -> None:
+    """As gzip makes them; whole ones are read, one that was cut short is a problem."""
+    plain = make_run(tmp_path / "plain")
+    for name, share in (("whole", 1.0), ("cut", 0.5)):
+        (tmp_path / name).mkdir()
+        packed = gzip.compress(plain.read_bytes())
+        (tmp_path / name / "result.json.gz").write_bytes(packed[: int(share * len(packed))])
+    collection = collect([tmp_path])
+    assert [each.path.parent.name for each in collection.found] == ["plain", "whole"]
+    assert collection.found[0].result == collection.found[1].result
+    [problem] = collection.problems
+    assert "damaged or cut short" in problem.text
 
 
 def test_a_folder_of_that_name_is_a_problem(tmp_path: Path) -> None:
