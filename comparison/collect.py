@@ -42,7 +42,7 @@ class Collection:
 
 
 def collect(paths: Sequence[Path]) -> Collection:
-    """Every result.json or result.json.gz below the paths, sorted; a path may be a file too. A broken file is a Problem.
+    """Every result.json or result.json.gz below the paths, sorted; a path may be a file. A broken file is a Problem.
 
     So is a folder that cannot be looked into. InputError names a path that is not there, or has no result below it.
     """
