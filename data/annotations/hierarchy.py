@@ -31,6 +31,7 @@ class Hierarchy(Annotation):
 
     name: ClassVar[str] = "hierarchy"
     suffixes: ClassVar[tuple[str, ...]] = (".lab", ".txt", ".jams")
+    level_kind: ClassVar[type[Segments]] = Segments
 
     def __post_init__(self) -> None:
         if not self.levels:

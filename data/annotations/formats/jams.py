@@ -103,8 +103,6 @@ def _intervals(kind: Any, part: Observations) -> Any:
 
 
 def _hierarchy(kind: Any, parts: Parts) -> Any:
-    from ricercar.data.annotations.segments import Segments  # which read JAMS as well
-
     levels = [parts[0]]
     if parts[0].namespace == "multi_segment":
         with parts[0].located():
@@ -118,7 +116,7 @@ def _hierarchy(kind: Any, parts: Parts) -> Any:
     made = []
     for each in levels:
         with each.located():
-            made.append(_intervals(Segments, each))
+            made.append(_intervals(kind.level_kind, each))
     return kind(tuple(made))
 
 
