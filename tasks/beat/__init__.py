@@ -30,7 +30,7 @@ _OUTPUTS = ("beat", "downbeat")
 
 
 class Beat(Task):
-    """Two outputs per frame, scored by mir_eval.beat. See beat_targets, beat_decoding, beat_tracking, beat_scoring.
+    """Two outputs per frame, scored by mir_eval.beat. See targets, decoding, tracking and scoring.
 
     outputs   {beat, downbeat: {weight, positive_weight, prior}}
     decoder   tracking or peaks; `tracking` and neighbourhood_frames are the options of the one and the other

@@ -33,7 +33,7 @@ class Melody(Task):
                 else, which a network that shares its weights along pitch learns for all pitches at once
     deviation   where the melody is relative to each semitone, learned where it is near (see melody_targets)
 
-    See melody_targets, melody_decoding and melody_scoring.
+    See targets, decoding and scoring beside this.
     """
 
     annotation = MelodyAnnotation

@@ -46,7 +46,7 @@ class Notes(Task):
 
     outputs   {onset, frame, offset, velocity: {weight, positive_weight, prior}}; null leaves one out. There must be
               onset, and frame or offset. Without velocity every estimated note has velocity 64.
-    Drums (program 128) are neither learned nor scored. For the rest see note_targets, note_decoding and note_scoring.
+    Drums (program 128) are neither learned nor scored. For the rest see targets, decoding and scoring.
     """
 
     annotation = NotesAnnotation

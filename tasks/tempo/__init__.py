@@ -31,9 +31,9 @@ _DECODING = {name: LIMITS[name] for name in ("threshold", "tempo_inertia")}
 
 
 class Tempo(Task):
-    """One tempo, the stronger one, and where there is reason to a second. For scores see tempo_scoring.
+    """One tempo, the stronger one, and where there is reason to a second. For scores see scoring.
 
-    method activations   an output per frame, trained on beats; the tempo is that of the beats in it (tempo_decoding)
+    method activations   an output per frame, trained on beats; the tempo is that of the beats in it (see decoding)
     method classes       a softmax over tempi of the whole clip (Schreiber and Mueller 2018, A single-step approach to
                          musical tempo estimation using a convolutional neural network)
 
