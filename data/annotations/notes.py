@@ -45,11 +45,11 @@ class Notes(Annotation):
     program            General MIDI program 0 to 127, 128 drums, -1 unknown
     pedalled_offset_s  float64: the sound is damped; later than offset_s where the sustain pedal holds the note,
                        equal to it where nothing is known of a pedal
-    unended            bool: a MIDI file gives no end (see midi_file.py); no other file tells, and none is written
+    unended            bool: a MIDI file gives no end (see formats/midi.py); no other file tells, and none is written
 
     Files
     .tsv          header `onset offset pitch velocity [program] [pedalled_offset]`, columns in any order
-    .mid .midi    see midi_file.py
+    .mid .midi    see formats/midi.py
     .txt          as .tsv, or, where the first line is not a header, mir_eval's rows
                   `onset offset frequency_hz [velocity]` (also with commas). Values that look like MIDI numbers or
                   cents are refused, unless a first line `# onset offset frequency_hz` says Hz

@@ -32,7 +32,7 @@ _PROTOCOL = {"incomparable": ("exclude", "mir_eval"), "gaps": GAPS}
 
 
 class Chord(Task):
-    """A softmax per frame over majmin's 25 chords, or one each over root, quality and bass; see chord_vocabulary.
+    """A softmax per frame over majmin's 25 chords, or one each over root, quality and bass; see vocabulary.
 
     Labels X, and what the vocabulary cannot hold, are not learned.
     chord/thirds ... /sevenths_inv              mir_eval's, each by its own rules for comparing two chords

@@ -51,9 +51,9 @@ class Instruments(Task):
     classes   {name: programs}. An estimate has the first program of its class, velocity 64
     drums     General MIDI numbers of drum sounds, an output each; [] leaves drums out
     outputs   {onset, frame, drums: {weight, positive_weight, prior}}: of all classes alike
-    Notes of other programs, drum sounds and pitches are not learned, and missed in scoring (see instrument_scoring). A
-    track with a note of unknown program has no reference. Targets are triangles as in tasks/notes/targets (regression), the
-    rest is as in tasks/notes/decoding. A class's loss is the mean over valid frames and pitches, and the classes' are summed:
+    Notes of other programs, drum sounds and pitches are not learned, and missed in scoring (see scoring). A
+    track with a note of unknown program has no reference. Targets are those of notes (regression), and so is the
+    decoding. A class's loss is the mean over valid frames and pitches, and the classes' are summed:
     a note counts as much as in a task of one class.
     """
 

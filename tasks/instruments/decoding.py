@@ -17,7 +17,7 @@ class InstrumentDecoder:
 
     classes   {name: program of its estimates}, with outputs onset_<name> and frame_<name>
     drums     MIDI numbers of the output `drums`; there may be none
-    Each class is decoded as by tasks/notes/decoding, with a threshold of its own. The threshold of what is called `name` is
+    Each class is decoded as notes are, with a threshold of its own. The threshold of what is called `name` is
     decoding["threshold/<name>"]; that of all drums is of the name "drums".
     """
 
