@@ -21,7 +21,7 @@ from ricercar.tasks.marks import Mark
 from ricercar.tasks.protocol import check_protocol
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.frame_classes import class_shares, share_cross_entropy
+from ricercar.tasks.shared.frames import class_shares, share_cross_entropy
 from ricercar.tasks.shared.options import check_names, checked_decoding, checked_tuning
 from ricercar.tasks.shared.pooling import CHORD_VOCABULARIES, pooled_chords
 from ricercar.tasks.shared.search import best

@@ -8,7 +8,7 @@ from scipy.special import expit
 
 from ricercar.data.annotations.frequencies import midi_to_hz
 from ricercar.data.annotations.melody import Melody
-from ricercar.tasks.shared.frame_instants import row_frames
+from ricercar.tasks.shared.frames import row_frames
 from ricercar.tasks.shared.viterbi import viterbi
 
 Floats = NDArray[np.float64]

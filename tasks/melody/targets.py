@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from ricercar.data.annotations.frequencies import hz_to_midi
 from ricercar.data.annotations.melody import Melody
-from ricercar.tasks.shared.frame_instants import INSTANTS, instants, nearest_rows, rows_near
+from ricercar.tasks.shared.frames import INSTANTS, instants, nearest_rows, rows_near
 
 Floats = NDArray[np.float64]
 

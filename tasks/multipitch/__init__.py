@@ -22,7 +22,7 @@ from ricercar.tasks.multipitch.targets import from_notes, note_targets, row_targ
 from ricercar.tasks.protocol import check_protocol, ends_s, of_nothing
 from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
-from ricercar.tasks.shared.frame_instants import row_frames
+from ricercar.tasks.shared.frames import row_frames
 from ricercar.tasks.shared.options import check_pitches, checked_decoding, checked_tuning
 from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task

@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 from ricercar.data.annotations.frequencies import hz_to_midi, midi_to_hz
 from ricercar.data.annotations.multipitch import Multipitch
 from ricercar.data.annotations.notes import DRUMS, Notes
-from ricercar.tasks.shared.frame_instants import INSTANTS, instants, nearest_rows, rows_near
-from ricercar.tasks.shared.spans import span_cells
+from ricercar.tasks.shared.frames import INSTANTS, instants, nearest_rows, rows_near, span_cells
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

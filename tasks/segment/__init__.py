@@ -19,7 +19,7 @@ from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.segment.baselines import of_novelty, regular, single
 from ricercar.tasks.segment.decoding import DECODERS, SegmentDecoder
 from ricercar.tasks.segment.scoring import SegmentScoring
-from ricercar.tasks.shared.frame_classes import class_shares, share_cross_entropy
+from ricercar.tasks.shared.frames import class_shares, share_cross_entropy
 from ricercar.tasks.shared.options import ABOVE_0, check_names, checked_decoding, checked_tuning
 from ricercar.tasks.shared.search import best
 from ricercar.tasks.shared.triangle import in_frames, painted, triangles

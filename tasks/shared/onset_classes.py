@@ -1,4 +1,4 @@
-"""Onsets of K classes, each an output of its own: what onset detection (K = 1) and drum transcription share."""
+"""Onsets of several classes: what the tasks onset and drums share, from targets to the choice of thresholds."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,12 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.onsets import Onsets
 from ricercar.models.head import Output
 from ricercar.tasks.notes.decoding import Peaks, find_peaks
-from ricercar.tasks.protocol import check_protocol
-from ricercar.tasks.shared.onset_targets import OnsetTargets
-from ricercar.tasks.shared.onset_tuning import tune
+from ricercar.tasks.protocol import EMPTY, check_protocol
+from ricercar.tasks.shared.onset_scoring import count, matched
 from ricercar.tasks.shared.options import checked_decoding, checked_tuning
-from ricercar.tasks.shared.search import nearest_first
+from ricercar.tasks.shared.pooling import Counts
+from ricercar.tasks.shared.search import Decoding, nearest_first, on_time
+from ricercar.tasks.shared.triangle import check_targets, in_frames, painted, triangles
 from ricercar.tasks.task import Task
 
 Floats = NDArray[np.float64]
@@ -138,3 +139,105 @@ def shifted(time_s: Floats, shift_s: float) -> Floats:
     """Later by shift_s but not before 0, as written to a file and read back: to the microsecond."""
     times: Floats = np.unique(np.round(np.maximum(time_s + shift_s, 0.0), 6))
     return times
+
+
+class OnsetTargets:
+    """Times of K classes -> (T, K) float32 in [0, 1].
+
+    kind regression   max(0, 1 - |dt| / J) around the exact time, dt in frames, J = half_width_frames (Kong et al. 2021,
+                      High-resolution piano transcription, equation 1); of two onsets the higher value
+    kind binary       1 in `label_frames` frames from the one nearest to the onset
+    """
+
+    def __init__(self, *, kind: str, half_width_frames: float, label_frames: int) -> None:
+        check_targets(kind, half_width_frames, label_frames)
+        self.kind = kind
+        self.half_width = half_width_frames
+        self.label_frames = label_frames
+
+    def __call__(
+        self, times_s: Sequence[NDArray[np.float64]], start_s: float, num_frames: int, fps: float
+    ) -> NDArray[np.float32]:
+        """times_s: one sorted array for each class."""
+        target = np.zeros((num_frames, len(times_s)), dtype=np.float32)
+        for column, time_s in enumerate(times_s):
+            time = in_frames(time_s, start_s, fps)
+            if self.kind == "regression":
+                frame, height = triangles(time, self.half_width)
+            else:
+                frame = np.floor(time + 0.5)[:, None] + np.arange(self.label_frames)
+                height = np.ones(frame.shape)
+            target[:, column] = painted(frame, height, num_frames)
+        return target
+
+
+Ints = NDArray[np.int64]
+
+# Reference times of each class, and (times, heights) of each class's peaks.
+Example = tuple[Sequence[Floats], Sequence[tuple[Floats, Floats]]]
+
+_MOST_ROUNDS = 3
+
+
+def tune(
+    examples: Sequence[Example], grid: Sequence[float], num_classes: int, shift_s: float, window_s: float, empty: str
+) -> tuple[list[float], float]:
+    """-> (threshold of each class, shift) with the best mean F of the tracks, where all classes count together.
+
+    First one threshold of `grid` for all classes, then each class's own in turn while that helps; of equally good ones
+    the first. Then the shift that takes the median lateness from all onsets, unless that costs F. Where nothing is
+    found, the thresholds are the first of `grid`, and the shift stays.
+    """
+    counted = [[_counts(each, k, grid, shift_s, window_s) for k in range(num_classes)] for each in examples]
+    # (tracks, classes, thresholds, 3); the matched, the reference's and the estimate's number
+    numbers = np.array(counted, dtype=np.int64).reshape(len(examples), num_classes, len(grid), 3)
+
+    def mean_f(choice: Ints) -> float:
+        return round(_mean_f(numbers[:, np.arange(num_classes), choice].sum(axis=1), empty), 9)
+
+    best = max((np.full(num_classes, number) for number in range(len(grid))), key=mean_f)
+    if not mean_f(best) > 0:  # 0, or NaN: no track has a score
+        return [grid[0]] * num_classes, shift_s
+    for _ in range(_MOST_ROUNDS if num_classes > 1 else 0):
+        before = best
+        for k in range(num_classes):
+            best = max((np.where(np.arange(num_classes) == k, number, best) for number in range(len(grid))), key=mean_f)
+        if (best == before).all():
+            break
+    thresholds = [grid[number] for number in best]
+
+    def moved_f(decoding: Decoding) -> float:
+        moved = [_together(each, thresholds, decoding["shift_s"], window_s) for each in examples]
+        return _mean_f(np.array([[each.matched, each.reference, each.estimate] for each in moved]), empty)
+
+    pairs = [
+        matched(example[0][k], _estimate(example, k, threshold, shift_s), window_s)
+        for example in examples
+        for k, threshold in enumerate(thresholds)
+    ]
+    return thresholds, on_time({"shift_s": shift_s}, "shift_s", pairs, moved_f)["shift_s"]
+
+
+def _mean_f(numbers: Ints, empty: str) -> float:
+    """(tracks, 3) -> mean F; 0 where no track has one."""
+    matched, both = numbers[:, 0], numbers[:, 1] + numbers[:, 2]
+    f_measure = np.where(both > 0, 2 * matched / np.maximum(both, 1), EMPTY[empty])
+    scored = f_measure[~np.isnan(f_measure)]
+    return float(scored.mean()) if len(scored) else 0.0
+
+
+def _estimate(example: Example, k: int, threshold: float, shift_s: float) -> Floats:
+    peak_s, height = example[1][k]
+    return np.maximum(peak_s[height >= threshold] + shift_s, 0.0)
+
+
+def _counts(example: Example, k: int, thresholds: Sequence[float], shift_s: float, window_s: float) -> list[list[int]]:
+    """-> for each threshold, the numbers of one class of one track."""
+    found = [count(example[0][k], _estimate(example, k, each, shift_s), window_s) for each in thresholds]
+    return [[each.matched, each.reference, each.estimate] for each in found]
+
+
+def _together(example: Example, thresholds: Sequence[float], shift_s: float, window_s: float) -> Counts:
+    estimates = [_estimate(example, k, threshold, shift_s) for k, threshold in enumerate(thresholds)]
+    counts = [count(a, b, window_s) for a, b in zip(example[0], estimates, strict=True)]
+    return sum(counts, Counts(0, 0, 0))

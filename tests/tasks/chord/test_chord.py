@@ -20,7 +20,7 @@ from ricercar.tasks.chord import Chord
 from ricercar.tasks.chord.decoding import likeliest, runs
 from ricercar.tasks.chord.vocabulary import NOWHERE, MajMin, Structured
 from ricercar.tasks.scoring import Clip
-from ricercar.tasks.shared.frame_classes import class_shares, share_cross_entropy
+from ricercar.tasks.shared.frames import class_shares, share_cross_entropy
 
 FPS = 50.0
 QUALITIES = ["maj", "min", "dim", "aug", "sus2", "sus4", "maj7", "min7", "7", "hdim7", "dim7", "minmaj7", "maj6"]
