@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -24,7 +23,7 @@ from ricercar.data.track import Track
 from ricercar.harness import assemble, identity
 from ricercar.harness.benchmark import Benchmark
 from ricercar.harness.checkpoints import Checkpoints
-from ricercar.harness.command import command, logged
+from ricercar.harness.command import command, logged, run_of
 from ricercar.harness.console import tell_start
 from ricercar.harness.cost import NetCost, PeakMemory, cost_of
 from ricercar.harness.evaluate import Evaluation
@@ -45,7 +44,6 @@ from ricercar.harness.run import (
     record_of,
     runs_of,
 )
-from ricercar.harness.settled import settled
 from ricercar.harness.trackers.prefixed import Prefixed
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.training_state import Budget, DivergenceError
@@ -271,15 +269,7 @@ def _test(
 
 def _job(cfg: DictConfig) -> float:
     """-> the score on the validation split: a sweeper that searches must not see the test split."""
-    hydra_cfg = HydraConfig.get()
-    cfg = settled(cfg, Path(hydra_cfg.runtime.cwd))
-    run = Run(
-        cfg=cfg,
-        folder=Path(hydra_cfg.runtime.output_dir),
-        choices=identity.choices_of(hydra_cfg.runtime.choices),
-        overrides=identity.telling(hydra_cfg.overrides.task),
-    )
-    tunings = [result.tuning for result in train(run, hydra_cfg)]
+    tunings = [result.tuning for result in train(run_of(cfg), HydraConfig.get())]
     return statistics.fmean(tuning.trials[tuning.chosen].score for tuning in tunings if tuning is not None)
 
 
