@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -17,13 +16,15 @@ from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from lightning_fabric import Fabric
 from omegaconf import DictConfig, OmegaConf
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.track import Track
 from ricercar.harness import assemble, identity
 from ricercar.harness.benchmark import Benchmark
 from ricercar.harness.checkpoints import Checkpoints
-from ricercar.harness.command import command, logged
+from ricercar.harness.command import command, logged, run_of
+from ricercar.harness.console import tell_start
 from ricercar.harness.cost import NetCost, PeakMemory, cost_of
 from ricercar.harness.evaluate import Evaluation
 from ricercar.harness.loop import Member, Trained
@@ -43,7 +44,6 @@ from ricercar.harness.run import (
     record_of,
     runs_of,
 )
-from ricercar.harness.settled import settled
 from ricercar.harness.trackers.prefixed import Prefixed
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.training_state import Budget, DivergenceError
@@ -129,8 +129,6 @@ def _train(fabric: Fabric, runs: list[Run], siblings: list[Run], tasks: Multitas
             trackers.append(stack.enter_context(tracker))
             label_of_run = identity.label(run.cfg, run.id, run.folder.name, run.choices)
             tracker.start(run.folder, label_of_run, assemble.plain(run.cfg), cfg.resume)
-            if first:
-                log.info("%s", run.folder)
         values = [each for each, _ in _trials(runs[0])]
         trials = [list(each) for each in zip(*([trial for _, trial in _trials(run)] for run in runs), strict=True)]
         fitted = []
@@ -205,19 +203,19 @@ def _fit(
     if fabric.is_global_zero:
         if not Budget(str(cfg.trainer.budget), 1.0).reproducible:
             log.info("trainer.budget=%s: the clock decides, so that no two runs score the same", cfg.trainer.budget)
-        params, macs = cost.params, cost.macs / 1e6
-        log.info("%s parameters, %.0f million multiplications per s of audio", f"{params:,}", macs)
+        tell_start(fabric, runs, tasks, data.name, data.tracks, net.frontend, cost.params, cost.macs)
     averaged = copy.deepcopy(members[0].net)
     try:
-        trained = assemble.make(cfg.trainer).fit(
-            fabric=fabric,
-            members=members,
-            averaged=averaged,
-            augmentation=augmentation,
-            optimizer=lambda parameters: assemble.make(cfg.optimizer, params=parameters),
-            schedule=assemble.make(cfg.schedule),
-            resume_from=resume_from,
-        )
+        with logging_redirect_tqdm():  # lines go above the bar
+            trained = assemble.make(cfg.trainer).fit(
+                fabric=fabric,
+                members=members,
+                averaged=averaged,
+                augmentation=augmentation,
+                optimizer=lambda parameters: assemble.make(cfg.optimizer, params=parameters),
+                schedule=assemble.make(cfg.schedule),
+                resume_from=resume_from,
+            )
     except DivergenceError as error:  # of all seeds
         if cfg.tune.space:
             log.warning("%s: %s", runs[0].folder.name, error)
@@ -271,15 +269,7 @@ def _test(
 
 def _job(cfg: DictConfig) -> float:
     """-> the score on the validation split: a sweeper that searches must not see the test split."""
-    hydra_cfg = HydraConfig.get()
-    cfg = settled(cfg, Path(hydra_cfg.runtime.cwd))
-    run = Run(
-        cfg=cfg,
-        folder=Path(hydra_cfg.runtime.output_dir),
-        choices=identity.choices_of(hydra_cfg.runtime.choices),
-        overrides=identity.telling(hydra_cfg.overrides.task),
-    )
-    tunings = [result.tuning for result in train(run, hydra_cfg)]
+    tunings = [result.tuning for result in train(run_of(cfg), HydraConfig.get())]
     return statistics.fmean(tuning.trials[tuning.chosen].score for tuning in tunings if tuning is not None)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import re
 import shutil
 import warnings
 from collections.abc import Iterable, Sequence
@@ -21,6 +22,7 @@ from ricercar.harness.results import SCHEMA, DatasetId, Result, TrackScore, fing
 from ricercar.tasks.scoring import Clip, Scoring
 
 log = logging.getLogger(__name__)
+_NUM_IDS = 3  # of tracks that a warning names
 
 
 class Benchmark:
@@ -156,9 +158,10 @@ def file_name(estimate: Annotation, track: Track) -> str:
 
 @dataclass(frozen=True)
 class Scored:
-    """The score of one track, and what mir_eval, or the task, warned of meanwhile: each a line with track and file."""
+    """The score of one track, the file of its estimate, and what mir_eval, or the task, warned of meanwhile."""
 
     score: TrackScore
+    path: Path | None
     warnings: tuple[str, ...]
 
 
@@ -177,17 +180,26 @@ def score(
         if each.category is not UserWarning:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     texts = dict.fromkeys(str(each.message) for each in caught if each.category is UserWarning)
-    where = f"track {track.id}" + (f" ({path})" if path else "")
-    return Scored(
-        TrackScore(track.id, track.work, metrics, seconds, evidence),
-        tuple(f"{where}: {' '.join(text.split())}" for text in texts),
-    )
+    score = TrackScore(track.id, track.work, metrics, seconds, evidence)
+    return Scored(score, path, tuple(" ".join(text.split()) for text in texts))
 
 
 def tell(scored: Iterable[Scored]) -> None:
-    """Logs each warning once."""
-    for line in dict.fromkeys(line for each in scored for line in each.warnings):
-        log.warning("%s", line)
+    """Logs each warning once, with its tracks; of those that differ in numbers only, the first."""
+    alike: dict[tuple[str, Path | None], dict[str, tuple[str, Path | None]]] = {}
+    for each in scored:
+        folder = each.path.parent if each.path else None
+        for text in each.warnings:
+            alike.setdefault((re.sub(r"[\d.]+", "#", text), folder), {})[each.score.id] = (text, each.path)
+    for (_, folder), tracks in alike.items():
+        ids = list(tracks)
+        text, path = tracks[ids[0]]
+        if len(ids) == 1:
+            log.warning("track %s%s: %s", ids[0], f" ({path})" if path else "", text)
+        else:
+            named = ", ".join([*ids[:_NUM_IDS], *(["..."] if len(ids) > _NUM_IDS else [])])
+            first = "" if len({each for each, _ in tracks.values()}) == 1 else "the first: "
+            log.warning("%d tracks (%s%s): %s%s", len(ids), named, f"; in {folder}" if folder else "", first, text)
 
 
 def prediction_file(scoring: Scoring, folder: Path, track_id: str) -> Path | None:

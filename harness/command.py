@@ -1,10 +1,11 @@
-"""What the commands share: names of run folders, and user errors without a traceback."""
+"""What the commands share: names of run folders, user errors without a traceback, and what a sweep ends with."""
 
 import difflib
 import logging
 import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -23,21 +24,33 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from ricercar.errors import InputError
 from ricercar.harness import identity
-from ricercar.harness.run import discard, run_folder
+from ricercar.harness.run import Failure, Run, discard, run_folder, runs_of
 from ricercar.harness.settled import settled
+from ricercar.harness.sweep import format_sweep, is_finished, with_seed
 
 log = logging.getLogger(__name__)
 CONF = Path(__file__).parents[1] / "conf"
 _USER_ERRORS = (InputError, HydraException, OmegaConfBaseException, OSError)
 _OF_TWO_KINDS = ("resume",)  # its values are checked by name
+_folders: list[Path] = []  # of the runs of the jobs of a sweep, so far
 _TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
 
 
 def command(main: Callable[[], Any], config_name: str) -> None:
-    """Runs a Hydra command: a user error becomes one message and exit code 1.
+    """Runs a Hydra command: a user error becomes one message and exit code 1. A sweep ends with a table of its jobs.
 
     HYDRA_FULL_ERROR=1 shows the traceback.
     """
+    _folders.clear()
+    begun_s = time.time()
+    try:
+        _run(main, config_name)
+    finally:
+        if text := format_sweep(_folders, begun_s):
+            print(f"\n{text}", flush=True)
+
+
+def _run(main: Callable[[], Any], config_name: str) -> None:
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
     sys.argv[1:] = [part for argument in sys.argv[1:] for part in expanded(argument)]
     # -m comes first: argparse takes overrides on one side of it only.
@@ -49,6 +62,8 @@ def command(main: Callable[[], Any], config_name: str) -> None:
     logging.raiseExceptions = False  # where the log cannot be written either, one message is enough
     try:
         main()
+    except JobError:
+        sys.exit(1)
     except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
         _fail(_about_the_folder(error) or _explained(error, config_name))  # ValueError: Hydra's own, or from a sweep
     except KeyboardInterrupt:
@@ -57,13 +72,33 @@ def command(main: Callable[[], Any], config_name: str) -> None:
         sys.exit(130)
 
 
+class JobError(InputError):
+    """A job of a sweep failed, as was told when it happened."""
+
+
+def run_of(cfg: DictConfig) -> Run:
+    """The run that Hydra's present job is."""
+    hydra_cfg = HydraConfig.get()
+    return Run(
+        cfg=settled(cfg, Path(hydra_cfg.runtime.cwd)),
+        folder=Path(hydra_cfg.runtime.output_dir),
+        choices=identity.choices_of(hydra_cfg.runtime.choices),
+        overrides=identity.telling(hydra_cfg.overrides.task),
+    )
+
+
 def logged(job: Callable[[DictConfig], float], cfg: DictConfig) -> float:
     """Runs one job of a command. A user error ends it with one message, anything else with a traceback.
 
-    In a sweep, which goes on, a failure is logged when it happens. Where nothing began, no folder is left.
+    In a sweep, which goes on, a failure is logged when it happens, and noted in the folders of the job's runs; the
+    error is a JobError. Else no folder is left where nothing began.
     """
+    sweeps, begun_s = HydraConfig.get().mode == RunMode.MULTIRUN, time.monotonic()
+    runs = {Path(HydraConfig.get().runtime.output_dir): OmegaConf.select(cfg, "seed")}
     try:
         _check_types(cfg)
+        if sweeps and OmegaConf.select(cfg, "seeds_per_job") not in (None, 1):
+            runs = {run.folder: run.cfg.seed for run in runs_of(run_of(cfg))}
         return job(cfg)
     except KeyboardInterrupt:
         discard(Path(HydraConfig.get().runtime.output_dir))
@@ -71,17 +106,24 @@ def logged(job: Callable[[DictConfig], float], cfg: DictConfig) -> float:
     except Exception as error:
         discard(Path(HydraConfig.get().runtime.output_dir))
         mended = _user_error(error)
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            name = " ".join(HydraConfig.get().overrides.task)
-            log.error("failed: %s (%s)", mended or error, name, exc_info=mended is None)
-            if mended is not None:
-                raise InputError(str(mended)) from error
-        elif not _TRACEBACKS:
+        if sweeps:
+            overrides = list(HydraConfig.get().overrides.task)
+            log.error("failed: %s (%s)", mended or error, " ".join(overrides), exc_info=mended is None)
+            reason = str(mended or f"{type(error).__name__}: {error}")
+            trace = None if mended else traceback.format_exc()
+            for folder in [each for each in runs if not is_finished(each)] or runs:
+                own = with_seed(overrides, runs[folder])
+                Failure(reason, own, time.monotonic() - begun_s, trace).write(folder)
+            raise JobError(reason) from error
+        if not _TRACEBACKS:
             if mended is not None:
                 _fail(_explained(mended, HydraConfig.get().job.config_name or ""))
             traceback.print_exc()
             sys.exit(1)
         raise
+    finally:
+        if sweeps:
+            _folders.extend(runs)
 
 
 def expanded(argument: str) -> list[str]:

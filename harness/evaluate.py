@@ -28,12 +28,17 @@ class Validated:
 
     score   the mean of the tasks' primary metrics, by which the best checkpoint is chosen: larger is better. A metric
             of which lower is better counts negative; one that is undefined as the worst that it could be
-    what    the score in words
     """
 
     score: float
-    what: str
     metrics: dict[str, float]
+
+
+def primary_of(tasks: Multitask) -> str:
+    """What `score` is, in words."""
+    minus = {name: "minus " if task.scale(task.primary).better == LOWER else "" for name, task in tasks.items()}
+    names = [minus[name] + task.primary for name, task in tasks.items()]
+    return names[0] if len(names) == 1 else f"the mean of {', '.join(names)}"
 
 
 class Evaluation:
@@ -74,11 +79,7 @@ class Evaluation:
             primary.append(task.scale(task.primary).gain(found[task.primary]))
             prefix = f"{name}/" if len(self.tasks) > 1 else ""
             metrics |= {f"{prefix}{key}": value for key, value in found.items()}
-        what = (
-            ("minus " if task.scale(task.primary).better == LOWER else "") + task.primary
-            for task in self.tasks.values()
-        )
-        return Validated(float(np.mean(primary)), " and ".join(what), metrics)
+        return Validated(float(np.mean(primary)), metrics)
 
     def test(
         self, net: Net, tracks: Sequence[Track], folders: Mapping[str, Path]

@@ -3,7 +3,7 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
@@ -17,7 +17,8 @@ from ricercar.data.batches.augmentation import Augmentation
 from ricercar.data.batches.crops import Crops
 from ricercar.data.batches.prefetch import Prefetched, from_workers
 from ricercar.harness.checkpoints import Checkpoints, furthest
-from ricercar.harness.evaluate import Validated
+from ricercar.harness.console import Lines
+from ricercar.harness.evaluate import Validated, primary_of
 from ricercar.harness.learners import Batch, Learner, Losses, Optimizers, Sequential, Vmapped, mixed
 from ricercar.harness.schedules import Schedule
 from ricercar.harness.trackers.tracker import Tracker
@@ -168,6 +169,8 @@ class Loop:
         bar = tqdm(total=1.0, initial=state.progress, disable=_quiet(fabric), bar_format=_BAR, leave=False)
         watch = Watch(len(members), fabric.device)
         means = _Means(len(members))
+        score_name = primary_of(members[0].tasks) if len(members[0].tasks) == 1 else "mean of tasks"
+        lines = Lines(score_name, seeds, state.progress)
         since = saved_at = time.monotonic()
         compiling = self.compile is not None  # in the first step, which is not charged
         while state.progress < 1.0 and not state.stopped:
@@ -186,22 +189,28 @@ class Loop:
             if budget.max_s is not None:
                 state.elapsed_s = fabric.broadcast(state.elapsed_s)  # the clock of one process decides for all
             state.progress = budget.progress(state.step, state.elapsed_s)
+            validates = state.progress * self.num_validations >= state.num_validations + 1 or state.progress >= 1.0
             if state.step % self.log_every_steps == 0:
                 _leave_diverged(watch, members, state)
                 loss = self._log(members, state, means, groups[0]["lr"])
                 bar.set_postfix_str(f"loss {loss:.4f}")
+                if fabric.is_global_zero and not validates and lines.due(state.progress):
+                    lines.add(state, means.losses(), means.total_steps, groups[0]["lr"], [None] * len(members))
                 if fabric.broadcast(now - saved_at > self.checkpoint_s):
                     save_last()
                     saved_at = time.monotonic()
             bar.update(state.progress - bar.n)
 
-            if state.progress * self.num_validations >= state.num_validations + 1 or state.progress >= 1.0:
+            if validates:
                 _leave_diverged(watch, members, state)
                 state.num_validations = int(state.progress * self.num_validations)
-                for member, average, best in zip(members, averages, state.best, strict=True):
+                scores: list[float | None] = [None] * len(members)
+                for k, (member, average, best) in enumerate(zip(members, averages, state.best, strict=True)):
                     if best.diverged is None:
                         averaged.load_state_dict(_of_first(fabric, average.weights))
-                        self._validate(fabric, member, averaged, average, best, state)
+                        scores[k] = self._validate(fabric, member, averaged, average, best, state)
+                if fabric.is_global_zero:
+                    lines.add(state, means.losses(), means.total_steps, groups[0]["lr"], scores)
                 save_last()
                 since = saved_at = time.monotonic()
         if means.num_steps > 0:
@@ -267,17 +276,17 @@ class Loop:
 
     def _log(self, members: Sequence[Member], state: Progress, means: "_Means", rate: float) -> float:
         """-> the mean loss of the first member."""
-        losses = []
-        for member, best, own in zip(members, state.best, means.take(), strict=True):
-            losses.append(sum(value for name, value in own.items() if "gradient" not in name))
+        taken = means.take()
+        for member, best, own in zip(members, state.best, taken, strict=True):
             if best.diverged is None:
                 named = {f"train/{name}": value for name, value in own.items()}
-                member.tracker.log(state.step, {**named, "train/loss": losses[-1], "train/learning_rate": rate})
-        return losses[0]
+                member.tracker.log(state.step, {**named, "train/loss": _loss(own), "train/learning_rate": rate})
+        return _loss(taken[0])
 
     def _validate(
         self, fabric: Fabric, member: Member, averaged: Net, average: EMA, best: Best, state: Progress
-    ) -> None:
+    ) -> float:
+        """-> the score."""
         validated = member.validate(averaged)
         score = fabric.broadcast(validated.score)
         state.schedule.validated(score)
@@ -286,11 +295,7 @@ class Loop:
             member.checkpoints.save("best", {**content, "step": state.step, "score": score})
         state.stopped = self.patience is not None and best.waited >= self.patience
         member.tracker.log(state.step, {f"valid/{name}": value for name, value in validated.metrics.items()})
-        log.info(
-            "step %d (%.0f %%)%s: %s %.4f, best %.4f at step %d",
-            state.step, 100 * state.progress, f" of seed {member.seed}" if len(state.best) > 1 else "",
-            validated.what, score, best.score, best.step,
-        )  # fmt: skip
+        return score
 
 
 def _part(crops: Crops, batch_size: int, accumulation: int, rank: int, world_size: int, number: int) -> Batch:
@@ -324,22 +329,40 @@ def _of_first(fabric: Fabric, weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 class _Means:
-    """Of what the members' steps gave since it was last asked for; until then, no GPU is waited for."""
+    """Of what the members' steps gave since they were last taken; a GPU is waited for where one is asked for.
+
+    num_steps     since they were last taken
+    total_steps   all
+    """
 
     def __init__(self, num_members: int) -> None:
-        self.num_steps = 0
+        self.num_steps = self.total_steps = 0
+        self._taken = [0.0] * num_members
         self._sums: list[Losses] = [{} for _ in range(num_members)]
 
     def add(self, values: Sequence[Losses]) -> None:
         self.num_steps += 1
+        self.total_steps += 1
         for own, each in zip(self._sums, values, strict=True):
             _add(own, each)
 
     def take(self) -> list[dict[str, float]]:
         """-> {what: mean} of each member, and begins anew."""
         means = [{name: float(value) / self.num_steps for name, value in own.items()} for own in self._sums]
+        self._taken = [before + self.num_steps * _loss(own) for before, own in zip(self._taken, means, strict=True)]
         self.num_steps, self._sums = 0, [{} for _ in means]
         return means
+
+    def losses(self) -> list[float]:
+        """-> the sum of each member's losses in all steps. What is to be taken stays."""
+        return [
+            before + _loss({name: float(value) for name, value in own.items()})
+            for before, own in zip(self._taken, self._sums, strict=True)
+        ]
+
+
+def _loss(values: Mapping[str, float]) -> float:
+    return sum(value for name, value in values.items() if "gradient" not in name)
 
 
 def _add(sums: Losses, values: Losses) -> None:

@@ -140,10 +140,10 @@ def _means(result: Result, names: Sequence[str], scoring: Scoring) -> str:
             draws = resample(scores_of([[result]], name), fixed=_fixed(1), bounds=_bounds(result, name))
             ends = np.array([draws.low[0], draws.high[0]])
         num_scored = sum(name in pooled or not np.isnan(track.metrics[name]) for track in result.tracks)
-        rows.append([name, _number(result.metrics[name]), _interval(*ends.tolist()), str(num_scored)])
+        rows.append([name, number(result.metrics[name]), _interval(*ends.tolist()), str(num_scored)])
     mean = "mean of groups" if averaging == "groups" else "mean"
     headers = ["metric", mean, "middle half of tracks" if few else "95 % interval", "tracks"]
-    return _table(rows, headers, ("left", "right", "right", "right"))
+    return table(rows, headers, ("left", "right", "right", "right"))
 
 
 def _ranges(result: Result) -> str:
@@ -174,14 +174,14 @@ def _baselines(result: Result, baselines: Sequence[Result], scoring: Scoring) ->
     for each in baselines:
         apart, low, high = difference(result, each, scoring)
         name = each.choices["system"].removeprefix("baseline ")
-        rows.append([name, _number(each.metrics[result.primary]), _number(apart), _interval(low, high)])
+        rows.append([name, number(each.metrics[result.primary]), number(apart), _interval(low, high)])
     lower = ", lower is better" if result.scales[result.primary].better == LOWER else ""
     headers = ["trivial baseline", f"{result.primary}{lower}", "difference to it", "95 % interval, paired"]
-    return _table(rows, headers, ("left", "right", "right", "right"))
+    return table(rows, headers, ("left", "right", "right", "right"))
 
 
 def _interval(low: float, high: float) -> str:
-    return "-" if np.isnan(low) else f"{_number(low)} to {_number(high)}"
+    return "-" if np.isnan(low) else f"{number(low)} to {number(high)}"
 
 
 def _tracks(result: Result, names: Sequence[str]) -> str:
@@ -189,18 +189,18 @@ def _tracks(result: Result, names: Sequence[str]) -> str:
     ranked = result.worst_first
     rows = [
         [_short(each.id, _ID_WIDTH), _short(each.group, _GROUP_WIDTH), f"{each.seconds:.0f}"]
-        + [_number(each.metrics[name]) for name in names]
+        + [number(each.metrics[name]) for name in names]
         for each in ranked[:_NUM_ROWS]
     ]
-    headers = ["track, worst first", "group", "seconds", *(_header(name) for name in names)]
-    table = _table(rows, headers, ("left", "left", *("right",) * (1 + len(names))))
-    if len(names) > 1 and max(len(line) for line in table.splitlines()) > _WIDTH:
+    headers = ["track, worst first", "group", "seconds", *(broken(name) for name in names)]
+    text = table(rows, headers, ("left", "left", *("right",) * (1 + len(names))))
+    if len(names) > 1 and max(len(line) for line in text.splitlines()) > _WIDTH:
         return _tracks(result, names[:-1])
     rest = len(ranked) - len(rows)
-    return f"{table}\n... and {rest} better tracks, in result.json" if rest else table
+    return f"{text}\n... and {rest} better tracks, in result.json" if rest else text
 
 
-def _table(rows: Sequence[Sequence[object]], headers: Sequence[str], align: Sequence[str]) -> str:
+def table(rows: Sequence[Sequence[object]], headers: Sequence[str], align: Sequence[str]) -> str:
     """The headers go in as a row: tabulate makes columns wider than their headers otherwise."""
     content = [headers, SEPARATING_LINE, *rows]
     text: str = tabulate(content, tablefmt="simple", colalign=align, disable_numparse=True)
@@ -213,11 +213,11 @@ def _cost(cost: Cost) -> str:
     if cost.params is not None:
         parts.append(f"{cost.params:,} parameters")
     if cost.macs_per_second_of_audio is not None:
-        parts.append(f"{_amount(cost.macs_per_second_of_audio)} multiplications per second of audio")
+        parts.append(f"{amount(cost.macs_per_second_of_audio)} multiplications per second of audio")
     if cost.train_s is not None:
         steps = f" ({cost.steps:,} steps)" if cost.steps is not None else ""
         device = f" on {cost.device}" if cost.device is not None else ""
-        parts.append(f"trained {_duration(cost.train_s)}{steps}{device}")
+        parts.append(f"trained {duration(cost.train_s)}{steps}{device}")
     if cost.real_time_factor:
         parts.append(f"predicts {1 / cost.real_time_factor:.3g} times as fast as real time")
     if cost.peak_memory_bytes is not None:
@@ -225,7 +225,7 @@ def _cost(cost: Cost) -> str:
     return "\n".join(textwrap.wrap(", ".join(parts), _WIDTH))
 
 
-def _header(name: str) -> str:
+def broken(name: str) -> str:
     """A metric's name in lines, broken after its slash and, filled from the end, at its underscores."""
     lines: list[str] = []
     for part in reversed(name.split("/")):
@@ -246,20 +246,20 @@ def _short(text: str, width: int) -> str:
     return f"{text[: width - 3 - tail]}...{text[-tail:]}"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     if np.isnan(value):
         return "-"
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"
 
 
-def _amount(value: float) -> str:
+def amount(value: float) -> str:
     for unit, name in ((1e9, "billion"), (1e6, "million")):
         if value >= unit:
             return f"{value / unit:.3g} {name}"
     return f"{value:,.0f}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""Runs: what each is called, the folder it lives in, what it began with, and who holds it."""
+"""Runs: what each is called, the folder it lives in, what it began with, why it failed, and who holds it."""
 
 import fcntl
 import logging
@@ -34,6 +34,7 @@ from ricercar.harness.typed_json import parse, to_json, typed
 from ricercar.tasks.multitask import Multitask
 
 log = logging.getLogger(__name__)
+FAILED = "failed.json"
 LEDGER = "looks.csv"  # how often a run was scored on a split: many looks at the test split are tuning on it
 _LEFT_BY_A_START = {".lock", ".hydra", "train.log", "eval.log", "app.log"}  # app: later jobs of a sweep
 
@@ -178,6 +179,37 @@ class Record:
         ]
 
 
+@dataclass(frozen=True)
+class Failure:
+    """failed.json: why a job of a sweep failed; the next start in the folder removes it.
+
+    overrides   the seed is among them
+    trace       of what is no error of the user's
+    """
+
+    reason: str
+    overrides: list[str]
+    seconds: float
+    trace: str | None
+
+    def write(self, folder: Path) -> None:
+        """Not where another process holds the folder, whose run it is then."""
+        try:
+            with RunLock(folder):
+                write_text(folder / FAILED, to_json(self))
+        except (InputError, OSError) as error:
+            log.warning("why it failed is not noted: %s", error)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """None where nothing failed. InputError names what is wrong with the file."""
+        path = folder / FAILED
+        try:
+            return typed(cls, parse(path.read_text(encoding="utf-8"))) if path.exists() else None
+        except (InputError, OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} cannot be read: {error}") from error
+
+
 def record_of(
     run: Run, tasks: Multitask, tracks: Mapping[str, Sequence[Track]], audio_key: Callable[[AudioSource], str]
 ) -> Record:
@@ -254,7 +286,7 @@ def discard(folder: Path) -> None:
 class RunLock:
     """Holds a run's folder: a second process that wants it is told so, and the lock goes with the process.
 
-    The folder is made, and after an error removed again, if nothing began in it.
+    The folder is made, and after an error removed again, if nothing began in it. A failed.json in it is of the past.
     """
 
     def __init__(self, run_dir: Path) -> None:
@@ -273,6 +305,7 @@ class RunLock:
             raise InputError(f"{self.path.parent} is in use by another process: wait for it.") from error
         except OSError as error:
             raise InputError(f"cannot write into the run's folder {self.path.parent}: {error}") from error
+        (self.path.parent / FAILED).unlink(missing_ok=True)
         return self
 
     def __exit__(
