@@ -26,7 +26,7 @@ class TrackInfo:
     """One track of a board."""
 
     id: str
-    group: str
+    work: str
     seconds: float
 
 
@@ -187,7 +187,7 @@ def _board(found: Sequence[Found]) -> Board:
         primary=primary,
         shown=list(dict.fromkeys(name for system in systems for name in system.first.shown if name != primary)),
         systems=systems,
-        tracks=[TrackInfo(track.id, track.group, track.seconds) for track in first.tracks],
+        tracks=[TrackInfo(track.id, track.work, track.seconds) for track in first.tracks],
         notes=[],
         apart="",
     )
@@ -222,8 +222,8 @@ def scores_of(systems: Sequence[System], metric: str, tracks: Sequence[TrackInfo
     for s, of_system in enumerate(seeds):
         for k, results in enumerate(of_system):
             values[s, k] = np.mean([_track_scores(result, metric, place) for result in results], axis=0)
-    _, group = np.unique([track.group for track in tracks], return_inverse=True)
-    return Scores(values, group.astype(np.int64), averaging)
+    _, work = np.unique([track.work for track in tracks], return_inverse=True)
+    return Scores(values, work.astype(np.int64), averaging)
 
 
 def _track_scores(result: Result, metric: str, place: Mapping[str, int]) -> Floats:

@@ -25,7 +25,7 @@ def notes_on(systems: Sequence[System]) -> list[str]:
 
 def few_works(tracks: "Sequence[TrackInfo]", averaging: str) -> Iterator[str]:
     """One or two works that have most of the tracks, of which the mean is theirs then."""
-    sizes = Counter(track.group for track in tracks)
+    sizes = Counter(track.work for track in tracks)
     if averaging != "tracks" or len(sizes) < _MANY:
         return
     for number in (1, 2):

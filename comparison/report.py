@@ -11,7 +11,7 @@ from ricercar.comparison.numerals import amount, difference, duration, interval,
 from ricercar.comparison.options import clean, listed
 from ricercar.comparison.rows import ALIKE, APART, BEST, LENT, NOTHING, SEEDS, TRACKS, UNKNOWN, WORKS, Row, Table
 from ricercar.significance.bootstrap import MIN_LENDERS
-from ricercar.significance.draws import MIN_GROUPS
+from ricercar.significance.draws import MIN_WORKS
 from ricercar.tasks.scale import LOWER
 
 _MANY = 10  # names in a sentence
@@ -42,7 +42,7 @@ def statement(table: Table) -> str:
 
 def how(table: Table) -> list[str]:
     """What the numbers are."""
-    mean = "Mean of the groups' means" if table.board.averaging == "groups" else "Mean over tracks"
+    mean = "Mean of the works' means" if table.board.averaging == "groups" else "Mean over tracks"
     return [f"{mean} and seeds.", *_ranges(table), *_differences(table)]
 
 
@@ -55,10 +55,10 @@ def range_name(table: Table) -> str:
 def _why_not(table: Table) -> str:
     if table.draws is None:
         return f"{table.board.primary} cannot be drawn anew"
-    known = table.draws.num_groups[~np.isnan(table.draws.mean)]
-    num_groups = int(known.max()) if len(known) else 0
-    if num_groups < MIN_GROUPS:
-        return f"what is so on other works cannot be known from {num_groups} (it takes {MIN_GROUPS})"
+    known = table.draws.num_works[~np.isnan(table.draws.mean)]
+    num_works = int(known.max()) if len(known) else 0
+    if num_works < MIN_WORKS:
+        return f"what is so on other works cannot be known from {num_works} (it takes {MIN_WORKS})"
     if len(known) < 2:
         return "there are no two systems with scores of the same tracks"
     return (
@@ -157,10 +157,10 @@ def _section(row: Row, group_by: Sequence[str]) -> str:
 
 def _title(table: Table) -> str:
     board = table.board
-    num_groups = len({track.group for track in board.tracks})
+    num_works = len({track.work for track in board.tracks})
     minutes = sum(track.seconds for track in board.tracks) / 60
     length = f"{minutes / 60:.1f} hours" if minutes >= 60 else f"{minutes:.1f} minutes"
-    return f"{board.title}: {len(board.tracks)} tracks of {num_groups} groups, {length}"
+    return f"{board.title}: {len(board.tracks)} tracks of {num_works} works, {length}"
 
 
 def _scores(table: Table, sections: dict[str, list[Row]]) -> Sheet:

@@ -13,7 +13,7 @@ from ricercar.comparison.systems import System
 from ricercar.errors import InputError
 from ricercar.harness.provenance import Cost
 from ricercar.significance.bootstrap import Pooled, resample, resample_pooled
-from ricercar.significance.draws import MIN_GROUPS, Draws
+from ricercar.significance.draws import MIN_WORKS, Draws
 from ricercar.significance.paired import Comparisons, compare
 from ricercar.significance.ranks import expected_best
 from ricercar.tasks.protocol import EMPTY
@@ -26,10 +26,10 @@ def pooled_draws(board: Board) -> dict[str, Draws]:
     pooled = _pooled(board)
     if pooled is None:
         return {}
-    group = board.scores(board.track_metric).group
+    work = board.scores(board.track_metric).work
     bounds = {name: board.bounds(name) for name in board.pooled}
     try:
-        return resample_pooled(board.evidence(), pooled, group, fixed=board.fixed, bounds=bounds)
+        return resample_pooled(board.evidence(), pooled, work, fixed=board.fixed, bounds=bounds)
     except KeyError:  # the evidence of another version
         return {}
 
@@ -181,7 +181,7 @@ def _estimates(board: Board, metric: str, draws: Draws | None) -> list[Estimate]
     """Of a system that is not ranked the mean over its own tracks, by the primary metric alone."""
     means = board.means(metric).tolist()
     ranges = [(float("nan"), float("nan"), NOTHING)] * len(means)
-    if draws is not None and draws.num_groups.max() >= MIN_GROUPS:
+    if draws is not None and draws.num_works.max() >= MIN_WORKS:
         ranges = list(zip(draws.low.tolist(), draws.high.tolist(), _kinds(draws), strict=True))
     elif metric not in board.pooled:
         ranges = [(low, high, TRACKS) for low, high in board.ranked(metric).scores.middle_half().tolist()]

@@ -13,10 +13,10 @@ from ricercar.harness.baselines import baseline_results
 from ricercar.harness.benchmark import Benchmark, prediction_file
 from ricercar.harness.piano_roll import piano_roll, write_png
 from ricercar.harness.provenance import Cost
-from ricercar.harness.results import Result, groups_of, scores_of
+from ricercar.harness.results import Result, scores_of, works_of
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.significance.bootstrap import resample, resample_pooled
-from ricercar.significance.draws import MIN_GROUPS, Bounds, Draws
+from ricercar.significance.draws import MIN_WORKS, Bounds, Draws
 from ricercar.significance.paired import compare
 from ricercar.significance.scores import Bools
 from ricercar.tasks.scale import LOWER
@@ -40,7 +40,7 @@ def report(result: Result, baselines: Sequence[Result], benchmark: Benchmark, fo
     tracker.summary({f"cost/{name}": value for name, value in vars(result.cost).items() if value is not None})
     tracker.summary({f"{prefix}protocol_id": result.protocol_id, f"{prefix}fingerprint": result.dataset.fingerprint})
     tracker.summary({f"baseline/{prefix}{each.choices['system']}": each.metrics[each.primary] for each in baselines})
-    rows = [{"id": each.id, "group": each.group, **each.metrics} for each in result.tracks]
+    rows = [{"id": each.id, "work": each.work, **each.metrics} for each in result.tracks]
     tracker.log_tracks(f"test/{prefix}tracks", rows)
     name, worst = result.primary_of_tracks, result.worst_first[0]
     if math.isnan(worst.metrics[name]):  # no track has a score
@@ -61,7 +61,7 @@ def report(result: Result, baselines: Sequence[Result], benchmark: Benchmark, fo
 _WIDTH = 110
 _NUM_ROWS = 20
 _NUM_METRICS = 5
-_ID_WIDTH, _GROUP_WIDTH = 32, 16
+_ID_WIDTH, _WORK_WIDTH = 32, 16
 _TITLE = ("task", "data", "frontend", "backbone", "system")
 
 
@@ -83,9 +83,9 @@ def format_tracks(result: Result, scoring: Scoring, baselines: Sequence[Result])
 def difference(result: Result, other: Result, scoring: Scoring) -> tuple[float, float, float]:
     """-> the primary metric of `result` minus that of `other`, and the 95 % interval of that.
 
-    Both are of the same tracks, and groups are drawn for both at once: the bootstrap is paired. A track that
+    Both are of the same tracks, and works are drawn for both at once: the bootstrap is paired. A track that
     either protocol or system leaves without a score counts in neither. Both are taken as they are: another seed is not
-    in the interval, which is NaN where there are too few groups.
+    in the interval, which is NaN where there are too few works.
     """
     name = result.primary
     if name in result.pooled:
@@ -108,7 +108,7 @@ def _pooled_draws(results: Sequence[Result], scoring: Scoring) -> dict[str, Draw
         own = {track.id: track.evidence for track in result.tracks}
         evidence.append([[own[track.id] for track in results[0].tracks]])
     fixed, bounds = _fixed(len(results)), {name: _bounds(results[0], name) for name in results[0].pooled}
-    return resample_pooled(evidence, scoring.pooled, groups_of(results[0]), fixed=fixed, bounds=bounds)
+    return resample_pooled(evidence, scoring.pooled, works_of(results[0]), fixed=fixed, bounds=bounds)
 
 
 def _bounds(result: Result, metric: str) -> Bounds:
@@ -116,19 +116,19 @@ def _bounds(result: Result, metric: str) -> Bounds:
 
 
 def _title(result: Result) -> str:
-    num_groups = len({track.group for track in result.tracks})
+    num_works = len({track.work for track in result.tracks})
     hours = sum(track.seconds for track in result.tracks) / 3600
     length = f"{hours:.1f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
     choices = [f"{group} {result.choices[group]}" for group in _TITLE if group in result.choices]
     what = ", ".join(choices if result.seed is None else [*choices, f"seed {result.seed}"])
-    scored = f"{result.dataset.split} split: {len(result.tracks)} tracks of {num_groups} groups, {length}"
+    scored = f"{result.dataset.split} split: {len(result.tracks)} tracks of {num_works} works, {length}"
     return "\n".join([*textwrap.wrap(what, _WIDTH), scored])
 
 
 def _means(result: Result, names: Sequence[str], scoring: Scoring) -> str:
     averaging = str(result.protocol["averaging"])
     pooled = _pooled_draws([result], scoring) if set(names) & set(result.pooled) else {}
-    few = _too_few_groups(result)
+    few = _too_few_works(result)
     rows = []
     for name in names:
         ends = np.full(2, np.nan)
@@ -141,7 +141,7 @@ def _means(result: Result, names: Sequence[str], scoring: Scoring) -> str:
             ends = np.array([draws.low[0], draws.high[0]])
         num_scored = sum(name in pooled or not np.isnan(track.metrics[name]) for track in result.tracks)
         rows.append([name, number(result.metrics[name]), _interval(*ends.tolist()), str(num_scored)])
-    mean = "mean of groups" if averaging == "groups" else "mean"
+    mean = "mean of works" if averaging == "groups" else "mean"
     headers = ["metric", mean, "middle half of tracks" if few else "95 % interval", "tracks"]
     return table(rows, headers, ("left", "right", "right", "right"))
 
@@ -149,11 +149,11 @@ def _means(result: Result, names: Sequence[str], scoring: Scoring) -> str:
 def _ranges(result: Result) -> str:
     """What the ranges are: no claim that another training would come out so."""
     weights = "these trained weights" if result.training is not None else "these predictions"
-    if _too_few_groups(result):
-        number = len({track.group for track in result.tracks})
+    if _too_few_works(result):
+        number = len({track.work for track in result.tracks})
         text = (
             "Ranges hold the middle half of the tracks' scores: what other works would give cannot be known from "
-            f"{number} (it takes {MIN_GROUPS})."
+            f"{number} (it takes {MIN_WORKS})."
         )
     else:
         text = (
@@ -162,8 +162,8 @@ def _ranges(result: Result) -> str:
     return "\n".join(textwrap.wrap(text, _WIDTH))
 
 
-def _too_few_groups(result: Result) -> bool:
-    return len({track.group for track in result.tracks}) < MIN_GROUPS
+def _too_few_works(result: Result) -> bool:
+    return len({track.work for track in result.tracks}) < MIN_WORKS
 
 
 def _baselines(result: Result, baselines: Sequence[Result], scoring: Scoring) -> str:
@@ -188,11 +188,11 @@ def _tracks(result: Result, names: Sequence[str]) -> str:
     """As many metrics as the width allows, the primary one first."""
     ranked = result.worst_first
     rows = [
-        [_short(each.id, _ID_WIDTH), _short(each.group, _GROUP_WIDTH), f"{each.seconds:.0f}"]
+        [_short(each.id, _ID_WIDTH), _short(each.work, _WORK_WIDTH), f"{each.seconds:.0f}"]
         + [number(each.metrics[name]) for name in names]
         for each in ranked[:_NUM_ROWS]
     ]
-    headers = ["track, worst first", "group", "seconds", *(broken(name) for name in names)]
+    headers = ["track, worst first", "work", "seconds", *(broken(name) for name in names)]
     text = table(rows, headers, ("left", "left", *("right",) * (1 + len(names))))
     if len(names) > 1 and max(len(line) for line in text.splitlines()) > _WIDTH:
         return _tracks(result, names[:-1])

@@ -31,14 +31,14 @@ _ROUNDING = 1e-6  # how far metrics may be from the mean of the tracks they come
 class TrackScore:
     """One test track.
 
-    group      its work: what statistics draw
+    work       what statistics draw: the data set's `work`, or else its `group`
     metrics    {name: score}, NaN where the protocol leaves the track out
     seconds    of audio
     evidence   {name: number} that the metrics of all tracks together are made of (see Scoring.pooled)
     """
 
     id: str
-    group: str
+    work: str
     metrics: dict[str, float]
     seconds: float
     evidence: dict[str, float] = field(default_factory=dict)
@@ -186,11 +186,11 @@ class Result:
 
 
 def mean_metrics(tracks: Sequence[TrackScore], averaging: str) -> dict[str, float]:
-    """-> {name: mean over tracks, or mean of the groups' means}; a NaN is left out, NaN where nothing is left."""
+    """-> {name: mean over tracks, or mean of the works' means}; a NaN is left out, NaN where nothing is left."""
     if averaging not in AVERAGING:
         raise InputError(f"protocol.averaging is {averaging!r}: choose one of {', '.join(AVERAGING)}.")
     names = list(dict.fromkeys(name for track in tracks for name in track.metrics))
-    keys = [track.group if averaging == "groups" else str(i) for i, track in enumerate(tracks)]
+    keys = [track.work if averaging == "groups" else str(i) for i, track in enumerate(tracks)]
     means = {}
     for name in names:
         members: dict[str, list[float]] = {}
@@ -277,10 +277,10 @@ def scores_of(systems: Sequence[Sequence[Result]], metric: str) -> Scores:
             if missing:
                 raise InputError(f"{result.run_id} lacks {len(missing)} tracks, the first is {missing[0]!r}.")
             values[s, k] = [own[track.id] for track in tracks]
-    return Scores(values, groups_of(systems[0][0]), str(systems[0][0].protocol["averaging"]))
+    return Scores(values, works_of(systems[0][0]), str(systems[0][0].protocol["averaging"]))
 
 
-def groups_of(result: Result) -> Ints:
-    """(T,) the number of each track's group."""
-    _, number = np.unique([track.group for track in result.tracks], return_inverse=True)
+def works_of(result: Result) -> Ints:
+    """(T,) the number of each track's work."""
+    _, number = np.unique([track.work for track in result.tracks], return_inverse=True)
     return number.astype(np.int64)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.significance.draws import MIN_GROUPS, Bounds, Draws
+from ricercar.significance.draws import MIN_WORKS, Bounds, Draws
 from ricercar.significance.scores import Bools, Floats, Ints, Scores, mean_of
 
 MIN_LENDERS = 3  # systems with several seeds, from which others borrow the variance of seeds
@@ -23,23 +23,23 @@ def resample(
     fixed: Bools | None = None,
     bounds: Bounds = (None, None),
 ) -> Draws:
-    """Groups of tracks are drawn with replacement, for all systems at once.
+    """Whole works are drawn with replacement, for all systems at once.
 
-    Their part is stretched by n / (n - 1), without which n groups vary too little (Rao & Wu 1988).
+    Their part is stretched by n / (n - 1), without which n works vary too little (Rao & Wu 1988).
 
     fixed    (S,) systems that no training with another seed could change
     bounds   (low, high) of the metric
     """
     means = scores.seed_means()
     present = ~np.isnan(means)
-    sums, sizes = scores.grouped()
-    num_groups = sums.shape[2]
-    # (G, S * K): each group's distance from its seed's mean, so that equal scores move by exactly 0
-    distances = (sums - np.nan_to_num(means)[:, :, None] * sizes).reshape(-1, num_groups).T
-    sizes = sizes.reshape(-1, num_groups).T
+    sums, sizes = scores.by_work()
+    num_works = sums.shape[2]
+    # (W, S * K): each work's distance from its seed's mean, so that equal scores move by exactly 0
+    distances = (sums - np.nan_to_num(means)[:, :, None] * sizes).reshape(-1, num_works).T
+    sizes = sizes.reshape(-1, num_works).T
     rng = np.random.default_rng(seed)
     total, square = np.zeros(len(means)), np.zeros((len(means), len(means)))
-    for counts in _counts(rng, num_resamples, num_groups):
+    for counts in _counts(rng, num_resamples, num_works):
         weight = counts @ sizes
         moved = np.divide(counts @ distances, weight, out=np.zeros_like(weight), where=weight > 0)
         tracks = np.nan_to_num(mean_of(moved.reshape(-1, *means.shape), present))
@@ -47,13 +47,13 @@ def resample(
         square += tracks.T @ tracks
     center = total / num_resamples
     covariance = square / num_resamples - np.outer(center, center)
-    return _draws(means, covariance, scores.num_groups, scores.works, fixed, bounds)
+    return _draws(means, covariance, scores.num_works, scores.effective_works, fixed, bounds)
 
 
 def resample_pooled(
     evidence: Sequence[Sequence[Sequence[Mapping[str, float]]]],
     pooled: Pooled,
-    group: Ints,
+    work: Ints,
     num_resamples: int = 200,
     seed: int = 0,
     *,
@@ -67,12 +67,12 @@ def resample_pooled(
     bounds     {metric: (low, high)}
     """
     runs = [run for system in evidence for run in system]
-    members = [np.flatnonzero(group == name) for name in np.unique(group)]
+    members = [np.flatnonzero(work == name) for name in np.unique(work)]
     whole = [pooled(run) for run in runs]
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(members), size=(num_resamples, len(members)))
     again = []
-    for row in drawn if len(members) >= MIN_GROUPS else []:
+    for row in drawn if len(members) >= MIN_WORKS else []:
         tracks = np.concatenate([members[i] for i in row])
         again.append([pooled([run[i] for i in tracks]) for run in runs])
     sizes = [len(each) for each in members]
@@ -110,8 +110,8 @@ def _pooled_parts(
 def _draws(
     means: Floats,
     covariance: Floats,
-    num_groups: Ints,
-    works: Floats,
+    num_works: Ints,
+    effective_works: Floats,
     fixed: Bools | None,
     bounds: Bounds,
 ) -> Draws:
@@ -134,15 +134,17 @@ def _draws(
     seed_variance = np.zeros(len(means))
     seed_variance[several] = (squares[several] + prior * np.nan_to_num(of_all)) / seed_df[several] / num_seeds[several]
     seed_variance[one] = of_all
-    stretch = np.where(num_groups > 1, np.sqrt(num_groups / np.maximum(num_groups - 1, 1)), 0.0)
+    stretch = np.where(num_works > 1, np.sqrt(num_works / np.maximum(num_works - 1, 1)), 0.0)
     covariance = covariance * np.outer(stretch, stretch)
     lent = np.logical_and(one, lends)
-    return Draws(mean, covariance, num_groups, works, seed_variance, seed_df, num_seeds, lent, num_lenders, bounds)
+    return Draws(
+        mean, covariance, num_works, effective_works, seed_variance, seed_df, num_seeds, lent, num_lenders, bounds
+    )
 
 
-def _counts(rng: np.random.Generator, num_resamples: int, num_groups: int) -> Iterator[NDArray[np.float64]]:
-    """(num_resamples, num_groups) how often each group is drawn, a part at a time; rows sum to num_groups."""
-    rows = max(1, _CELLS // num_groups)
+def _counts(rng: np.random.Generator, num_resamples: int, num_works: int) -> Iterator[NDArray[np.float64]]:
+    """(num_resamples, num_works) how often each work is drawn, a part at a time; rows sum to num_works."""
+    rows = max(1, _CELLS // num_works)
     for first in range(0, num_resamples, rows):
         size = min(rows, num_resamples - first)
-        yield rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=size).astype(np.float64)
+        yield rng.multinomial(num_works, np.full(num_works, 1 / num_works), size=size).astype(np.float64)

@@ -11,7 +11,7 @@ from scipy import special, stats
 from ricercar.significance.scores import Bools, Floats, Ints
 
 COVERAGE = 0.95
-MIN_GROUPS = 6  # works: of fewer, nothing is concluded about others
+MIN_WORKS = 6  # works: of fewer, nothing is concluded about others
 _ROUNDING = 1e-12  # relative to the means: a difference or an error below it is that of rounding
 _EQUAL = 1e-13  # relative to the systems' variances: a variance of their difference below it is that of rounding
 
@@ -68,8 +68,8 @@ class Draws:
 
     mean            (S,); NaN for a system without any score
     covariance      (S, S) of the means, due to works, whose draw is the same for all systems
-    num_groups      (S,) works with a score
-    works           (S,) as many works of one size would vary as much: fewer than num_groups where sizes differ
+    num_works       (S,) works with a score
+    effective_works (S,) as many works of one size would vary as much: fewer than num_works where sizes differ
     seed_variance   (S,) of the mean, due to seeds, whose draw is each system's own. 0 for a fixed system; NaN where it
                     is not known, with one seed and too few systems to borrow from
     seed_df         (S,) its degrees of freedom; those of what is lent are the lenders less one
@@ -81,8 +81,8 @@ class Draws:
 
     mean: Floats
     covariance: Floats
-    num_groups: Ints
-    works: Floats
+    num_works: Ints
+    effective_works: Floats
     seed_variance: Floats
     seed_df: Ints
     num_seeds: Ints
@@ -119,8 +119,8 @@ class Draws:
             unpaired=(weights**2).T @ np.diag(self.covariance),
             of_seeds=of_seeds.sum(axis=0),
             seed_spread=self.spread(of_seeds),
-            num_groups=np.where(used, self.num_groups[:, None], np.iinfo(np.int64).max).min(axis=0),
-            works=np.where(used, self.works[:, None], np.inf).min(axis=0),
+            num_works=np.where(used, self.num_works[:, None], np.iinfo(np.int64).max).min(axis=0),
+            effective_works=np.where(used, self.effective_works[:, None], np.inf).min(axis=0),
         )
 
     def differences(self, one: Ints, two: Ints) -> Contrast:
@@ -135,8 +135,8 @@ class Draws:
             unpaired=unpaired,
             of_seeds=of_seeds.sum(axis=0),
             seed_spread=self.spread(of_seeds, np.stack([one, two])),
-            num_groups=np.minimum(self.num_groups[one], self.num_groups[two]),
-            works=np.minimum(self.works[one], self.works[two]),
+            num_works=np.minimum(self.num_works[one], self.num_works[two]),
+            effective_works=np.minimum(self.effective_works[one], self.effective_works[two]),
         )
 
     def spread(self, of_seeds: Floats, systems: Ints | None = None) -> Floats:
@@ -158,17 +158,17 @@ def _contrast(
     unpaired: Floats,
     of_seeds: Floats,
     seed_spread: Floats,
-    num_groups: Ints,
-    works: Floats,
+    num_works: Ints,
+    effective_works: Floats,
 ) -> Contrast:
     """(E,) each. of_tracks, of_seeds: variances; unpaired: of tracks, if systems were not of the same ones."""
     of_tracks = np.where(of_tracks < _EQUAL * unpaired, 0.0, of_tracks)
     variance = of_tracks + of_seeds
     # Satterthwaite: what the parts' own uncertainty makes of the sum's
-    spread = of_tracks**2 / np.maximum(works - 1, 1) + seed_spread
+    spread = of_tracks**2 / np.maximum(effective_works - 1, 1) + seed_spread
     varies = np.sqrt(variance) > _ROUNDING * scale
     df = np.divide(variance**2, spread, out=np.ones_like(variance), where=varies & (spread > 0))
-    known = ~np.isnan(estimate) & (num_groups >= MIN_GROUPS) & ~np.isnan(of_seeds)
+    known = ~np.isnan(estimate) & (num_works >= MIN_WORKS) & ~np.isnan(of_seeds)
     return Contrast(
         estimate=np.where(np.abs(estimate) > _ROUNDING * scale, estimate, 0.0 * estimate),
         standard_error=np.where(known, np.where(varies, np.sqrt(variance), 0.0), np.nan),

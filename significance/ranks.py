@@ -128,7 +128,7 @@ def expected_best(scores: Sequence[float], worst: float | None) -> list[float]:
 
 def _works(scores: Scores) -> Floats:
     """(S, G) mean over seeds of the mean over the work's tracks."""
-    sums, sizes = scores.grouped()
+    sums, sizes = scores.by_work()
     means = np.divide(sums, sizes, out=np.full(sums.shape, np.nan), where=sizes > 0)
     return mean_of(means.swapaxes(1, 2), ~np.isnan(means.swapaxes(1, 2)))
 

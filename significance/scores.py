@@ -16,17 +16,17 @@ class Scores:
 
     values      (S, K, T); NaN in the whole row of a seed that a system does not have, and where the protocol leaves
                 the track out
-    group       (T,) which work each track is of
-    averaging   "tracks": every track counts the same; "groups": every group does
+    work        (T,) which work each track is of
+    averaging   "tracks": every track counts the same; "groups": every work does
     """
 
     values: Floats
-    group: Ints
+    work: Ints
     averaging: str
 
     def __post_init__(self) -> None:
         assert self.values.ndim == 3, self.values.shape
-        assert self.group.shape == self.values.shape[2:], (self.group.shape, self.values.shape)
+        assert self.work.shape == self.values.shape[2:], (self.work.shape, self.values.shape)
         assert self.averaging in ("tracks", "groups"), self.averaging
 
     @property
@@ -36,15 +36,15 @@ class Scores:
         return num_seeds
 
     @property
-    def num_groups(self) -> Ints:
-        """(S,) groups in which the system has a score."""
-        num_groups: Ints = (self.grouped()[1] > 0).any(axis=1).sum(axis=1)
-        return num_groups
+    def num_works(self) -> Ints:
+        """(S,) works in which the system has a score."""
+        num_works: Ints = (self.by_work()[1] > 0).any(axis=1).sum(axis=1)
+        return num_works
 
     @property
-    def works(self) -> Floats:
-        """(S,) as many groups of one size would vary as much as these, which weigh differently; 0 for no score."""
-        sizes = self.grouped()[1].sum(axis=1)
+    def effective_works(self) -> Floats:
+        """(S,) as many works of one size would vary as much as these, which weigh differently; 0 for no score."""
+        sizes = self.by_work()[1].sum(axis=1)
         return np.nan_to_num(_ratio(sizes.sum(axis=1) ** 2, (sizes**2).sum(axis=1)))
 
     @property
@@ -64,7 +64,7 @@ class Scores:
     def on(self, tracks: Bools, systems: Bools | None = None) -> "Scores":
         """Without the other tracks' scores, and without those of the other systems."""
         kept = tracks if systems is None else systems[:, None, None] & tracks
-        return Scores(np.where(kept, self.values, np.nan), self.group, self.averaging)
+        return Scores(np.where(kept, self.values, np.nan), self.work, self.averaging)
 
     def common(self) -> tuple[Bools, Bools]:
         """-> (T,) tracks and (S,) systems that have scores of all of these tracks: the choice that keeps most scores.
@@ -95,13 +95,13 @@ class Scores:
         return ends
 
     def seed_means(self) -> Floats:
-        """(S, K) mean over tracks, or mean of the groups' means; NaN for a seed that is not there."""
-        sums, sizes = self.grouped()
+        """(S, K) mean over tracks, or mean of the works' means; NaN for a seed that is not there."""
+        sums, sizes = self.by_work()
         return _ratio(sums.sum(axis=2), sizes.sum(axis=2))
 
-    def grouped(self) -> tuple[Floats, Floats]:
-        """(S, K, G) sums and weights of the G groups, in the order of their numbers: a mean is sum / weight of all."""
-        names, column = np.unique(self.group, return_inverse=True)
+    def by_work(self) -> tuple[Floats, Floats]:
+        """(S, K, W) sums and weights of the W works, in the order of their numbers: a mean is sum / weight of all."""
+        names, column = np.unique(self.work, return_inverse=True)
         known = ~np.isnan(self.values)
         sums, sizes = np.zeros((2, len(names), *self.values.shape[:2]))
         np.add.at(sums, column, np.where(known, self.values, 0.0).transpose(2, 0, 1))

@@ -33,7 +33,7 @@ def make_result(
     backbone: str = "cnn",
     seed: int | None = 0,
     scores: Scores | None = None,
-    groups: Mapping[str, str] | None = None,
+    works: Mapping[str, str] | None = None,
     evidence: Mapping[str, Mapping[str, float]] | None = None,
     pooled: Mapping[str, float] | None = None,
     scales: Mapping[str, Scale] | None = None,
@@ -49,7 +49,7 @@ def make_result(
     """A run, a baseline (system="baseline NAME") or predictions from elsewhere (any other system).
 
     scores      {track id: {metric: score}}; make_scores() with the seed where there are none
-    groups      {track id: work}; each track is a work of its own where it is not in it
+    works       {track id: work}; each track is a work of its own where it is not in it
     scales      {metric: scale}; of the others mir_eval's, or else higher is better
     evidence    {track id: ...} and `pooled`, the metrics of all tracks together that are made of it
     options     {dotted name: value} of the configuration, such as {"optimizer.lr": 0.003}
@@ -57,9 +57,9 @@ def make_result(
     changes     of any field of Result
     """
     scores = make_scores(seed=seed or 0) if scores is None else scores
-    groups, evidence, protocol = groups or {}, evidence or {}, dict(protocol or PROTOCOL)
+    works, evidence, protocol = works or {}, evidence or {}, dict(protocol or PROTOCOL)
     tracks = [
-        TrackScore(name, groups.get(name, name), dict(metrics), 20.0, dict(evidence.get(name, {})))
+        TrackScore(name, works.get(name, name), dict(metrics), 20.0, dict(evidence.get(name, {})))
         for name, metrics in scores.items()
     ]
     metrics = mean_metrics(tracks, protocol["averaging"]) | dict(pooled or {})
@@ -90,7 +90,7 @@ def make_result(
         "protocol": protocol,
         "protocol_id": stable_hash(protocol),
         "dataset": DatasetId(
-            data, split, stable_hash([data, split, sorted((each.id, each.group) for each in tracks)]), len(tracks)
+            data, split, stable_hash([data, split, sorted((each.id, each.work) for each in tracks)]), len(tracks)
         ),
         "metrics": metrics,
         "scales": {name: of_mir_eval(name) or Scale(HIGHER, None, None) for name in metrics} | dict(scales or {}),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ricercar.comparison.ablation.grid import Cell, Factor
-from ricercar.significance.draws import MIN_GROUPS, Contrast, Draws
+from ricercar.significance.draws import MIN_WORKS, Contrast, Draws
 from ricercar.significance.scores import Floats, Scores
 
 _ZERO = 1e-10  # weights below it are rounding
@@ -126,15 +126,17 @@ def _row(factors: Sequence[Factor], cell: Cell) -> list[float]:
 def _anova_type(estimate: Floats, weights: Floats, draws: Draws) -> tuple[float, float, float, float]:
     """-> F, its two degrees of freedom, p.
 
-    Unlike a Wald test it needs no inverse of a covariance, which few groups and seeds cannot give. It is cautious: it
-    finds an interaction that is not there in 4 % of simulated 2 x 2 tables, in 2 % of 4 x 5 tables with 14 groups.
+    Unlike a Wald test it needs no inverse of a covariance, which few works and seeds cannot give. It is cautious: it
+    finds an interaction that is not there in 4 % of simulated 2 x 2 tables, in 2 % of 4 x 5 tables with 14 works.
     """
     of_tracks = weights.T @ draws.covariance @ weights
     of_seeds = draws.seed_variance * (weights**2).sum(axis=1)
     covariance = of_tracks + weights.T @ (draws.seed_variance[:, None] * weights)
     trace, square = np.trace(covariance), _square(covariance)
-    spread = _square(of_tracks) / max(float(draws.works.min()) - 1, 1) + float(draws.spread(of_seeds[:, None])[0])
-    if not trace > 0 or np.isnan(estimate).any() or draws.num_groups.min() < MIN_GROUPS:
+    spread = _square(of_tracks) / max(float(draws.effective_works.min()) - 1, 1) + float(
+        draws.spread(of_seeds[:, None])[0]
+    )
+    if not trace > 0 or np.isnan(estimate).any() or draws.num_works.min() < MIN_WORKS:
         return (float("nan"),) * 4
     f = float((estimate**2).sum() / trace)
     df, df_error = float(trace**2 / square), float(trace**2 / spread)
@@ -157,7 +159,7 @@ class Share:
 def shares(scores: Scores, factors: Sequence[Factor], cells: Sequence[Cell]) -> list[Share]:
     """The parts of the variance of the scores of each cell, seed and track. They sum to 1; empty without variance.
 
-    Cells weigh the same, and so do the seeds of a cell, and tracks (or groups, where scores are averaged so). Where
+    Cells weigh the same, and so do the seeds of a cell, and tracks (or works, where scores are averaged so). Where
     combinations have no result, factors are not independent of each other, and stand as one part.
     """
     values, weight = _known(scores)
@@ -191,10 +193,10 @@ def shares(scores: Scores, factors: Sequence[Factor], cells: Sequence[Cell]) -> 
 def _known(scores: Scores) -> tuple[Floats, Floats]:
     """(S, K, T) of the tracks that are known, and (T,) what each counts."""
     known = ~np.isnan(scores.values).all(axis=(0, 1))
-    group = scores.group[known]
-    weight = np.ones(len(group))
+    work = scores.work[known]
+    weight = np.ones(len(work))
     if scores.averaging == "groups":
-        _, member, sizes = np.unique(group, return_inverse=True, return_counts=True)
+        _, member, sizes = np.unique(work, return_inverse=True, return_counts=True)
         weight = 1 / sizes[member]
     return scores.values[:, :, known], weight / weight.sum()
 

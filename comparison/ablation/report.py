@@ -12,7 +12,7 @@ from ricercar.comparison.ablation.grid import Cell, Grid
 from ricercar.comparison.ablation.sample import Sample
 from ricercar.comparison.numerals import amount, difference, interval, p_value, score
 from ricercar.errors import InputError
-from ricercar.significance.draws import MIN_GROUPS
+from ricercar.significance.draws import MIN_WORKS
 from ricercar.significance.scores import Scores
 from ricercar.tasks.scale import HIGHER, LOWER
 
@@ -181,10 +181,10 @@ def _what(sample: Sample) -> Iterator[str]:
     grid = sample.grid
     least, most = int(sample.draws.num_seeds.min()), int(sample.draws.num_seeds.max())
     seeds = _count(most, "seed") if least == most else f"{least} to {most} seeds"
-    groups = _count(int(sample.draws.num_groups.max()), "group")
+    works = _count(int(sample.draws.num_works.max()), "work")
     cells = _count(len(grid.cells), "combination" if len(grid.factors) > 1 else "choice")
     factors = " and ".join(factor.name for factor in grid.factors)
-    yield f"{cells} of {factors}, {seeds} each, on {_count(sample.num_tracks, 'track')} of {groups}."
+    yield f"{cells} of {factors}, {seeds} each, on {_count(sample.num_tracks, 'track')} of {works}."
     others = f", but {', '.join(sample.ignored)} may differ" if sample.ignored else ""
     yield f"Everything else in the configuration is equal{others}."
 
@@ -193,17 +193,17 @@ def _how(sample: Sample) -> Iterator[str]:
     """What intervals cover: never more than was varied."""
     draws = sample.draws
     yield f"Means are over {sample.grid.board.averaging} and seeds{_DIRECTIONS[sample.scale.better]}."
-    num_groups = int(draws.num_groups.max())
-    if num_groups < MIN_GROUPS:
-        groups = _count(num_groups, "group")
-        yield f"There are no intervals: what other tracks would give cannot be known from {groups}."
+    num_works = int(draws.num_works.max())
+    if num_works < MIN_WORKS:
+        works = _count(num_works, "work")
+        yield f"There are no intervals: what other tracks would give cannot be known from {works}."
         return
     unknown = np.isnan(draws.seed_variance)
     if unknown.all():
-        yield "Intervals of means are of these trained weights on other tracks, whole groups drawn."
+        yield "Intervals of means are of these trained weights on other tracks, whole works drawn."
         yield "Nothing is said of differences: with one seed each, another seed may turn them round."
         return
-    yield "Intervals are for other tracks, whole groups drawn, and other seeds of training."
+    yield "Intervals are for other tracks, whole works drawn, and other seeds of training."
     if draws.lent.any():
         yield (
             f"Where there is one seed, the seed variance is borrowed from the {draws.num_lenders} with several, as if "

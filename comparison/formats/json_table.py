@@ -38,7 +38,7 @@ def _board(table: Table, group_by: Sequence[str]) -> dict[str, Any]:
         "primary": board.primary,
         "better": {name: board.scale(name).better for name in table.metrics},
         "num_tracks": len(board.tracks),
-        "num_groups": len({track.group for track in board.tracks}),
+        "num_works": len({track.work for track in board.tracks}),
         "apart": board.apart,
         "notes": board.notes,
         "statement": statement(table),

@@ -6,14 +6,14 @@ function failures(board) {
   const holder = h("div", { class: "tracks" });
   const sign = () => direction(board, view.metric), worstFirst = () => (sign() < 0 ? "desc" : "asc");
   let table;
-  const rows = () => board.tracks.map(([id, group, length], i) => {
+  const rows = () => board.tracks.map(([id, work, length], i) => {
     const values = board.scores[view.metric].map((scores) => scores[i]).filter(known);
     const a = board.scores[view.metric][view.a][i], b = board.scores[view.metric][view.b][i];
     const low = Math.min(...values), high = Math.max(...values), best = values.length && sign() ? (sign() > 0 ? high : low) : null;
-    return { i, id, group, length, best, a, b, clip: board.clips[id] ? 1 : 0, spread: values.length ? high - low : null, lead: known(a) && known(b) ? a - b : null,
+    return { i, id, work, length, best, a, b, clip: board.clips[id] ? 1 : 0, spread: values.length ? high - low : null, lead: known(a) && known(b) ? a - b : null,
       mean: values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null };
   });
-  const wanted = (row) => (!view.text || `${row.id} ${row.group}`.toLowerCase().includes(view.text))
+  const wanted = (row) => (!view.text || `${row.id} ${row.work}`.toLowerCase().includes(view.text))
     && (view.which === "all" || (view.which === "nobody" && known(row.best) && sign() * row.best < sign() * view.threshold)
       || (view.which === "a" && sign() * row.lead > 0) || (view.which === "b" && sign() * row.lead < 0) || (view.which === "clip" && row.clip));
   const state = h("p", { class: "small muted found", role: "status" });
@@ -55,8 +55,8 @@ function trackColumns(board, view, open) {
   const compared = board.systems.length > 1, worstFirst = { headerSortStartingDir: direction(board, view.metric) < 0 ? "desc" : "asc" };
   return [
     { title: "track", field: "id", sorter: "string", minWidth: 150, widthGrow: 3, formatter: (cell) => {
-      const { id, group, clip } = cell.getData();
-      return h("span", { class: "name" }, h("button", { type: "button", onclick: () => open(id) }, id), clip ? h("span", { title: "with sound or picture" }, " ♪") : null, group !== id && h("span", { class: "sub" }, group));
+      const { id, work, clip } = cell.getData();
+      return h("span", { class: "name" }, h("button", { type: "button", onclick: () => open(id) }, id), clip ? h("span", { title: "with sound or picture" }, " ♪") : null, work !== id && h("span", { class: "sub" }, work));
     } },
     { title: "all systems", field: "strip", headerSort: false, minWidth: 190, widthGrow: 3, formatter: (cell) => strip(board, view, cell.getData().i, cell.getColumn().getWidth() - 24) },
     number("mean", "mean", score, worstFirst), number("best", "best", score, worstFirst), compared && number("spread", "spread"),

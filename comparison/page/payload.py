@@ -67,7 +67,7 @@ def board_payload(content: Table, clips: Mapping[str, str]) -> dict[str, Any]:
         "method": " ".join(how(content)),
         "range": range_name(content),
         "statement": statement(content),
-        "tracks": [[track.id, track.group, number(track.seconds)] for track in board.tracks],
+        "tracks": [[track.id, track.work, number(track.seconds)] for track in board.tracks],
         "systems": [_system(content, row) for row in content.rows],
         "scores": _scores(content),
         "pairs": None if content.comparisons is None else _pairs(content.comparisons),

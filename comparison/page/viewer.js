@@ -4,7 +4,7 @@ let viewer = null; // the open one, for the keys
 
 function openTrack(board, id, { a, b, order }) {
   viewer?.destroy();
-  const i = board.tracks.findIndex((track) => track[0] === id), [, group, length] = board.tracks[i];
+  const i = board.tracks.findIndex((track) => track[0] === id), [, work, length] = board.tracks[i];
   const clip = board.clips[id] ? readClip(board.clips[id]) : null;
   const primary = Object.keys(board.scores)[0], scores = board.scores[primary].map((each) => each[i]);
   const position = order.indexOf(id), step = (by) => order[position + by] !== undefined && openTrack(board, order[position + by], { a, b, order });
@@ -13,7 +13,7 @@ function openTrack(board, id, { a, b, order }) {
   const body = h("div");
   openDialog(byId("viewer"),
     h("h2", {}, id),
-    h("p", { class: "muted small" }, group !== id && `${group}, `, seconds(length), (clip?.spectrogram || clip?.reference.length) && `; shown: ${clock(clip.start_s)} to ${clock(clip.end_s)}, where the systems err most`),
+    h("p", { class: "muted small" }, work !== id && `${work}, `, seconds(length), (clip?.spectrogram || clip?.reference.length) && `; shown: ${clock(clip.start_s)} to ${clock(clip.end_s)}, where the systems err most`),
     h("div", { class: "controls small" }, `${primary}: `, named(a, "a"), a !== b && [" · ", named(b, "b")], " · all ", strip(board, { metric: primary, a, b }, i, 170)),
     body,
     h("div", { class: "controls" },

@@ -44,7 +44,7 @@ def scored(*values: float) -> dict[str, dict[str, float]]:
         ({"split": "valid"}, "split: test here, valid there"),
         ({"protocol": PROTOCOL | {"onset_tolerance_s": 0.1}}, "protocol onset_tolerance_s: 0.05 here, 0.1 there"),
         ({"protocol": PROTOCOL | {"pedal": "ignore"}}, "protocol pedal: not set here, ignore there"),
-        ({"groups": {"track0": "bach"}}, "data of the same name, but other tracks, audio or annotations"),
+        ({"works": {"track0": "bach"}}, "data of the same name, but other tracks, audio or annotations"),
     ],
 )
 def test_what_differs_stands_apart(changes: dict[str, Any], words: str) -> None:
@@ -101,15 +101,15 @@ def test_results_that_do_not_agree_about_a_direction() -> None:
 def test_scores_of_seeds_in_the_order_of_systems_and_tracks() -> None:
     tracks = {"b": {"F": 0.2}, "a": {"F": 0.4}}
     both = board(
-        make_result(scores=tracks, groups={"a": "x", "b": "x"}, seed=1),
-        make_result(scores={"a": {"F": 0.6}, "b": {"F": NAN}}, groups={"a": "x", "b": "x"}, seed=0),
-        make_result(scores=tracks, groups={"a": "x", "b": "x"}, seed=7, backbone="zzz"),
+        make_result(scores=tracks, works={"a": "x", "b": "x"}, seed=1),
+        make_result(scores={"a": {"F": 0.6}, "b": {"F": NAN}}, works={"a": "x", "b": "x"}, seed=0),
+        make_result(scores=tracks, works={"a": "x", "b": "x"}, seed=7, backbone="zzz"),
     )
     values = both.scores("F")
     order = [track.id for track in both.tracks]
     expected = {"a": [[0.6, 0.4], [0.4, NAN]], "b": [[NAN, 0.2], [0.2, NAN]]}
     np.testing.assert_array_equal(values.values, np.array([expected[each] for each in order]).transpose(1, 2, 0))
-    assert values.group.tolist() == [0, 0]
+    assert values.work.tolist() == [0, 0]
     assert values.averaging == "tracks"
     np.testing.assert_allclose([both.mean(system, "F") for system in both.systems], [0.5, 0.4])  # of track a
 
@@ -264,9 +264,9 @@ def test_notes(one: dict[str, Any], other: dict[str, Any], note: str) -> None:
 
 def on_works(*counts: int) -> Result:
     """So many tracks of each work."""
-    groups = [f"work{i}" for i, count in enumerate(counts) for _ in range(count)]
-    scores = scored(*np.linspace(0.3, 0.8, len(groups)))
-    return make_result(scores=scores, groups={f"t{i}": group for i, group in enumerate(groups)})
+    works = [f"work{i}" for i, count in enumerate(counts) for _ in range(count)]
+    scores = scored(*np.linspace(0.3, 0.8, len(works)))
+    return make_result(scores=scores, works={f"t{i}": work for i, work in enumerate(works)})
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 def test_text(capsys: pytest.CaptureFixture[str], sweep: Path) -> None:
     lines = shown(capsys, sweep).splitlines()
-    assert lines[0] == "notes on synth, test split: 6 tracks of 6 groups, 2.0 minutes"
+    assert lines[0] == "notes on synth, test split: 6 tracks of 6 works, 2.0 minutes"
     ranked = [re.split(r"\s{2,}", line.strip())[:2] for line in lines if re.match(r"\s+\d ", line)][:6]
     names = ["mel cnn", "cqt cnn", "theirs", "mel dense", "cqt dense", "baseline x"]
     assert ranked == [[str(i + 1), name] for i, name in enumerate(names)]
@@ -80,7 +80,7 @@ def test_what_is_not_told_apart_is_said(capsys: pytest.CaptureFixture[str], tmp_
     ("changes", "reason"),
     [
         ({}, "there is one seed, so that another one may turn the order round"),
-        ({"groups": {f"track{i}": "bach" for i in range(6)}}, "what is so on other works cannot be known from 1"),
+        ({"works": {f"track{i}": "bach" for i in range(6)}}, "what is so on other works cannot be known from 1"),
     ],
 )  # fmt: skip
 def test_nothing_is_bold_where_nothing_is_claimed(

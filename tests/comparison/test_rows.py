@@ -90,8 +90,8 @@ def test_intervals_of_bounded_scores_are_inside_the_bounds(num_seeds: int) -> No
 def test_one_work_claims_nothing() -> None:
     """The range is that of the tracks, and says so."""
     values = np.linspace(0.2, 0.8, 13)
-    groups = {f"t{i}": "bach" for i in range(13)}
-    results = [make_result(backbone=name, seed=seed, scores=scored(*(values + shift)), groups=groups)
+    works = {f"t{i}": "bach" for i in range(13)}
+    results = [make_result(backbone=name, seed=seed, scores=scored(*(values + shift)), works=works)
                for name, shift in {"a": 0.1, "b": 0.0}.items() for seed in range(3)]  # fmt: skip
     first, second = rows(board(*results))
     estimate = second.metrics["F"]
@@ -111,11 +111,11 @@ def test_means_are_those_of_the_results() -> None:
     assert (row.num_seeds, row.num_tracks) == (3, 6)
 
 
-def test_groups_are_averaged_as_the_protocol_says() -> None:
-    by_group = make_result(
-        scores=scored(0.2, 0.4, 0.9), groups={"t0": "x", "t1": "x"}, protocol=PROTOCOL | {"averaging": "groups"}
+def test_works_are_averaged_as_the_protocol_says() -> None:
+    by_work = make_result(
+        scores=scored(0.2, 0.4, 0.9), works={"t0": "x", "t1": "x"}, protocol=PROTOCOL | {"averaging": "groups"}
     )
-    assert rows(board(by_group))[0].metrics["F"].mean == pytest.approx(0.6)
+    assert rows(board(by_work))[0].metrics["F"].mean == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("values", [[0.5], [NAN, NAN]])

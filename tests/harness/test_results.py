@@ -108,7 +108,7 @@ def test_the_file_is_the_contract(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert content["metrics"] == {"f1": pytest.approx(0.7), "overlap": 0.5}
     assert content["tracks"][0] == {
-        "id": "a", "group": "bach", "metrics": {"f1": 0.5, "overlap": None}, "seconds": 60.0, "evidence": {},
+        "id": "a", "work": "bach", "metrics": {"f1": 0.5, "overlap": None}, "seconds": 60.0, "evidence": {},
     }  # fmt: skip
     assert list(content["dataset"]) == ["name", "split", "fingerprint", "num_tracks"]
     assert list(content["cost"]) == [
@@ -161,7 +161,7 @@ def change_at(*path: Any, to: Any) -> str:
         (change_at("tuning", "chosen", to=2), "tuning.chosen is 2, but tuning.trials has 2"),
         (change_at("training", "works", to=3), "training.works is 3"),
         (edited(lambda content: content.pop("cost")), "has no field 'cost'"),
-        (edited(lambda content: content["tracks"][1].pop("group")), "tracks[1] has no field 'group'"),
+        (edited(lambda content: content["tracks"][1].pop("work")), "tracks[1] has no field 'work'"),
         (change_at("system", to=None), "run_id is '0123456789abcdef', but the configuration gives '"),
         (change_at("speed", to=1), "unknown field 'speed'. Known are: schema, run_id"),
         (change_at("tracks", 2, "metrics", "f1", to="0.9"), 'tracks[2].metrics.f1 is "0.9", it must be a number'),
@@ -364,7 +364,7 @@ def test_scores_of_results() -> None:
     one, two = make_result(), make_result(TRACKS[::-1])
     scores = scores_of([[one, two], [two]], "f1")
     np.testing.assert_array_equal(scores.values, [[[0.5, 0.7, 0.9]] * 2, [[0.5, 0.7, 0.9], [NAN] * 3]])
-    assert scores.group.tolist() == [0, 0, 1]
+    assert scores.work.tolist() == [0, 0, 1]
     with pytest.raises(InputError, match="lacks 1 tracks, the first is 'c'"):
         scores_of([[one], [make_result(TRACKS[:2])]], "f1")
 
@@ -372,7 +372,7 @@ def test_scores_of_results() -> None:
 def test_table() -> None:
     names = [f"transcription/Average_Overlap_Ratio_number_{i}" for i in range(9)]
     tracks = [
-        TrackScore(f"maps-{i:02d}-" + "x" * 80 + f"-end{i}", f"group {i}", dict.fromkeys(names, i / 30), 60.0)
+        TrackScore(f"maps-{i:02d}-" + "x" * 80 + f"-end{i}", f"work {i}", dict.fromkeys(names, i / 30), 60.0)
         for i in reversed(range(30))
     ]
     tracks[4].metrics[names[0]] = NAN

@@ -33,8 +33,8 @@ HOSTILE = [
 ]
 
 
-def make(values: Floats, group: list[int] | None = None) -> Scores:
-    return Scores(values, np.arange(values.shape[2]) if group is None else np.array(group), "tracks")
+def make(values: Floats, work: list[int] | None = None) -> Scores:
+    return Scores(values, np.arange(values.shape[2]) if work is None else np.array(work), "tracks")
 
 
 def test_published_ranks() -> None:

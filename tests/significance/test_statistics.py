@@ -21,8 +21,8 @@ ONE_SEED = RNG.normal(0.5, 0.1, (2, 1, 20))
 SEEDS = np.array([[0.50, 0.54, 0.49, 0.55], [0.61, 0.60, 0.66, NAN]])
 
 
-def make(values: Floats, group: list[int] | None = None, averaging: str = "tracks") -> Scores:
-    return Scores(values, np.arange(values.shape[2]) if group is None else np.array(group), averaging)
+def make(values: Floats, work: list[int] | None = None, averaging: str = "tracks") -> Scores:
+    return Scores(values, np.arange(values.shape[2]) if work is None else np.array(work), averaging)
 
 
 def fixed(scores: Scores, num_resamples: int = 10_000) -> Draws:
@@ -36,18 +36,18 @@ def error(draws: Draws, *weights: float) -> float:
 
 @pytest.mark.parametrize("averaging", ["tracks", "groups"])
 def test_means_are_those_of_results(averaging: str) -> None:
-    group = [5, 5, 5, 2, 2, 9, 7]
+    work = [5, 5, 5, 2, 2, 9, 7]
     values = RNG.random((1, 1, 7))
     values[0, 0, [1, 5]] = NAN
-    tracks = [TrackScore(str(i), str(group[i]), {"F": values[0, 0, i]}, 1.0) for i in range(7)]
-    assert_allclose(make(values, group, averaging).means(), mean_metrics(tracks, averaging)["F"])
+    tracks = [TrackScore(str(i), str(work[i]), {"F": values[0, 0, i]}, 1.0) for i in range(7)]
+    assert_allclose(make(values, work, averaging).means(), mean_metrics(tracks, averaging)["F"])
 
 
 def test_mean_over_seeds_of_means_over_tracks() -> None:
     scores = make(np.array([[[0.0, 1.0], [0.8, NAN]], [[0.4, 0.6], [NAN, NAN]], [[NAN, NAN], [NAN, NAN]]]))
     assert_allclose(scores.means(), [0.65, 0.5, NAN])
     assert scores.num_seeds.tolist() == [2, 1, 0]
-    assert scores.num_groups.tolist() == [2, 2, 0]
+    assert scores.num_works.tolist() == [2, 2, 0]
 
 
 def test_error_of_independent_tracks_is_the_textbook_s() -> None:
@@ -56,15 +56,15 @@ def test_error_of_independent_tracks_is_the_textbook_s() -> None:
 
 
 def test_error_of_grouped_tracks_is_that_of_a_ratio() -> None:
-    """The linearised variance of (sum of scores) / (number of tracks) over groups, Cochran 1977, eq. 6.9."""
-    group = np.repeat(np.arange(40), RNG.integers(1, 5, 40))
-    values = RNG.normal(0.5, 0.1, 40)[group] + RNG.normal(0, 0.05, len(group))
-    distance = np.bincount(group, values - values.mean())
-    expected = np.sqrt((distance**2).sum() * 40 / 39) / len(group)
-    assert_allclose(error(fixed(make(values[None, None], list(group))), 1), expected, rtol=0.04)
+    """The linearised variance of (sum of scores) / (number of tracks) over works, Cochran 1977, eq. 6.9."""
+    work = np.repeat(np.arange(40), RNG.integers(1, 5, 40))
+    values = RNG.normal(0.5, 0.1, 40)[work] + RNG.normal(0, 0.05, len(work))
+    distance = np.bincount(work, values - values.mean())
+    expected = np.sqrt((distance**2).sum() * 40 / 39) / len(work)
+    assert_allclose(error(fixed(make(values[None, None], list(work))), 1), expected, rtol=0.04)
 
 
-def test_error_of_groups_is_that_of_their_means() -> None:
+def test_error_of_works_is_that_of_their_means() -> None:
     values = np.array([[[0.1, 0.3, 0.9, 0.4, 0.6, 0.2]]])
     draws = fixed(make(np.tile(values, 2), [0, 0, 0, 1, 1, 2, 3, 3, 3, 4, 4, 5], "groups"))
     assert_allclose(draws.mean, np.mean([1.3 / 3, 0.5, 0.2]))
@@ -234,10 +234,10 @@ def test_constant_scores() -> None:
     assert compare(draws).p[0].tolist()[1:] == [1, 0]
 
 
-@pytest.mark.parametrize(("num_groups", "num_seeds"), [(1, 1), (1, 3), (5, 3)])
-def test_of_few_groups_nothing_is_concluded(num_groups: int, num_seeds: int) -> None:
+@pytest.mark.parametrize(("num_works", "num_seeds"), [(1, 1), (1, 3), (5, 3)])
+def test_of_few_works_nothing_is_concluded(num_works: int, num_seeds: int) -> None:
     """However many tracks they have."""
-    scores = make(RNG.random((4, num_seeds, 30)), [i % num_groups for i in range(30)])
+    scores = make(RNG.random((4, num_seeds, 30)), [i % num_works for i in range(30)])
     draws = resample(scores, 200)
     comparisons = compare(draws)
     assert np.isnan([draws.low, draws.high]).all()
@@ -305,8 +305,8 @@ def test_one_seed_is_not_surer_than_three() -> None:
 def test_effective_number_of_works() -> None:
     """40 tracks of one work and 4 of 10 others: 50^2 / (40^2 + 10)."""
     scores = make(RNG.random((2, 1, 50)), [0] * 40 + list(range(1, 11)))
-    assert_allclose(scores.works, 50**2 / (40**2 + 10))
-    assert_allclose(Scores(scores.values, scores.group, "groups").works, 11)
+    assert_allclose(scores.effective_works, 50**2 / (40**2 + 10))
+    assert_allclose(Scores(scores.values, scores.work, "groups").effective_works, 11)
 
 
 def test_system_without_scores_is_left_out() -> None:
@@ -326,22 +326,22 @@ def test_track_without_any_score_changes_nothing() -> None:
     without = make(values)
     with_one = make(np.concatenate([values, np.full((2, 2, 1), NAN)], axis=2))
     assert_allclose(with_one.means(), without.means())
-    assert with_one.num_groups.tolist() == [8, 8]
+    assert with_one.num_works.tolist() == [8, 8]
     assert_allclose(error(resample(with_one), 1, -1), error(resample(without), 1, -1), rtol=0.1)
 
 
-def simulated(num_systems: int, num_groups: int, num_seeds: int) -> Scores:
+def simulated(num_systems: int, num_works: int, num_seeds: int) -> Scores:
     """True mean 0.6, with parts of the work, seed and seed by track; pairs of neighbours share their works."""
-    rng = np.random.default_rng(num_groups)
-    works = np.repeat(rng.normal(0, 0.1, (num_systems // 2, 1, num_groups)), 2, axis=0)
+    rng = np.random.default_rng(num_works)
+    works = np.repeat(rng.normal(0, 0.1, (num_systems // 2, 1, num_works)), 2, axis=0)
     seeds = rng.normal(0, 0.03, (num_systems, num_seeds, 1))
-    return make(0.6 + works + seeds + rng.normal(0, 0.05, (num_systems, num_seeds, num_groups)))
+    return make(0.6 + works + seeds + rng.normal(0, 0.05, (num_systems, num_seeds, num_works)))
 
 
-@pytest.mark.parametrize(("num_groups", "num_seeds"), [(6, 3), (14, 3), (14, 5)])
-def test_intervals_hold_the_truth_and_tests_seldom_err(num_groups: int, num_seeds: int) -> None:
+@pytest.mark.parametrize(("num_works", "num_seeds"), [(6, 3), (14, 3), (14, 5)])
+def test_intervals_hold_the_truth_and_tests_seldom_err(num_works: int, num_seeds: int) -> None:
     """bench/intervals.py measures this with more systems; 800 give the share within about 1.5 points."""
-    draws = resample(simulated(800, num_groups, num_seeds), 1000)
+    draws = resample(simulated(800, num_works, num_seeds), 1000)
     assert 0.92 < np.mean((draws.low < 0.6) & (draws.high > 0.6)) < 0.98
     assert np.mean(draws.contrast(np.kron(np.eye(400), [[1], [-1]])).p < 0.05) < 0.07
 
@@ -350,15 +350,15 @@ def test_pooled_metrics_have_the_same_draws() -> None:
     """A mean written as a metric of all tracks together: the same mean, and nearly the same error."""
     values = RNG.normal(0.5, 0.1, (2, 2, 12))
     values[1, 1] = NAN
-    group = [0, 0, 1, 1, 1, 2, 3, 4, 5, 6, 7, 7]
+    work = [0, 0, 1, 1, 1, 2, 3, 4, 5, 6, 7, 7]
     evidence = [[[{"x": x} for x in run] for run in system if not np.isnan(run[0])] for system in values]
 
     def pooled(tracks: object) -> dict[str, float]:
         found = [track["x"] for track in tracks]  # type: ignore[attr-defined]
         return {"mean": float(np.mean(found)), "undefined": NAN}
 
-    draws = resample_pooled(evidence, pooled, np.array(group), 1000)
-    expected = resample(make(values, group))
+    draws = resample_pooled(evidence, pooled, np.array(work), 1000)
+    expected = resample(make(values, work))
     assert_allclose(draws["mean"].mean, expected.mean)
     assert draws["mean"].num_seeds.tolist() == [2, 1]
     assert_allclose(error(draws["mean"], 1, -1), error(expected, 1, -1), rtol=0.1)
@@ -366,7 +366,7 @@ def test_pooled_metrics_have_the_same_draws() -> None:
     assert np.isnan(draws["undefined"].low).all()
 
 
-def test_pooled_metrics_of_one_group_have_no_interval() -> None:
+def test_pooled_metrics_of_one_work_have_no_interval() -> None:
     draws = resample_pooled([[[{"x": 1.0}, {"x": 2.0}]]], lambda tracks: {"n": float(len(tracks))}, np.array([4, 4]))
     assert draws["n"].mean.tolist() == [2]
     assert np.isnan(draws["n"].low).all()

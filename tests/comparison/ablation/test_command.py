@@ -13,7 +13,7 @@ from ricercar.harness.provenance import Cost
 def test_combinations(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The means of scores_of, and the differences to the first levels by the alphabet."""
     text = ablate(capsys, make_sweep(tmp_path), *VARY)
-    assert "4 combinations of frontend and backbone, 3 seeds each, on 8 tracks of 8 groups." in text
+    assert "4 combinations of frontend and backbone, 3 seeds each, on 8 tracks of 8 works." in text
     (baseline,) = rows(text, "cqt", "cnn")[:1]
     assert baseline[2] == "0.9000"
     assert baseline[4:] == ["3", "baseline", "-", "-", "40 M"]
@@ -142,7 +142,7 @@ def test_tracks_without_a_score_somewhere_are_left_out(capsys: pytest.CaptureFix
     make_run(tmp_path / "a", frontend="mel", scores=scores)
     make_run(tmp_path / "b", frontend="cqt", scores=scores | {"c": {"F": float("nan")}})
     text = ablate(capsys, tmp_path, "--vary", "frontend")
-    assert "on 2 tracks of 2 groups" in text
+    assert "on 2 tracks of 2 works" in text
     assert "1 track left out" in text
     assert rows(text, "mel")[0][1] == "0.6000"
 

@@ -160,18 +160,18 @@ def test_one_seed_and_one_track_have_no_interval() -> None:
 
 @pytest.fixture(scope="module")
 def simulated() -> tuple[Floats, Floats, Floats]:
-    """-> of 400 studies of 3 x 2 cells, 3 seeds, 8 groups: whether intervals hold the true effects and differences,
+    """-> of 400 studies of 3 x 2 cells, 3 seeds, 8 works: whether intervals hold the true effects and differences,
     and p of an interaction that is not there."""
     rows = Factor("frontend", ("a", "b", "c"))
     cells = list(product(rows.levels, BACKBONE.levels))
     truth = np.add.outer([0.5, 0.53, 0.62], [-0.02, 0.02]).ravel()
-    group = np.repeat(np.arange(8), 2)
+    work = np.repeat(np.arange(8), 2)
     rng = np.random.default_rng(0)
     main, between, p = [], [], []
     for _ in range(400):
-        values = truth[:, None, None] + 0.1 * rng.standard_normal(8)[group]
-        values = values + 0.05 * rng.standard_normal((6, 1, 8))[:, :, group] + 0.02 * rng.standard_normal((6, 3, 1))
-        effects = Effects([rows, BACKBONE], cells, resample(Scores(values, group, "tracks"), 300))
+        values = truth[:, None, None] + 0.1 * rng.standard_normal(8)[work]
+        values = values + 0.05 * rng.standard_normal((6, 1, 8))[:, :, work] + 0.02 * rng.standard_normal((6, 3, 1))
+        effects = Effects([rows, BACKBONE], cells, resample(Scores(values, work, "tracks"), 300))
         found, pairs = effects.main(rows).values, effects.between(BACKBONE, "dense").values
         expected = np.array([-0.05, -0.02, 0.07])
         main.append((found.low <= expected) & (expected <= found.high))

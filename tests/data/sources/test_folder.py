@@ -63,7 +63,7 @@ def test_a_work_is_the_group_unless_a_column_says_otherwise(folder: Path) -> Non
     assert TrainingData.of("folder", training_tracks, scored, None).shared == ["piece 1"]
     scoring: Any = make_task("onset")
     nothing = Onsets.make([])
-    assert [score(scoring, track, nothing, nothing, 1.0, None).score.group for track in scored] == ["piece 1", "ben"]
+    assert [score(scoring, track, nothing, nothing, 1.0, None).score.work for track in scored] == ["piece 1", "ben"]
     alike = [replace(track, annotations={"onsets": nothing}, group="others") for track in scored]
     known = [replace(track, annotations={"onsets": nothing}) for track in scored]
     hashes = {fingerprint_of(tracks, scoring.reference, lambda audio: "") for tracks in (known, alike)}
