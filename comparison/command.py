@@ -54,8 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tasks-ranking", action=argparse.BooleanOptionalAction, default=None,
         help="average ranks over tables; shown where two tables have two systems in common",
     )  # fmt: skip
-    add("--clips", type=int, default=6, metavar="N", help="tracks to hear on the page, for each table (%(default)s)")
-    add("--clip-seconds", type=float, default=20.0, metavar="S", help="their length at most (%(default)s)")
+    add("--excerpts", type=int, default=6, metavar="N", help="tracks to hear on the page, for each table (%(default)s)")
+    add("--excerpt-seconds", type=float, default=20.0, metavar="S", help="their length at most (%(default)s)")
     add(
         "--cache-dir", type=Path, metavar="PATH", default=Path(os.environ.get("RICERCAR_CACHE", "~/.cache/ricercar")),
         help="where decoded audio is kept, for the page",
@@ -133,17 +133,17 @@ def _content(
 def _write_page(collection: Collection, found: Sequence[Board], args: argparse.Namespace) -> None:
     if args.output is None:
         raise InputError("--format html needs --output FILE.")
-    from ricercar.comparison.clips import clips, pick_tracks
+    from ricercar.comparison.excerpts import excerpts, pick_tracks
     from ricercar.comparison.page.page import write_page
 
     heard = {
-        board.id: clips(
-            board, pick_tracks(board, args.clips), args.clip_seconds, args.cache_dir.expanduser(), args.data_root
+        board.id: excerpts(
+            board, pick_tracks(board, args.excerpts), args.excerpt_seconds, args.cache_dir.expanduser(), args.data_root
         )
         for board in found
-        if args.clips > 0
+        if args.excerpts > 0
     }
-    write_page(collection, found, args.output, clips=heard)
+    write_page(collection, found, args.output, excerpts=heard)
 
 
 def _log(project: str, tables: Sequence[Table], output: Path | None) -> None:

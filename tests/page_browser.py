@@ -41,13 +41,13 @@ def launched() -> Iterator[Any]:
 
 
 def shown(browser: Any, tmp_path: Path) -> Iterator[Open]:
-    """A fixture: show(content, clips, ...) -> page. At the end: no message of an error, and no request to anywhere."""
+    """A fixture: show(content, excerpts, ...) -> page. At the end: no error, and no request to anywhere."""
     wrong: list[str] = []
     contexts = []
 
     def show(
         content: dict[str, Any],
-        clips: dict[str, Any] | None = None,
+        excerpts: dict[str, Any] | None = None,
         viewport: dict[str, int] | None = None,
         scheme: str = "light",
         fragment: str = "",
@@ -58,7 +58,7 @@ def shown(browser: Any, tmp_path: Path) -> Iterator[Open]:
                 wrong.append(text)
 
         path = tmp_path / "page.html"
-        path.write_text(render(content, clips or {}), encoding="utf-8")
+        path.write_text(render(content, excerpts or {}), encoding="utf-8")
         context = browser.new_context(viewport=viewport or WIDE, color_scheme=scheme, reduced_motion="reduce")
         contexts.append(context)
         page = context.new_page()
@@ -75,12 +75,12 @@ def shown(browser: Any, tmp_path: Path) -> Iterator[Open]:
     assert wrong == []
 
 
-def with_clips(*clips: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A page whose first tracks have these clips."""
+def with_excerpts(*excerpts: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A page whose first tracks have these excerpts."""
     content = make_content()
     board = content["boards"][0]
-    board["clips"] = {board["tracks"][i][0]: f"clip-{i}" for i in range(len(clips))}
-    return content, {f"clip-{i}": clip for i, clip in enumerate(clips)}
+    board["excerpts"] = {board["tracks"][i][0]: f"excerpt-{i}" for i in range(len(excerpts))}
+    return content, {f"excerpt-{i}": excerpt for i, excerpt in enumerate(excerpts)}
 
 
 def open_track(page: Any, i: int = 0) -> Any:

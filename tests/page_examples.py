@@ -9,7 +9,7 @@ import soundfile
 from PIL import Image
 
 METRICS = ["transcription/F-measure_no_offset", "transcription/F-measure", "multipitch/F-measure"]
-CLIP_S = 6.0
+EXCERPT_S = 6.0
 
 
 def make_content(
@@ -74,8 +74,8 @@ def make_board(
             "why_not": "Ranks over the works are drawn where systems can be compared.",
             "num_blocks": 7,
         },
-        "clips": {},
-        "no_clips": "There is no sound of this track on the page.",
+        "excerpts": {},
+        "no_excerpts": "There is no sound of this track on the page.",
     }
     return board | changes
 
@@ -99,10 +99,12 @@ def as_error(content: dict[str, Any]) -> dict[str, Any]:
     return content | {"boards": [board | {"systems": systems, "pairs": pairs, "scores": scores, "better": better}]}
 
 
-def make_clip(kind: str = "notes", *, keys: tuple[str, ...] = ("key0", "key1"), sound: bool = True) -> dict[str, Any]:
+def make_excerpt(
+    kind: str = "notes", *, keys: tuple[str, ...] = ("key0", "key1"), sound: bool = True
+) -> dict[str, Any]:
     """Six seconds of a scale from 30 s on: every system misses a note and takes one an octave too high."""
     kinds = ["right", "right", "offset", "right", "octave", "missed", "right", "spurious"]
-    labels = {"notes": "", "events": "", "intervals": "C:maj", "melody": "", "clip": "piano"}
+    labels = {"notes": "", "events": "", "intervals": "C:maj", "melody": "", "track": "piano"}
     reference, estimates = [], []
     for i, mark in enumerate(kinds):
         start_s, pitch = 30.2 + 0.7 * i, 60 + 2 * i
@@ -114,7 +116,7 @@ def make_clip(kind: str = "notes", *, keys: tuple[str, ...] = ("key0", "key1"), 
     return {
         "id": "track",
         "start_s": 30.0,
-        "end_s": 30.0 + CLIP_S,
+        "end_s": 30.0 + EXCERPT_S,
         "audio": _audio() if sound else None,
         "spectrogram": _spectrogram() if sound else None,
         "pitch_low": 21.0,
@@ -172,7 +174,7 @@ def _mark(start_s: float, end_s: float, kind: str, pitch: float, label: str) -> 
 
 
 def _audio() -> str:
-    time_s = np.arange(int(CLIP_S * 22050)) / 22050
+    time_s = np.arange(int(EXCERPT_S * 22050)) / 22050
     file = io.BytesIO()
     soundfile.write(file, 0.2 * np.sin(2 * np.pi * 440 * time_s * (1 + time_s / 20)), 22050, format="MP3")
     return "data:audio/mpeg;base64," + base64.b64encode(file.getvalue()).decode()
@@ -180,14 +182,14 @@ def _audio() -> str:
 
 def _spectrogram() -> str:
     rng = np.random.default_rng(0)
-    picture = rng.integers(0, 60, (294, 300)).astype(np.uint8)
+    image = rng.integers(0, 60, (294, 300)).astype(np.uint8)
     for i in range(8):
         row = 293 - int((60 + 2 * i - 21) * 3)
         for harmonic in (0, 36, 57, 72):
             first = int((0.2 + 0.7 * i) * 50)
-            picture[row - harmonic - 1 : row - harmonic + 2, first : first + 30] = 230 - harmonic
+            image[row - harmonic - 1 : row - harmonic + 2, first : first + 30] = 230 - harmonic
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, format="PNG")
+    Image.fromarray(image).save(file, format="PNG")
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 

@@ -10,12 +10,12 @@ function failures(board) {
     const values = board.scores[view.metric].map((scores) => scores[i]).filter(known);
     const a = board.scores[view.metric][view.a][i], b = board.scores[view.metric][view.b][i];
     const low = Math.min(...values), high = Math.max(...values), best = values.length && sign() ? (sign() > 0 ? high : low) : null;
-    return { i, id, work, length, best, a, b, clip: board.clips[id] ? 1 : 0, spread: values.length ? high - low : null, lead: known(a) && known(b) ? a - b : null,
+    return { i, id, work, length, best, a, b, excerpt: board.excerpts[id] ? 1 : 0, spread: values.length ? high - low : null, lead: known(a) && known(b) ? a - b : null,
       mean: values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null };
   });
   const wanted = (row) => (!view.text || `${row.id} ${row.work}`.toLowerCase().includes(view.text))
     && (view.which === "all" || (view.which === "nobody" && known(row.best) && sign() * row.best < sign() * view.threshold)
-      || (view.which === "a" && sign() * row.lead > 0) || (view.which === "b" && sign() * row.lead < 0) || (view.which === "clip" && row.clip));
+      || (view.which === "a" && sign() * row.lead > 0) || (view.which === "b" && sign() * row.lead < 0) || (view.which === "excerpt" && row.excerpt));
   const state = h("p", { class: "small muted found", role: "status" });
   const refilter = () => table.setFilter(wanted);
   const update = () => table.replaceData(rows()).then(refilter);
@@ -44,7 +44,7 @@ function failures(board) {
     h("div", { class: "controls" }, which("all", "All"), which("nobody", "Nobody reaches"),
       h("input", { type: "number", "aria-label": "Threshold", step: 0.05, value: view.threshold, oninput: (event) => { view.threshold = +event.target.value; refilter(); } }),
       board.systems.length > 1 && [which("a", "A beats B"), which("b", "B beats A")],
-      Object.keys(board.clips).length > 0 && which("clip", "To listen to"),
+      Object.keys(board.excerpts).length > 0 && which("excerpt", "To listen to"),
       h("input", { type: "search", placeholder: "Filter tracks", "aria-label": "Filter tracks", oninput: (event) => { view.text = event.target.value.toLowerCase(); refilter(); } })),
     state, holder];
 }
@@ -55,8 +55,8 @@ function trackColumns(board, view, open) {
   const compared = board.systems.length > 1, worstFirst = { headerSortStartingDir: direction(board, view.metric) < 0 ? "desc" : "asc" };
   return [
     { title: "track", field: "id", sorter: "string", minWidth: 150, widthGrow: 3, formatter: (cell) => {
-      const { id, work, clip } = cell.getData();
-      return h("span", { class: "name" }, h("button", { type: "button", onclick: () => open(id) }, id), clip ? h("span", { title: "with sound or picture" }, " ♪") : null, work !== id && h("span", { class: "sub" }, work));
+      const { id, work, excerpt } = cell.getData();
+      return h("span", { class: "name" }, h("button", { type: "button", onclick: () => open(id) }, id), excerpt ? h("span", { title: "with sound or spectrogram" }, " ♪") : null, work !== id && h("span", { class: "sub" }, work));
     } },
     { title: "all systems", field: "strip", headerSort: false, minWidth: 190, widthGrow: 3, formatter: (cell) => strip(board, view, cell.getData().i, cell.getColumn().getWidth() - 24) },
     number("mean", "mean", score, worstFirst), number("best", "best", score, worstFirst), compared && number("spread", "spread"),

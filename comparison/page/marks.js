@@ -17,12 +17,12 @@ const KINDS = {
   unscored: ["not scored", "hollow", "--muted"],
 };
 const kindOf = (kind) => KINDS[kind] ?? [kind, "cross", "--k-orange"];
-// Of an element with the clip's data, in which marks are lists.
-function readClip(id) {
-  const clip = readData(id), mark = ([start_s, end_s, kind, pitch, label]) => ({ start_s, end_s, kind, pitch, label });
-  clip.reference = clip.reference.map(mark);
-  for (const key of Object.keys(clip.estimates)) clip.estimates[key] = clip.estimates[key].map(mark);
-  return clip;
+// Of an element with the excerpt's data, in which marks are lists.
+function readExcerpt(id) {
+  const excerpt = readData(id), mark = ([start_s, end_s, kind, pitch, label]) => ({ start_s, end_s, kind, pitch, label });
+  excerpt.reference = excerpt.reference.map(mark);
+  for (const key of Object.keys(excerpt.estimates)) excerpt.estimates[key] = excerpt.estimates[key].map(mark);
+  return excerpt;
 }
 
 const isError = (mark) => !["right", "reference", "unscored"].includes(mark.kind);
@@ -83,11 +83,11 @@ function drawSpans(marks, x, top, height) {
 }
 
 // The rows below the picture: [{name, draw, marks}].
-function lanesOf(clip, estimate, name) {
-  if (clip.kind !== "events" && clip.kind !== "intervals") return [];
-  const draw = clip.kind === "events" ? drawEvents : drawSpans;
-  const labels = clip.kind === "events" ? [...new Set([...clip.reference, ...estimate].map((mark) => mark.label))].sort() : [];
-  if (labels.length < 2) return [{ name: "reference", draw, marks: clip.reference }, { name, draw, marks: estimate }];
+function lanesOf(excerpt, estimate, name) {
+  if (excerpt.kind !== "events" && excerpt.kind !== "intervals") return [];
+  const draw = excerpt.kind === "events" ? drawEvents : drawSpans;
+  const labels = excerpt.kind === "events" ? [...new Set([...excerpt.reference, ...estimate].map((mark) => mark.label))].sort() : [];
+  if (labels.length < 2) return [{ name: "reference", draw, marks: excerpt.reference }, { name, draw, marks: estimate }];
   return labels.flatMap((label) => [
-    { name: `${label}, reference`, draw, marks: clip.reference.filter((mark) => mark.label === label) }, { name: label, draw, marks: estimate.filter((mark) => mark.label === label) }]);
+    { name: `${label}, reference`, draw, marks: excerpt.reference.filter((mark) => mark.label === label) }, { name: label, draw, marks: estimate.filter((mark) => mark.label === label) }]);
 }

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from ricercar.comparison.board import Board
 from ricercar.comparison.collect import Collection
-from ricercar.comparison.page.payload import clip_payload, page_payload
+from ricercar.comparison.page.payload import excerpt_payload, page_payload
 from ricercar.comparison.page.places import without_places
 from ricercar.comparison.page.render import render
 from ricercar.data.files import write_text
 from ricercar.errors import InputError
 
 if TYPE_CHECKING:  # importing it takes torch
-    from ricercar.comparison.clips import Clip
+    from ricercar.comparison.excerpts import Excerpt
 
 
 def write_page(
@@ -21,14 +21,18 @@ def write_page(
     boards: Sequence[Board],
     path: Path,
     *,
-    clips: Mapping[str, Mapping[str, "Clip"]],
+    excerpts: Mapping[str, Mapping[str, "Excerpt"]],
     title: str = "Leaderboard",
 ) -> None:
-    """Writes the page, or nothing. clips: {board id: {track id: clip}}. InputError names a path that is no place."""
-    names = {board: {track: f"clip-{board}-{i}" for i, track in enumerate(clips[board])} for board in clips}
+    """Writes the page, or nothing. excerpts: {board id: {track id: excerpt}}. InputError: a path that is no place."""
+    names = {board: {track: f"excerpt-{board}-{i}" for i, track in enumerate(excerpts[board])} for board in excerpts}
     files = [*(each.path for each in collection.found), *(each.path for each in collection.problems)]
     content = without_places(page_payload(collection, boards, names, title), files)
-    elements = {names[board][track]: clip_payload(clip) for board in clips for track, clip in clips[board].items()}
+    elements = {
+        names[board][track]: excerpt_payload(excerpt)
+        for board in excerpts
+        for track, excerpt in excerpts[board].items()
+    }
     text = render(content, without_places(elements, files))
     try:
         write_text(path, text)

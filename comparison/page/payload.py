@@ -18,7 +18,7 @@ from ricercar.significance.paired import LEVEL, Comparisons
 from ricercar.significance.ranks import critical_difference_svg, ranks
 
 if TYPE_CHECKING:  # importing it takes torch
-    from ricercar.comparison.clips import Clip
+    from ricercar.comparison.excerpts import Excerpt
 
 _DIGITS = 4
 _CELLS = 250_000  # scores of tracks on the page: metrics beyond the first that would exceed it are left out
@@ -28,29 +28,29 @@ COSTS = ("params", "macs_per_second_of_audio", "train_s", "real_time_factor", "p
 
 
 def page_payload(
-    collection: Collection, boards: Sequence[Board], clips: Mapping[str, Mapping[str, str]], title: str
+    collection: Collection, boards: Sequence[Board], excerpts: Mapping[str, Mapping[str, str]], title: str
 ) -> dict[str, Any]:
-    """clips: {board id: {track id: id of the element that holds the clip}}."""
+    """excerpts: {board id: {track id: id of the element that holds the excerpt}}."""
     return {
         "title": title,
         "num_results": len(collection.found),
         "problems": [{"path": str(problem.path), "text": problem.text} for problem in collection.problems],
-        "boards": [board_payload(table(board), clips.get(board.id, {})) for board in boards],
+        "boards": [board_payload(table(board), excerpts.get(board.id, {})) for board in boards],
         "average_ranks": _average_ranks(overall(boards)),
     }
 
 
-def clip_payload(clip: "Clip") -> dict[str, Any]:
-    """A mark is [start_s, end_s, kind, pitch, label]: there are many. One that ends at infinity ends with the clip."""
-    every = [clip.reference, *clip.estimates.values()]
+def excerpt_payload(excerpt: "Excerpt") -> dict[str, Any]:
+    """A mark is [start_s, end_s, kind, pitch, label]: there are many. One without end ends with the excerpt."""
+    every = [excerpt.reference, *excerpt.estimates.values()]
     reference, *estimates = [
-        [[round(m.start_s, 3), round(min(m.end_s, clip.end_s), 3), m.kind, m.pitch, m.label] for m in marks]
+        [[round(m.start_s, 3), round(min(m.end_s, excerpt.end_s), 3), m.kind, m.pitch, m.label] for m in marks]
         for marks in every
     ]
-    return vars(clip) | {"reference": reference, "estimates": dict(zip(clip.estimates, estimates, strict=True))}
+    return vars(excerpt) | {"reference": reference, "estimates": dict(zip(excerpt.estimates, estimates, strict=True))}
 
 
-def board_payload(content: Table, clips: Mapping[str, str]) -> dict[str, Any]:
+def board_payload(content: Table, excerpts: Mapping[str, str]) -> dict[str, Any]:
     board = content.board
     return {
         "id": board.id,
@@ -74,8 +74,8 @@ def board_payload(content: Table, clips: Mapping[str, str]) -> dict[str, Any]:
         "no_pairs": "There is one system." if len(board.systems) == 1 else f"{board.primary} cannot be drawn anew.",
         "detectable": None if content.comparisons is None else number(content.comparisons.detectable),
         "ranks": _ranks(content),
-        "clips": dict(clips),
-        "no_clips": "There is no sound and no annotation of this track on the page: make it with more clips.",
+        "excerpts": dict(excerpts),
+        "no_excerpts": "There is no sound and no annotation of this track on the page: make it with more excerpts.",
     }
 
 

@@ -15,15 +15,15 @@ SCRIPTS = ("dom", "ranking", "plots", "pairs", "marks", "timeline", "viewer", "f
 _LIBRARIES = {"tabulator.min.js": "tabulator.LICENSE", "wavesurfer.min.js": "wavesurfer.LICENSE"}
 
 
-def render(content: Mapping[str, Any], clips: Mapping[str, Any]) -> str:
-    """The page's data and the clips, by the ids of their elements -> HTML."""
+def render(content: Mapping[str, Any], excerpts: Mapping[str, Any]) -> str:
+    """The page's data and the excerpts, by the ids of their elements -> HTML."""
     libraries = [_library(name, licence) for name, licence in _LIBRARIES.items()]
     script = "\n".join(_read(f"{name}.js") for name in SCRIPTS)
     parts = {
         "title": html.escape(content["title"]),
         "policy": _policy([*libraries, script]),
         "style": _read("vendor/tabulator_simple.min.css") + _read("page.css"),
-        "data": "\n".join(_data(name, value) for name, value in {"page": content, **clips}.items()),
+        "data": "\n".join(_data(name, value) for name, value in {"page": content, **excerpts}.items()),
         "libraries": "\n".join(f"<script>{library}</script>" for library in libraries),
         "script": script,
     }

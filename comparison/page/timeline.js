@@ -1,25 +1,25 @@
-// Everything of one clip that runs along time: picture, marks, lanes, waveform, cursor.
+// Everything of one excerpt that runs along time: spectrogram, marks, lanes, waveform, cursor.
 
 const PICTURE = 300, LANE = 30, WAVE = 56; // heights in pixels
 
-function timeline(clip, state, visible, name) {
+function timeline(excerpt, state, visible, name) {
   const canvas = h("canvas"), marks = s("svg"), rows = s("svg"), cursor = h("div", { class: "cursor" }), gutter = h("div", { class: "gutter" });
   const picture = h("div", { class: "picture" }, canvas, marks), lanes = h("div", { class: "lanes" }, rows), wave = h("div", { class: "wave" });
   const inner = h("div", { class: "inner" }, picture, lanes, wave, cursor);
   const stage = h("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Time line. Space plays, arrows seek, n and p go from error to error." }, inner), frame = h("div", { class: "frame" }, gutter, stage);
-  const length = Math.max(clip.end_s - clip.start_s, 0.1), pitched = ["notes", "melody"].includes(clip.kind);
+  const length = Math.max(excerpt.end_s - excerpt.start_s, 0.1), pitched = ["notes", "melody"].includes(excerpt.kind);
   const image = new Image();
   let width = 0, seek = () => {};
 
-  // Without a picture: the piano's.
-  const [lowest, highest] = clip.pitch_high > clip.pitch_low ? [clip.pitch_low, clip.pitch_high] : [21, 108];
+  // Without a spectrogram: the piano's.
+  const [lowest, highest] = excerpt.pitch_high > excerpt.pitch_low ? [excerpt.pitch_low, excerpt.pitch_high] : [21, 108];
   const range = () => {
-    const pitches = [...clip.reference, ...Object.values(clip.estimates).flat()].map((mark) => mark.pitch).filter(known);
+    const pitches = [...excerpt.reference, ...Object.values(excerpt.estimates).flat()].map((mark) => mark.pitch).filter(known);
     if (!pitched || !state.fit || !pitches.length) return [lowest, highest];
     return [Math.max(lowest, Math.min(...pitches) - 4), Math.min(highest, Math.max(...pitches) + 8)];
   };
-  const x = (time) => ((time - clip.start_s) / length) * width;
-  const height = pitched ? Math.max(PICTURE, Math.min(520, innerHeight * 0.46)) : clip.spectrogram ? PICTURE * 0.6 : 0;
+  const x = (time) => ((time - excerpt.start_s) / length) * width;
+  const height = pitched ? Math.max(PICTURE, Math.min(520, innerHeight * 0.46)) : excerpt.spectrogram ? PICTURE * 0.6 : 0;
 
   function drawPicture(low, high) {
     if (!image.naturalWidth || !height) return;
@@ -39,16 +39,16 @@ function timeline(clip, state, visible, name) {
     inner.style.width = `${width}px`;
     picture.style.height = `${height}px`;
     const [low, high] = range(), semitone = height / (high - low), y = (pitch) => (high - pitch) * semitone;
-    const list = lanesOf(clip, visible(), name());
+    const list = lanesOf(excerpt, visible(), name());
     lanes.style.height = `${list.length * LANE}px`;
     lanes.hidden = !list.length;
     for (const layer of [[marks, height], [rows, list.length * LANE]]) { layer[0].setAttribute("width", width); layer[0].setAttribute("height", layer[1]); }
     const octaves = pitched ? Array.from({ length: 11 }, (_, i) => i * 12).filter((pitch) => pitch > low && pitch < high) : [];
-    const reference = state.hidden.has("reference") ? [] : clip.reference;
+    const reference = state.hidden.has("reference") ? [] : excerpt.reference;
     marks.replaceChildren(
       ...octaves.map((pitch) => s("line", { class: "rule", x1: 0, x2: width, y1: y(pitch - 0.5), y2: y(pitch - 0.5), "stroke-opacity": 0.5 })),
-      ...(pitched ? [...drawPitched(visible(), x, y, semitone), ...drawPitched(reference, x, y, semitone)] : clip.kind === "events" ? reference.map((mark) => s("line", { class: "mark reference", x1: x(mark.start_s), x2: x(mark.start_s), y1: 0, y2: height, "stroke-dasharray": "2 3" })) : []));
-    rows.replaceChildren(...list.flatMap(({ draw: put, marks: each }, i) => [s("line", { class: "rule", x1: 0, x2: width, y1: (i + 1) * LANE, y2: (i + 1) * LANE }), ...put(each === clip.reference ? reference : each, x, i * LANE, LANE)]));
+      ...(pitched ? [...drawPitched(visible(), x, y, semitone), ...drawPitched(reference, x, y, semitone)] : excerpt.kind === "events" ? reference.map((mark) => s("line", { class: "mark reference", x1: x(mark.start_s), x2: x(mark.start_s), y1: 0, y2: height, "stroke-dasharray": "2 3" })) : []));
+    rows.replaceChildren(...list.flatMap(({ draw: put, marks: each }, i) => [s("line", { class: "rule", x1: 0, x2: width, y1: (i + 1) * LANE, y2: (i + 1) * LANE }), ...put(each === excerpt.reference ? reference : each, x, i * LANE, LANE)]));
     const nowTitle = state.now && markText(state.now);
     if (nowTitle) for (const title of stage.querySelectorAll("title")) if (title.textContent === nowTitle) title.parentElement.classList.add("now");
     gutter.hidden = !octaves.length && !list.length;
@@ -69,10 +69,10 @@ function timeline(clip, state, visible, name) {
   inner.addEventListener("click", (event) => {
     if (wave.contains(event.target)) return; // the waveform seeks by itself
     state.now = null;
-    seek(clip.start_s + ((event.clientX - inner.getBoundingClientRect().left) / width) * length, false);
+    seek(excerpt.start_s + ((event.clientX - inner.getBoundingClientRect().left) / width) * length, false);
   });
   image.onload = draw;
-  if (clip.spectrogram) image.src = clip.spectrogram;
+  if (excerpt.spectrogram) image.src = excerpt.spectrogram;
   const watcher = new ResizeObserver(draw);
   return {
     frame, wave, draw, follow, moveCursor,
@@ -83,18 +83,18 @@ function timeline(clip, state, visible, name) {
 }
 
 // Sound by wavesurfer.js; without sound the cursor can still be moved.
-function player(clip, view, state) {
+function player(excerpt, view, state) {
   const time = h("span", { class: "time", "aria-hidden": "true" });
-  const button = h("button", { type: "button", class: "play", disabled: !clip.audio, title: clip.audio ? "space" : "there is no sound" }, "▶ play");
+  const button = h("button", { type: "button", class: "play", disabled: !excerpt.audio, title: excerpt.audio ? "space" : "there is no sound" }, "▶ play");
   let wave = null, ready = false;
   const moved = (at) => {
     state.at = at;
-    time.textContent = `${clock(at)} / ${clock(clip.end_s)}`;
+    time.textContent = `${clock(at)} / ${clock(excerpt.end_s)}`;
     view?.moveCursor();
   };
   const seek = (at, centre) => {
-    const there = Math.min(Math.max(at, clip.start_s), clip.end_s);
-    if (ready) wave.setTime(there - clip.start_s);
+    const there = Math.min(Math.max(at, excerpt.start_s), excerpt.end_s);
+    if (ready) wave.setTime(there - excerpt.start_s);
     moved(there);
     view?.follow(centre);
   };
@@ -103,19 +103,19 @@ function player(clip, view, state) {
   view?.onSeek(seek);
   const colours = () => ({ waveColor: theme.muted, progressColor: theme.accent });
   const load = () => {
-    moved(clip.start_s);
-    if (!clip.audio) return;
+    moved(excerpt.start_s);
+    if (!excerpt.audio) return;
     const holder = view?.wave ?? h("div");
     wave = WaveSurfer.create({ container: holder, height: WAVE, ...colours(), cursorWidth: 0, dragToSeek: { debounceTime: 0 }, hideScrollbar: true, normalize: true });
     whenRecoloured(holder, () => wave.setOptions(colours()));
-    wave.on("ready", () => { ready = true; wave.setTime(state.at - clip.start_s); });
+    wave.on("ready", () => { ready = true; wave.setTime(state.at - excerpt.start_s); });
     // Not while it stands still: such events come late, and would undo a step that was taken since.
-    wave.on("timeupdate", (at) => { if (wave.isPlaying()) { moved(clip.start_s + at); view?.follow(false); } });
-    wave.on("interaction", (at) => { state.now = null; moved(clip.start_s + at); });
+    wave.on("timeupdate", (at) => { if (wave.isPlaying()) { moved(excerpt.start_s + at); view?.follow(false); } });
+    wave.on("interaction", (at) => { state.now = null; moved(excerpt.start_s + at); });
     wave.on("play", () => { button.textContent = "❚❚ pause"; });
     wave.on("pause", () => { button.textContent = "▶ play"; });
     wave.on("error", (error) => announce(`The sound cannot be played: ${error.message}`));
-    wave.loadBlob(blob(clip.audio)).catch(() => { button.disabled = true; });
+    wave.loadBlob(blob(excerpt.audio)).catch(() => { button.disabled = true; });
   };
   return { button, time, seek, toggle, load, destroy: () => wave?.destroy() };
 }

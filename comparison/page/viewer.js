@@ -5,7 +5,7 @@ let viewer = null; // the open one, for the keys
 function openTrack(board, id, { a, b, order }) {
   viewer?.destroy();
   const i = board.tracks.findIndex((track) => track[0] === id), [, work, length] = board.tracks[i];
-  const clip = board.clips[id] ? readClip(board.clips[id]) : null;
+  const excerpt = board.excerpts[id] ? readExcerpt(board.excerpts[id]) : null;
   const primary = Object.keys(board.scores)[0], scores = board.scores[primary].map((each) => each[i]);
   const position = order.indexOf(id), step = (by) => order[position + by] !== undefined && openTrack(board, order[position + by], { a, b, order });
   const named = (system, letter) => h("span", {}, h("b", { style: `color: var(--${letter})` }, letter.toUpperCase()), ` ${board.systems[system].name} ${score(scores[system])}`);
@@ -13,15 +13,15 @@ function openTrack(board, id, { a, b, order }) {
   const body = h("div");
   openDialog(byId("viewer"),
     h("h2", {}, id),
-    h("p", { class: "muted small" }, work !== id && `${work}, `, seconds(length), (clip?.spectrogram || clip?.reference.length) && `; shown: ${clock(clip.start_s)} to ${clock(clip.end_s)}, where the systems err most`),
+    h("p", { class: "muted small" }, work !== id && `${work}, `, seconds(length), (excerpt?.spectrogram || excerpt?.reference.length) && `; shown: ${clock(excerpt.start_s)} to ${clock(excerpt.end_s)}, where the systems err most`),
     h("div", { class: "controls small" }, `${primary}: `, named(a, "a"), a !== b && [" · ", named(b, "b")], " · all ", strip(board, { metric: primary, a, b }, i, 170)),
     body,
     h("div", { class: "controls" },
       h("button", { type: "button", disabled: position <= 0, onclick: () => step(-1) }, "← previous track"), h("button", { type: "button", disabled: position >= order.length - 1, onclick: () => step(1) }, "next track →"),
       h("span", { class: "muted small" }, `${position + 1} of ${order.length} in the list`)));
   history.replaceState(null, "", `#${board.id}/${encodeURIComponent(id)}`);
-  if (!clip) body.append(h("p", { class: "muted" }, board.no_clips), scoreList(board, primary, scores));
-  else Object.assign(viewer, showClip(board, clip, { a, b, step, body, metric: primary, scores }));
+  if (!excerpt) body.append(h("p", { class: "muted" }, board.no_excerpts), scoreList(board, primary, scores));
+  else Object.assign(viewer, showExcerpt(board, excerpt, { a, b, step, body, metric: primary, scores }));
   byId("viewer").querySelector(".stage")?.focus();
 }
 
@@ -31,17 +31,17 @@ function scoreList(board, metric, scores) {
     h("tbody", {}, order.map((i) => h("tr", {}, h("td", {}, board.systems[i].name), h("td", { class: "number" }, score(scores[i])))))));
 }
 
-function showClip(board, clip, { a, b, step, body, metric, scores }) {
-  const shown = board.systems.map((system, i) => i).filter((i) => clip.estimates[board.systems[i].key]);
-  if (clip.missing) body.append(h("p", { class: "muted" }, clip.missing));
-  if (!shown.length && !clip.reference.length && !clip.spectrogram) { body.append(scoreList(board, metric, scores)); return {}; }
-  const state = { system: shown.includes(a) ? a : shown[0], hidden: new Set(), zoom: 1, fit: true, at: clip.start_s, now: null, step };
-  const estimate = () => (state.system === undefined ? [] : clip.estimates[board.systems[state.system].key]);
+function showExcerpt(board, excerpt, { a, b, step, body, metric, scores }) {
+  const shown = board.systems.map((system, i) => i).filter((i) => excerpt.estimates[board.systems[i].key]);
+  if (excerpt.missing) body.append(h("p", { class: "muted" }, excerpt.missing));
+  if (!shown.length && !excerpt.reference.length && !excerpt.spectrogram) { body.append(scoreList(board, metric, scores)); return {}; }
+  const state = { system: shown.includes(a) ? a : shown[0], hidden: new Set(), zoom: 1, fit: true, at: excerpt.start_s, now: null, step };
+  const estimate = () => (state.system === undefined ? [] : excerpt.estimates[board.systems[state.system].key]);
   const visible = () => estimate().filter((mark) => !state.hidden.has(mark.kind));
 
   const legend = h("div", { class: "legend", "aria-label": "Kinds of marks" }), chips = h("div");
-  const view = clip.kind === "clip" && !clip.spectrogram && !clip.audio ? null : timeline(clip, state, visible, () => (state.system === undefined ? "" : board.systems[state.system].name));
-  const sound = player(clip, view, state);
+  const view = excerpt.kind === "track" && !excerpt.spectrogram && !excerpt.audio ? null : timeline(excerpt, state, visible, () => (state.system === undefined ? "" : board.systems[state.system].name));
+  const sound = player(excerpt, view, state);
   const chooser = select(shown.map((i) => [String(i), `${board.systems[i].rank}  ${board.systems[i].name}`]), String(state.system), (value) => choose(+value), { class: "shown-system", "aria-label": "System" });
 
   function choose(system) {
@@ -52,10 +52,10 @@ function showClip(board, clip, { a, b, step, body, metric, scores }) {
   function draw() {
     const counts = new Map();
     for (const mark of estimate()) counts.set(mark.kind, (counts.get(mark.kind) ?? 0) + 1);
-    legend.replaceChildren(...[["reference", clip.reference.length], ...[...counts].sort(([p], [q]) => Object.keys(KINDS).indexOf(p) - Object.keys(KINDS).indexOf(q))].filter(([, number]) => number).map(([kind, number]) =>
+    legend.replaceChildren(...[["reference", excerpt.reference.length], ...[...counts].sort(([p], [q]) => Object.keys(KINDS).indexOf(p) - Object.keys(KINDS).indexOf(q))].filter(([, number]) => number).map(([kind, number]) =>
       h("button", { type: "button", "aria-pressed": state.hidden.has(kind) ? "false" : "true", onclick: () => { if (!state.hidden.delete(kind)) state.hidden.add(kind); draw(); } }, swatch(kind), `${kindOf(kind)[0]} ${number}`)));
     const list = (title, marks) => [h("p", { class: "small muted" }, title), h("ul", { class: "chips" }, marks.map((mark) => h("li", {}, swatch(mark.kind), mark.label || markText(mark), mark.kind !== "reference" && h("span", { class: "muted small" }, kindOf(mark.kind)[0]))))];
-    if (clip.kind === "clip") chips.replaceChildren(...list("Reference", clip.reference).flat(), ...list(state.system === undefined ? "Estimate" : board.systems[state.system].name, visible()).flat());
+    if (excerpt.kind === "track") chips.replaceChildren(...list("Reference", excerpt.reference).flat(), ...list(state.system === undefined ? "Estimate" : board.systems[state.system].name, visible()).flat());
     view?.draw();
   }
   function error(direction) {
@@ -74,11 +74,11 @@ function showClip(board, clip, { a, b, step, body, metric, scores }) {
   const zoom = (by) => { state.zoom = Math.min(32, Math.max(1, state.zoom * by)); view?.draw(); view?.follow(true); };
   const fit = () => { state.fit = !state.fit; fitButton.setAttribute("aria-pressed", String(state.fit)); view?.draw(); };
   const fitButton = button("Fit pitches", "f", fit, { "aria-pressed": "true" });
-  const timed = clip.kind !== "clip";
+  const timed = excerpt.kind !== "track";
   body.append(
     h("div", { class: "controls" }, sound.button, sound.time, timed && [button("‹ error", "p", () => error(-1)), button("error ›", "n", () => error(1))],
       shown.length > 0 && labelled("Shown", chooser), a !== b && [button("A", "a", () => choose(a)), button("B", "b", () => choose(b))],
-      view && [button("−", "-", () => zoom(0.5), { "aria-label": "Zoom out" }), button("+", "+", () => zoom(2), { "aria-label": "Zoom in" })], ["notes", "melody"].includes(clip.kind) && fitButton),
+      view && [button("−", "-", () => zoom(0.5), { "aria-label": "Zoom out" }), button("+", "+", () => zoom(2), { "aria-label": "Zoom in" })], ["notes", "melody"].includes(excerpt.kind) && fitButton),
     ...[view?.frame, legend, told, chips].filter(Boolean));
   view?.watch();
   draw();

@@ -253,7 +253,7 @@ def test_output_is_what_the_screen_shows(capsys: pytest.CaptureFixture[str], swe
 
 def test_page(capsys: pytest.CaptureFixture[str], sweep: Path) -> None:
     path = sweep / "board.html"
-    assert shown(capsys, sweep, "--output", path, "--clips", 0) == ""
+    assert shown(capsys, sweep, "--output", path, "--excerpts", 0) == ""
     assert path.read_text().lower().startswith("<!doctype html>")
     assert "mel dense" in path.read_text()
 

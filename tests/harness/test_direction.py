@@ -13,8 +13,8 @@ from configs import composed
 from results_factory import Scores, make_result, make_run, make_scores
 from ricercar.comparison.ablation.figures import frontier
 from ricercar.comparison.board import Board, boards
-from ricercar.comparison.clips import pick_tracks
 from ricercar.comparison.collect import collect
+from ricercar.comparison.excerpts import pick_tracks
 from ricercar.comparison.overall import overall
 from ricercar.comparison.page.payload import page_payload
 from ricercar.comparison.rows import table

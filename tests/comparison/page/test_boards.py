@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from page_browser import PHONE, WIDE, Open, column, launched, open_track, shown
-from page_examples import METRICS, as_error, make_board, make_clip, make_content
+from page_examples import METRICS, as_error, make_board, make_content, make_excerpt
 
 HOSTILE = '<img src=x onerror="window.hit=1"> </script><script>window.hit=1</script> & \'"{{script}}'
 
@@ -133,12 +133,12 @@ def test_names_are_shown_as_text(show: Open) -> None:
             "warning": HOSTILE,
             "choices": {HOSTILE: HOSTILE},
         }
-    clip = make_clip("intervals")
-    for mark in [*clip["reference"], *clip["estimates"]["key0"]]:
+    excerpt = make_excerpt("intervals")
+    for mark in [*excerpt["reference"], *excerpt["estimates"]["key0"]]:
         mark[-1] = HOSTILE
-    board["clips"] = {f"0 {HOSTILE}": "clip-0"}
+    board["excerpts"] = {f"0 {HOSTILE}": "excerpt-0"}
     content["problems"] = [{"path": HOSTILE, "text": HOSTILE}]
-    page = show(content, {"clip-0": clip})
+    page = show(content, {"excerpt-0": excerpt})
     page.locator(".ranking .name button").first.click()
     page.keyboard.press("Escape")
     page.locator(".tracks .name button", has_text=f"0 {HOSTILE}").click()

@@ -15,13 +15,13 @@ import pytest
 from omegaconf import OmegaConf
 
 from configs import CONF, ROOT
-from page_examples import make_clip, make_content
+from page_examples import make_content, make_excerpt
 from results_factory import PRIMARY, make_result, make_run, make_scores
 from ricercar.comparison.board import boards
-from ricercar.comparison.clips import Clip
 from ricercar.comparison.collect import collect
+from ricercar.comparison.excerpts import Excerpt
 from ricercar.comparison.page.page import write_page
-from ricercar.comparison.page.payload import clip_payload
+from ricercar.comparison.page.payload import excerpt_payload
 from ricercar.comparison.page.places import without_places
 from ricercar.comparison.page.render import SCRIPTS, render
 from ricercar.errors import InputError
@@ -41,7 +41,7 @@ def content_of(text: str, name: str = "page") -> Any:
 def page_of(folder: Path, **options: Any) -> str:
     collection = collect([folder])
     path = folder / "page" / "index.html"
-    write_page(collection, boards(collection), path, **({"clips": {}} | options))
+    write_page(collection, boards(collection), path, **({"excerpts": {}} | options))
     return path.read_text(encoding="utf-8")
 
 
@@ -126,15 +126,15 @@ def test_metrics_of_all_tracks_have_other_scores_of_tracks(tmp_path: Path) -> No
     assert board["scores"] == {"F-measure": [[0.5] * 4]}
 
 
-def test_clips_are_elements_of_their_own(sweep: Path) -> None:
+def test_excerpts_are_elements_of_their_own(sweep: Path) -> None:
     (board,) = boards(collect([sweep]))
     key = board.systems[0].key
     whole = Mark(0.0, math.inf, "right", label="C:maj")
-    clip = Clip(
+    excerpt = Excerpt(
         "track1", 3.0, 9.0, None, None, 0.0, 0.0, "intervals", [Mark(0.0, math.inf, "reference")], {key: [whole]}, ""
     )
-    text = page_of(sweep, clips={board.id: {"track1": clip}})
-    name = content_of(text)["boards"][0]["clips"]["track1"]
+    text = page_of(sweep, excerpts={board.id: {"track1": excerpt}})
+    name = content_of(text)["boards"][0]["excerpts"]["track1"]
     kept = content_of(text, name)
     assert kept["estimates"][key] == [[0.0, 9.0, "right", None, "C:maj"]]
     assert kept["reference"] == [[0.0, 9.0, "reference", None, ""]]
@@ -148,7 +148,7 @@ def test_path_that_cannot_be_written_is_named(sweep: Path) -> None:
     (sweep / "file").write_text("")
     collection = collect([sweep])
     with pytest.raises(InputError, match=r"cannot write the page to .*file/index\.html"):
-        write_page(collection, boards(collection), sweep / "file" / "index.html", clips={})
+        write_page(collection, boards(collection), sweep / "file" / "index.html", excerpts={})
 
 
 def test_page_tells_nothing_of_the_machine(
@@ -180,8 +180,8 @@ def test_page_tells_nothing_of_the_machine(
         f"run{i}/result.json" for i in range(3)
     }
     assert any("fewer/result.json" in note for note in board["notes"])
-    clip = content_of(text, next(iter(board["clips"].values())))
-    assert "maps" in clip["missing"]
+    excerpt = content_of(text, next(iter(board["excerpts"].values())))
+    assert "maps" in excerpt["missing"]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_paths_are_shortened(text: str, expected: str) -> None:
 
 
 def test_page_needs_nothing_else() -> None:
-    text = render(make_content(), {"clip-0": make_clip()})
+    text = render(make_content(), {"excerpt-0": make_excerpt()})
     head = text.split("</head>")[0]
     assert (
         re.findall(r"""(?:src|href)=["'](?!data:)[^#]""", re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL))
@@ -245,6 +245,6 @@ def test_scripts_set_text_not_html(name: str) -> None:
     assert re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", source) == []
 
 
-def test_clip_without_marks() -> None:
-    clip = Clip("a", 0.0, 5.0, None, None, 0.0, 0.0, "clip", [], {}, "The recordings are not here.")
-    assert clip_payload(clip)["missing"] == "The recordings are not here."
+def test_excerpt_without_marks() -> None:
+    excerpt = Excerpt("a", 0.0, 5.0, None, None, 0.0, 0.0, "track", [], {}, "The recordings are not here.")
+    assert excerpt_payload(excerpt)["missing"] == "The recordings are not here."

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from page_browser import PHONE, Open, column, launched, open_track, shown, with_clips
-from page_examples import METRICS, as_error, make_clip, make_content
+from page_browser import PHONE, Open, column, launched, open_track, shown, with_excerpts
+from page_examples import METRICS, as_error, make_content, make_excerpt
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,8 @@ def test_of_a_metric_without_a_best_nobody_beats_anybody(show: Open) -> None:
 
 
 def test_tracks_open_from_the_keyboard(show: Open) -> None:
-    content, clips = with_clips(*[make_clip()] * 14)
-    page = show(content, clips)
+    content, excerpts = with_excerpts(*[make_excerpt()] * 14)
+    page = show(content, excerpts)
     ids = [name.split(" ♪")[0] for name in column(page, ".tracks", "id")]
     page.locator(".tracks .tabulator-row").first.focus()
     page.keyboard.press("ArrowDown")
@@ -78,8 +78,8 @@ def test_tracks_open_from_the_keyboard(show: Open) -> None:
 
 
 def test_marks_are_counted_and_errors_visited(show: Open) -> None:
-    content, clips = with_clips(make_clip())
-    page = show(content, clips)
+    content, excerpts = with_excerpts(make_excerpt())
+    page = show(content, excerpts)
     viewer = open_track(page)
     legend = [text.strip() for text in viewer.locator(".legend button").all_inner_texts()]
     assert legend == ["reference 7", "right 4", "missed 1", "not in the reference 1", "wrong octave 1", "wrong end 1"]
@@ -99,12 +99,12 @@ def test_marks_are_counted_and_errors_visited(show: Open) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "sound"),
-    [("notes", True), ("events", True), ("intervals", True), ("melody", False), ("clip", False)],
+    [("notes", True), ("events", True), ("intervals", True), ("melody", False), ("track", False)],
 )
-def test_every_kind_of_clip_is_drawn(show: Open, kind: str, sound: bool) -> None:
-    content, clips = with_clips(make_clip(kind, sound=sound))
-    viewer = open_track(show(content, clips, viewport=PHONE))
-    marks = viewer.locator(".chips li" if kind == "clip" else "svg [data-kind]")
+def test_every_kind_of_excerpt_is_drawn(show: Open, kind: str, sound: bool) -> None:
+    content, excerpts = with_excerpts(make_excerpt(kind, sound=sound))
+    viewer = open_track(show(content, excerpts, viewport=PHONE))
+    marks = viewer.locator(".chips li" if kind == "track" else "svg [data-kind]")
     assert marks.count() == 15
     assert viewer.locator(".play").is_enabled() == sound
     assert ("The recordings of this data set are not here." in viewer.inner_text()) == (not sound)
@@ -117,8 +117,8 @@ def shown_time(page: Any) -> float:
 
 
 def test_plays_and_seeks(show: Open) -> None:
-    content, clips = with_clips(make_clip())
-    page = show(content, clips)
+    content, excerpts = with_excerpts(make_excerpt())
+    page = show(content, excerpts)
     viewer = open_track(page)
     assert shown_time(page) == 30.0
     viewer.locator(".wave canvas").first.wait_for()
@@ -142,7 +142,7 @@ def test_plays_and_seeks(show: Open) -> None:
     assert viewer.locator(".inner").evaluate("(inner) => inner.clientWidth") == pytest.approx(2 * width, abs=4)
 
 
-def test_track_without_a_clip_says_why(show: Open) -> None:
+def test_track_without_an_excerpt_says_why(show: Open) -> None:
     page = show(make_content())
     viewer = open_track(page)
     assert "There is no sound of this track on the page." in viewer.inner_text()

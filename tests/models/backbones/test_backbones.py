@@ -17,7 +17,7 @@ from ricercar.models.backbones.backbone import Backbone, InputNorm, fitted_width
 from ricercar.models.spectrogram import Spectrogram
 
 # Two octaves, three bins per semitone: every backbone takes it.
-PICTURE = Spectrogram(num_channels=2, num_bins=72, num_frames=40, bins_per_semitone=3, lowest_pitch=21)
+SPECTROGRAM = Spectrogram(num_channels=2, num_bins=72, num_frames=40, bins_per_semitone=3, lowest_pitch=21)
 SPECTROGRAMS = {
     "stft1025": Spectrogram(1, 1025, 200),
     "stft513": Spectrogram(1, 513, 200),
@@ -36,14 +36,14 @@ every_backbone = pytest.mark.parametrize("name", BACKBONES)
 every_sized_backbone = pytest.mark.parametrize("name", SIZED)
 
 
-def build(name: str, spectrogram: Spectrogram = PICTURE, seed: int = 0, **options: Any) -> Backbone:
+def build(name: str, spectrogram: Spectrogram = SPECTROGRAM, seed: int = 0, **options: Any) -> Backbone:
     torch.manual_seed(seed)
     config = OmegaConf.load(CONF / "backbone" / f"{name}.yaml")
     backbone: Backbone = instantiate(config, _partial_=True, _convert_="all")(spectrogram=spectrogram, **options)
     return backbone
 
 
-def log_magnitudes(batch: int = 3, spectrogram: Spectrogram = PICTURE, seed: int = 0) -> Tensor:
+def log_magnitudes(batch: int = 3, spectrogram: Spectrogram = SPECTROGRAM, seed: int = 0) -> Tensor:
     """(B, C, F, T), about -7 to 0."""
     generator = torch.Generator().manual_seed(seed)
     return -7 * torch.rand(
@@ -171,7 +171,7 @@ def test_width_is_the_nearest_multiple(num_params: int, step: int, width: int) -
 @pytest.mark.parametrize("over", ["bins", "channels"])
 def test_input_norm_whitens(over: str) -> None:
     tilt = torch.linspace(-5, 5, 72)[:, None] if over == "bins" else torch.tensor([-5.0, 5.0])[:, None, None]
-    normed = InputNorm(PICTURE, over)(3 * log_magnitudes() + tilt)
+    normed = InputNorm(SPECTROGRAM, over)(3 * log_magnitudes() + tilt)
     axes = (0, 3) if over == "bins" else (0, 2, 3)
     torch.testing.assert_close(normed.mean(axes), torch.zeros_like(normed.mean(axes)), rtol=0, atol=1e-4)
     torch.testing.assert_close(normed.std(axes, correction=0), torch.ones_like(normed.mean(axes)), rtol=0, atol=1e-4)

@@ -13,10 +13,10 @@ from ricercar.errors import InputError
 from ricercar.models.backbones.layers import Layers
 from ricercar.models.spectrogram import Spectrogram
 
-PICTURE = Spectrogram(num_channels=2, num_bins=30, num_frames=40)
+SPECTROGRAM = Spectrogram(num_channels=2, num_bins=30, num_frames=40)
 
 
-def build(layers: str = "c2-p2-c2-p2-r1-d1", spectrogram: Spectrogram = PICTURE, **options: Any) -> Layers:
+def build(layers: str = "c2-p2-c2-p2-r1-d1", spectrogram: Spectrogram = SPECTROGRAM, **options: Any) -> Layers:
     torch.manual_seed(0)
     config = OmegaConf.merge(OmegaConf.load(CONF / "backbone" / "layers.yaml"), {"width": 12, "channels": 4})
     return instantiate(config, _partial_=True, _convert_="all")(spectrogram=spectrogram, layers=layers, **options)

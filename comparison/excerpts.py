@@ -21,13 +21,13 @@ from ricercar.tasks.marks import Mark
 
 
 @dataclass(frozen=True)
-class Clip:
+class Excerpt:
     """An excerpt of one track. All times count from the start of the track.
 
     audio         data: URI of an MP3 of the excerpt, mono; None where it is not to be had
     spectrogram   data: URI of a greyscale image, white is loud; None as above
     pitch_low, pitch_high   MIDI numbers at the image's lower and upper edge; its rows are equally far apart in pitch
-    kind          how marks are drawn: notes, events, intervals, melody, or clip, where they are of the whole track
+    kind          how marks are drawn: notes, events, intervals, melody, or track, where they are of the whole track
     estimates     {key of a system: its marks}, where its predictions are to be had
     missing       sentences that say what is not to be had, and why; empty where all is there
     """
@@ -45,9 +45,9 @@ class Clip:
     missing: str
 
 
-def clips(
+def excerpts(
     board: Board, track_ids: Sequence[str], seconds: float, cache_dir: Path, data_root: str | None = None
-) -> dict[str, Clip]:
+) -> dict[str, Excerpt]:
     """{track id: the excerpt of at most `seconds` in which the board's systems err most}.
 
     cache_dir: where decoded audio is kept. data_root: where the data lies now; None: as the runs had it.
@@ -57,8 +57,8 @@ def clips(
         sources = sources_of(board, cache_dir, data_root)
     except InputError as error:
         missing = f"Neither sound nor reference: {error}"
-        return {each: _empty_clip(each, min(seconds, lengths[each]), missing) for each in track_ids}
-    return {each: _clip(board, sources, each, lengths[each], seconds) for each in track_ids}
+        return {each: _empty_excerpt(each, min(seconds, lengths[each]), missing) for each in track_ids}
+    return {each: _excerpt(board, sources, each, lengths[each], seconds) for each in track_ids}
 
 
 def pick_tracks(board: Board, number: int) -> list[str]:
@@ -78,7 +78,7 @@ def pick_tracks(board: Board, number: int) -> list[str]:
     return [board.tracks[row].id for row in dict.fromkeys(in_turn)][:number]
 
 
-def _clip(board: Board, sources: Sources, track_id: str, length_s: float, seconds: float) -> Clip:
+def _excerpt(board: Board, sources: Sources, track_id: str, length_s: float, seconds: float) -> Excerpt:
     track, missing = sources.tracks[track_id], []
     reference = sources.reference(track)
     estimates, without = {}, []
@@ -103,7 +103,7 @@ def _clip(board: Board, sources: Sources, track_id: str, length_s: float, second
         audio, (image, low, high) = mp3(samples, rate), spectrogram(samples, rate)
     except InputError as error:
         missing.append(f"No sound: {error}")
-    return Clip(
+    return Excerpt(
         id=track_id,
         start_s=start_s,
         end_s=end_s,
@@ -118,8 +118,8 @@ def _clip(board: Board, sources: Sources, track_id: str, length_s: float, second
     )
 
 
-def _empty_clip(track_id: str, end_s: float, missing: str) -> Clip:
-    return Clip(track_id, 0.0, end_s, None, None, 0.0, 0.0, _WHOLE_TRACK, [], {}, missing)
+def _empty_excerpt(track_id: str, end_s: float, missing: str) -> Excerpt:
+    return Excerpt(track_id, 0.0, end_s, None, None, 0.0, 0.0, _WHOLE_TRACK, [], {}, missing)
 
 
 def worst_start(marks: Iterable[Mark], duration_s: float, length_s: float) -> float:
@@ -224,4 +224,4 @@ _VIEWS = {
     "hierarchy": "intervals",
     "melody": "melody",
 }
-_WHOLE_TRACK = "clip"
+_WHOLE_TRACK = "track"

@@ -17,8 +17,8 @@ from PIL import Image
 from configs import composed
 from results_factory import make_run
 from ricercar.comparison.board import Board, boards
-from ricercar.comparison.clips import Clip, clips, cut, mp3, pick_tracks, spectrogram, worst_start
 from ricercar.comparison.collect import collect
+from ricercar.comparison.excerpts import Excerpt, cut, excerpts, mp3, pick_tracks, spectrogram, worst_start
 from ricercar.data.annotations.notes import Notes
 from ricercar.harness import assemble
 from ricercar.harness.results import DatasetId, fingerprint_of
@@ -139,7 +139,7 @@ def test_tracks_that_nobody_is_scored_on_are_not_picked(tmp_path: Path) -> None:
     assert pick_tracks(board, 3) == ["t2", "t1"]
 
 
-# --- clips ---
+# --- excerpts ---
 
 
 class Runs:
@@ -175,8 +175,8 @@ class Runs:
         [board] = boards(collect([self.folder]))
         return board
 
-    def clip(self, seconds: float = 3.2) -> Clip:
-        return clips(self.board(), ["t3"], seconds, self.cache)["t3"]
+    def excerpt(self, seconds: float = 3.2) -> Excerpt:
+        return excerpts(self.board(), ["t3"], seconds, self.cache)["t3"]
 
 
 @pytest.fixture
@@ -190,26 +190,32 @@ def late(notes: Any, from_s: float) -> Notes:
     return Notes.make(notes.onset_s + by_s, notes.offset_s + by_s, notes.pitch)
 
 
-def test_a_clip_has_it_all(runs: Runs, tones: Path) -> None:
+def test_an_excerpt_has_it_all(runs: Runs, tones: Path) -> None:
     runs.write("cnn", runs.reference)
     runs.write("lstm", late(runs.reference, 2.0))
-    clip = runs.clip(seconds=1.2)
+    excerpt = runs.excerpt(seconds=1.2)
     names = {system.key: system.first.choices["backbone"] for system in runs.board().systems}
-    marks = {names[key]: {mark.kind for mark in marks} for key, marks in clip.estimates.items()}
+    marks = {names[key]: {mark.kind for mark in marks} for key, marks in excerpt.estimates.items()}
     assert marks == {"cnn": {RIGHT}, "lstm": {RIGHT, "missed", "spurious"}}
-    assert (clip.kind, clip.missing) == ("notes", "")
-    assert (clip.start_s, clip.end_s) == (2.0, 3.2)
-    inside = [mark for each in (clip.reference, *clip.estimates.values()) for mark in each]
+    assert (excerpt.kind, excerpt.missing) == ("notes", "")
+    assert (excerpt.start_s, excerpt.end_s) == (2.0, 3.2)
+    inside = [mark for each in (excerpt.reference, *excerpt.estimates.values()) for mark in each]
     assert all(2.0 <= mark.start_s < mark.end_s <= 3.2 for mark in inside)
-    assert [round(mark.start_s, 2) for mark in clip.reference] == [2.0, 2.1, 2.35, 2.6, 2.85]  # one goes on from before
-    heard, rate = decoded(clip.audio)
+    assert [round(mark.start_s, 2) for mark in excerpt.reference] == [
+        2.0,
+        2.1,
+        2.35,
+        2.6,
+        2.85,
+    ]  # one goes on from before
+    heard, rate = decoded(excerpt.audio)
     original, _ = soundfile.read(tones / "audio" / "t3.wav", start=2 * RATE)
     assert rate == RATE
     assert np.corrcoef(heard, original[: len(heard)])[0, 1] > 0.95
-    grey = image(clip.spectrogram)
-    for mark in clip.reference[1:]:  # each note is a bright spot
-        column = int((mark.start_s + 0.08 - clip.start_s) * 50)
-        row = int((clip.pitch_high - float(mark.pitch or 0)) / (clip.pitch_high - clip.pitch_low) * len(grey))
+    grey = image(excerpt.spectrogram)
+    for mark in excerpt.reference[1:]:  # each note is a bright spot
+        column = int((mark.start_s + 0.08 - excerpt.start_s) * 50)
+        row = int((excerpt.pitch_high - float(mark.pitch or 0)) / (excerpt.pitch_high - excerpt.pitch_low) * len(grey))
         assert grey[row, column] > 180
 
 
@@ -218,20 +224,20 @@ def test_missing_predictions_are_named(runs: Runs) -> None:
     runs.write("lstm", None)
     broken = runs.write("dense", runs.reference)
     (broken / "predictions" / "t3.tsv").write_text("onset\toffset\tpitch\tvelocity\n1\tx\t60\t80\n")
-    clip = runs.clip()
-    assert len(clip.estimates) == 1
-    assert clip.audio is not None
-    assert "No predictions beside the results of: mel lstm." in clip.missing
-    assert "The prediction of mel dense cannot be read" in clip.missing
-    assert "line 2" in clip.missing
+    excerpt = runs.excerpt()
+    assert len(excerpt.estimates) == 1
+    assert excerpt.audio is not None
+    assert "No predictions beside the results of: mel lstm." in excerpt.missing
+    assert "The prediction of mel dense cannot be read" in excerpt.missing
+    assert "line 2" in excerpt.missing
 
 
 def test_other_data_are_not_shown(runs: Runs) -> None:
     runs.write("cnn", runs.reference, dataset=DatasetId("folder:tones", "test", "0" * 16, 1))
-    clip = runs.clip(seconds=2.0)
-    assert (clip.audio, clip.spectrogram, clip.reference, clip.estimates) == (None, None, [], {})
-    assert (clip.start_s, clip.end_s) == (0.0, 2.0)
-    assert "not those that were scored" in clip.missing
+    excerpt = runs.excerpt(seconds=2.0)
+    assert (excerpt.audio, excerpt.spectrogram, excerpt.reference, excerpt.estimates) == (None, None, [], {})
+    assert (excerpt.start_s, excerpt.end_s) == (0.0, 2.0)
+    assert "not those that were scored" in excerpt.missing
 
 
 @pytest.mark.parametrize(
@@ -252,25 +258,25 @@ def test_other_data_are_not_shown(runs: Runs) -> None:
 def test_a_configuration_that_leads_nowhere_is_told(runs: Runs, config: dict[str, Any] | None, expected: str) -> None:
     merged = config and OmegaConf.to_container(OmegaConf.merge(runs.config, config))
     runs.write("cnn", runs.reference, config=merged)
-    clip = runs.clip()
-    assert clip.missing.startswith("Neither sound nor reference: ")
-    assert expected in clip.missing
+    excerpt = runs.excerpt()
+    assert excerpt.missing.startswith("Neither sound nor reference: ")
+    assert expected in excerpt.missing
 
 
 def test_one_configuration_that_leads_there_is_enough(runs: Runs) -> None:
     elsewhere = OmegaConf.to_container(OmegaConf.merge(runs.config, {"data": {"root": "/nowhere"}}))
     runs.write("cnn", runs.reference, config=elsewhere)
     runs.write("lstm", late(runs.reference, 2.0))
-    clip = runs.clip()
-    assert (len(clip.estimates), clip.missing) == (2, "")
+    excerpt = runs.excerpt()
+    assert (len(excerpt.estimates), excerpt.missing) == (2, "")
 
 
 def test_data_that_were_moved(runs: Runs, tones: Path) -> None:
     moved = OmegaConf.to_container(OmegaConf.merge(runs.config, {"data": {"root": "/nowhere"}}))
     runs.write("cnn", runs.reference, config=moved)
-    clip = clips(runs.board(), ["t3"], 1.0, runs.cache, str(tones))["t3"]
-    assert clip.missing == ""
-    assert clip.audio is not None
+    excerpt = excerpts(runs.board(), ["t3"], 1.0, runs.cache, str(tones))["t3"]
+    assert excerpt.missing == ""
+    assert excerpt.audio is not None
 
 
 def test_a_run_that_was_scored_on_other_data_leads_to_these(runs: Runs) -> None:
@@ -279,9 +285,9 @@ def test_a_run_that_was_scored_on_other_data_leads_to_these(runs: Runs) -> None:
     folder = runs.write("cnn", runs.reference, config=trained)
     (folder / ".hydra").mkdir()
     OmegaConf.save({"data": runs.config["data"]}, folder / ".hydra" / "config.yaml")
-    assert runs.clip().missing == ""
+    assert runs.excerpt().missing == ""
 
 
 def test_tables_need_no_torch() -> None:
-    code = "import sys, ricercar.comparison.clips; sys.exit('torch' in sys.modules or 'hydra' in sys.modules)"
+    code = "import sys, ricercar.comparison.excerpts; sys.exit('torch' in sys.modules or 'hydra' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
