@@ -31,7 +31,7 @@ Only what has the same task, tracks, split and protocol stands in one table.
   leaderboard.py PATH...                          tables
   leaderboard.py PATH... --output board.html      a page with charts and the tracks where systems fail
   leaderboard.py ablate PATH... --vary NAME,...   what each choice of a sweep changes
-  leaderboard.py reproduce RUN_ID [PATH...]       trains an entry again, and compares
+  leaderboard.py reproduce RUN_ID [PATH...]       trains a run again, and compares
 """
 
 
@@ -52,9 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--baselines", action=argparse.BooleanOptionalAction, default=True, help="show trivial baselines")
     add(
         "--tasks-ranking", action=argparse.BooleanOptionalAction, default=None,
-        help="average ranks over tables; shown where two tables have two systems in common",
+        help="average ranks over boards; shown where two boards have two systems in common",
     )  # fmt: skip
-    add("--excerpts", type=int, default=6, metavar="N", help="tracks to hear on the page, for each table (%(default)s)")
+    add("--excerpts", type=int, default=6, metavar="N", help="tracks to hear on the page, for each board (%(default)s)")
     add("--excerpt-seconds", type=float, default=20.0, metavar="S", help="their length at most (%(default)s)")
     add(
         "--cache-dir", type=Path, metavar="PATH", default=Path(os.environ.get("RICERCAR_CACHE", "~/.cache/ricercar")),
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> None:
     found = boards(collection)
     ranking = overall(found) if args.tasks_ranking is not False else None
     if args.tasks_ranking and ranking is None:
-        raise InputError("--tasks-ranking: no two systems are on the same two tables or more.")
+        raise InputError("--tasks-ranking: no two systems are on the same two boards or more.")
     keys = _names(args.group_by)
     for key in keys:
         check_key("--group-by", key, [fields(each.result) for each in collection.found])
@@ -106,7 +106,7 @@ def _tables(found: Sequence[Board], metrics: Sequence[str], sort: str | None) ->
     for name in [*metrics, *([sort] if sort else [])]:
         if not any(name in board.metrics for board in found):
             every = dict.fromkeys(metric for board in found for metric in board.metrics)
-            raise InputError(f"metric {clean(name)} is in no table. There are: {', '.join(map(clean, every))}.")
+            raise InputError(f"metric {clean(name)} is on no board. There are: {', '.join(map(clean, every))}.")
     tables = [table(board, _shown(board, metrics, sort)) for board in found]
     return [sorted_by(each, sort) if sort in each.metrics else each for each in tables]
 

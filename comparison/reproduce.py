@@ -1,4 +1,4 @@
-"""Runs an entry again from its result file, and says whether the new score is what the old one promised."""
+"""Trains a run again from its result file, and says whether the new score is what the old one promised."""
 
 import argparse
 import logging
@@ -28,8 +28,8 @@ _PACKAGES = ("ricercar", "torch.optim", "torch.nn", "lightning_fabric")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Trains an entry again from its result.json, scores it, and compares."
-    parser.add_argument("run_id", help="run_id of the entry, or its first characters")
+    parser.description = "Trains a run again from its result.json, scores it, and compares."
+    parser.add_argument("run_id", help="run_id of the run, or its first characters")
     parser.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="where results are: outputs multirun")
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="of the new run: outputs/reproduced/RUN_ID")
     parser.add_argument("--data-root", metavar="PATH", help="where the data lies now, if elsewhere")

@@ -11,7 +11,7 @@ from ricercar.comparison.options import clean, listed, options, short_names
 from ricercar.harness.identity import essence, stable_hash, system_id
 from ricercar.harness.results import Result
 
-# Of the data and the effort, of how it was run or written down: no design of a network
+# Of the data and the effort, of how it was run or written down: nothing of the network
 _UNNAMED = {"task", "tasks", "data", "frontend", "backbone", "tracker", "tune", "experiment", "hardware"}
 _TRAINED_ON = "trained on"
 _MOST = 4  # differences that are all named; of more, those that tell the systems apart
@@ -154,8 +154,8 @@ def key_of(result: Result) -> str:
     return stable_hash([system_id(result.config), learnt]) if learnt else system_id(result.config)
 
 
-def design_of(result: Result) -> str:
-    """As `key_of`, without task and data: the same where one design is trained for several tasks."""
+def key_on_any_board(result: Result) -> str:
+    """As `key_of`, without task and data: the same where one network is trained for several tasks."""
     if "system" in result.choices:
         return result.choices["system"]
     if result.config is None:

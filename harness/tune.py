@@ -20,7 +20,7 @@ _FIXED = {"data": "all trials share the tracks", "hardware": "all trials share t
 
 
 class Tune:
-    """The trainings of one entry: one for each combination of values of `space`, or the configuration itself.
+    """The trainings of one run: one for each combination of values of `space`, or the configuration itself.
 
     space   {option by its whole name: values to try}
     """

@@ -217,9 +217,9 @@ def test_sort_and_metrics(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
         (["--where", "frontend=mel", "--where", "system=theirs"], "no result meets all of the conditions"),
         (["--where", "system=baseline x", "--no-baselines"], "leaves nothing to show"),
         (["--group-by", "colour"], "--group-by colour: no result has it"),
-        (["--metrics", "SDR"], "metric SDR is in no table. There are: F-measure, Precision"),
-        (["--sort", "SDR"], "metric SDR is in no table"),
-        (["--tasks-ranking"], "no two systems are on the same two tables"),
+        (["--metrics", "SDR"], "metric SDR is on no board. There are: F-measure, Precision"),
+        (["--sort", "SDR"], "metric SDR is on no board"),
+        (["--tasks-ranking"], "no two systems are on the same two boards"),
         (["--output", "x.docx"], "end its name in one of .txt, .md, .csv"),
         (["--output", "/dev/null/x.md"], "--output /dev/null/x.md cannot be written"),
         (["--format", "html"], "--format html needs --output FILE"),
@@ -271,7 +271,7 @@ def test_wandb(capsys: pytest.CaptureFixture[str], sweep: Path, monkeypatch: pyt
 # Rankings over several boards
 
 
-def test_designs_are_ranked_over_tasks(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_systems_are_ranked_over_tasks(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     means = {"notes": {"cnn": 0.9, "lstm": 0.8, "dense": 0.1}, "beat": {"cnn": 0.5, "lstm": 0.6, "dense": 0.2}}
     means |= {"key": {"cnn": 0.5, "lstm": 0.4}}
     for task, systems in means.items():

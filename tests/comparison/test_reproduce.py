@@ -1,4 +1,4 @@
-"""leaderboard.py reproduce: the same entry again from its result file, and a word on whether it holds."""
+"""leaderboard.py reproduce: the same run again from its result file, and a word on whether it holds."""
 
 import argparse
 import shutil
@@ -29,7 +29,7 @@ def parsed(*arguments: str) -> argparse.Namespace:
 
 
 @pytest.fixture
-def entry(tmp_path: Path, on_tones: list[str]) -> Result:
+def before(tmp_path: Path, on_tones: list[str]) -> Result:
     """A trained run in tmp_path/outputs/run, on a copy of the data in tmp_path/data."""
     root = on_tones[-2].partition("=")[2]
     shutil.copytree(root, tmp_path / "data")
@@ -41,35 +41,35 @@ def entry(tmp_path: Path, on_tones: list[str]) -> Result:
     return result
 
 
-def arguments(entry: Result, tmp_path: Path, on_tones: list[str], *more: str) -> argparse.Namespace:
+def arguments(before: Result, tmp_path: Path, on_tones: list[str], *more: str) -> argparse.Namespace:
     cache = on_tones[-1].partition("=")[2]
     where = [f"--output={tmp_path / 'again'}", f"--cache-dir={cache}", "--num-threads=1"]
-    return parsed(entry.run_id[:8], str(tmp_path / "outputs"), *where, *more)
+    return parsed(before.run_id[:8], str(tmp_path / "outputs"), *where, *more)
 
 
 def test_the_same_scores_on_the_same_machine(
-    entry: Result, tmp_path: Path, on_tones: list[str], capsys: pytest.CaptureFixture[str]
+    before: Result, tmp_path: Path, on_tones: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert reproduce.run(arguments(entry, tmp_path, on_tones)) == 0
+    assert reproduce.run(arguments(before, tmp_path, on_tones)) == 0
     printed = capsys.readouterr().out
     assert "every track scores the same" in printed
     assert "There is no 95 % interval of 1 track: the new score is the same." in printed
     again = Result.read(tmp_path / "again" / "result.json")
-    assert again.tracks == entry.tracks
-    assert again.run_id == entry.run_id
-    assert assemble.trained_config(tmp_path / "again", OmegaConf.create(EVAL)).seed == entry.seed
+    assert again.tracks == before.tracks
+    assert again.run_id == before.run_id
+    assert assemble.trained_config(tmp_path / "again", OmegaConf.create(EVAL)).seed == before.seed
     with pytest.raises(InputError, match="has a result already"):
-        reproduce.run(arguments(entry, tmp_path, on_tones))
+        reproduce.run(arguments(before, tmp_path, on_tones))
 
 
 EVAL = {"cache_dir": "", "split": "test", "run": "", "accelerator": None, "data_root": None, "num_scorers": None}
 
 
-def test_other_data_is_refused_before_training(entry: Result, tmp_path: Path, on_tones: list[str]) -> None:
+def test_other_data_is_refused_before_training(before: Result, tmp_path: Path, on_tones: list[str]) -> None:
     notes = tmp_path / "data" / "notes" / "t3.tsv"
     notes.write_text("".join(notes.read_text().splitlines(keepends=True)[:-1]))
-    with pytest.raises(InputError, match=f"expected 1 with {entry.dataset.fingerprint}"):
-        reproduce.run(arguments(entry, tmp_path, on_tones))
+    with pytest.raises(InputError, match=f"expected 1 with {before.dataset.fingerprint}"):
+        reproduce.run(arguments(before, tmp_path, on_tones))
     assert not (tmp_path / "again" / "checkpoints").exists()
 
 
