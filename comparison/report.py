@@ -177,7 +177,7 @@ def _scores(table: Table, sections: dict[str, list[Row]]) -> Sheet:
         mean = row.metrics[primary]
         found = [_rank(row), row.system.name]
         found += [score(mean.mean), interval(mean.low, mean.high), *(_difference(row) if compared else [])]
-        found += [str(row.num_seeds), *([str(row.num_tracks)] * varying)]
+        found += ["-" if row.num_seeds is None else str(row.num_seeds), *([str(row.num_tracks)] * varying)]
         return found + [score(row.metrics[name].mean) for name in others]
 
     def bold(row: Row) -> list[bool]:

@@ -91,6 +91,7 @@ class Row:
 
     rank            by the primary metric, from 1; None where it has scores of too few tracks to be ranked
     metrics         {name: mean over seeds and tracks}, the primary one first
+    num_seeds       None for what has no seeds, such as a baseline
     num_tracks      with a primary score
     cost            mean over the runs
     num_trials      of a run's search on the validation split, at most
@@ -105,7 +106,7 @@ class Row:
     rank: int | None
     system: System
     metrics: dict[str, Estimate]
-    num_seeds: int
+    num_seeds: int | None
     num_tracks: int
     cost: Cost
     num_trials: int | None
@@ -211,7 +212,7 @@ def _rows(board: Board, estimates: dict[str, list[Estimate]], comparisons: Compa
             rank=None if np.isnan(means[i]) else int(ranks[i]),
             system=system,
             metrics={name: values[i] for name, values in estimates.items()},
-            num_seeds=len(system.seeds),
+            num_seeds=None if system.is_fixed else len(system.seeds),
             num_tracks=scored[i],
             cost=_cost(system),
             num_trials=num_trials(system),

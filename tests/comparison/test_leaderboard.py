@@ -61,6 +61,8 @@ def test_text(capsys: pytest.CaptureFixture[str], sweep: Path) -> None:
     ranked = [re.split(r"\s{2,}", line.strip())[:2] for line in lines if re.match(r"\s+\d ", line)][:6]
     names = ["mel cnn", "cqt cnn", "theirs", "mel dense", "cqt dense", "baseline x"]
     assert ranked == [[str(i + 1), name] for i, name in enumerate(names)]
+    of_seeds = [re.split(r"\s{2,}", line.strip())[7] for line in lines if re.match(r"\s+\d ", line)][:6]
+    assert of_seeds == ["2", "2", "1", "2", "2", "-"]
     assert max(map(len, lines)) <= 118
     assert "Not told apart from the best: cqt cnn." in lines  # with two seeds each
 
@@ -158,7 +160,7 @@ def test_csv_has_numbers_in_full(capsys: pytest.CaptureFixture[str], sweep: Path
     assert [float(row[PRIMARY]) for row in read] == [own.mean(system, PRIMARY) for system in own.systems]
     assert [row["frontend"] for row in read] == ["mel", "cqt", "", "mel", "cqt", ""]
     assert [bool(row["params"]) for row in read] == [True, True, False, True, True, False]
-    assert [row["num_seeds"] for row in read] == ["2", "2", "1", "2", "2", "1"]
+    assert [row["num_seeds"] for row in read] == ["2", "2", "1", "2", "2", ""]
 
 
 def test_json_is_strict_and_documented(capsys: pytest.CaptureFixture[str], sweep: Path) -> None:
