@@ -42,7 +42,7 @@ def statement(table: Table) -> str:
 
 def how(table: Table) -> list[str]:
     """What the numbers are."""
-    mean = "Mean of the works' means" if table.board.averaging == "groups" else "Mean over tracks"
+    mean = "Mean of the works' means" if table.board.averaging == "works" else "Mean over tracks"
     return [f"{mean} and seeds.", *_ranges(table), *_differences(table)]
 
 

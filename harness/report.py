@@ -141,7 +141,7 @@ def _means(result: Result, names: Sequence[str], scoring: Scoring) -> str:
             ends = np.array([draws.low[0], draws.high[0]])
         num_scored = sum(name in pooled or not np.isnan(track.metrics[name]) for track in result.tracks)
         rows.append([name, number(result.metrics[name]), _interval(*ends.tolist()), str(num_scored)])
-    mean = "mean of works" if averaging == "groups" else "mean"
+    mean = "mean of works" if averaging == "works" else "mean"
     headers = ["metric", mean, "middle half of tracks" if few else "95 % interval", "tracks"]
     return table(rows, headers, ("left", "right", "right", "right"))
 

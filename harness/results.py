@@ -22,7 +22,7 @@ from ricercar.significance.scores import Ints, Scores
 from ricercar.tasks.scale import HIGHER, LOWER, Scale, of_mir_eval
 
 SCHEMA = 4
-AVERAGING = ("tracks", "groups")
+AVERAGING = ("tracks", "works")
 
 _ROUNDING = 1e-6  # how far metrics may be from the mean of the tracks they come with, and from their bounds
 
@@ -190,7 +190,7 @@ def mean_metrics(tracks: Sequence[TrackScore], averaging: str) -> dict[str, floa
     if averaging not in AVERAGING:
         raise InputError(f"protocol.averaging is {averaging!r}: choose one of {', '.join(AVERAGING)}.")
     names = list(dict.fromkeys(name for track in tracks for name in track.metrics))
-    keys = [track.work if averaging == "groups" else str(i) for i, track in enumerate(tracks)]
+    keys = [track.work if averaging == "works" else str(i) for i, track in enumerate(tracks)]
     means = {}
     for name in names:
         members: dict[str, list[float]] = {}

@@ -17,7 +17,7 @@ class Scores:
     values      (S, K, T); NaN in the whole row of a seed that a system does not have, and where the protocol leaves
                 the track out
     work        (T,) which work each track is of
-    averaging   "tracks": every track counts the same; "groups": every work does
+    averaging   "tracks": every track counts the same; "works": every work does
     """
 
     values: Floats
@@ -27,7 +27,7 @@ class Scores:
     def __post_init__(self) -> None:
         assert self.values.ndim == 3, self.values.shape
         assert self.work.shape == self.values.shape[2:], (self.work.shape, self.values.shape)
-        assert self.averaging in ("tracks", "groups"), self.averaging
+        assert self.averaging in ("tracks", "works"), self.averaging
 
     @property
     def num_seeds(self) -> Ints:
@@ -106,7 +106,7 @@ class Scores:
         sums, sizes = np.zeros((2, len(names), *self.values.shape[:2]))
         np.add.at(sums, column, np.where(known, self.values, 0.0).transpose(2, 0, 1))
         np.add.at(sizes, column, known.astype(np.float64).transpose(2, 0, 1))
-        if self.averaging == "groups":
+        if self.averaging == "works":
             sums, sizes = np.nan_to_num(_ratio(sums, sizes)), (sizes > 0).astype(np.float64)
         return sums.transpose(1, 2, 0), sizes.transpose(1, 2, 0)
 

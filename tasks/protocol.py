@@ -19,7 +19,7 @@ def check_protocol(task: str, protocol: Mapping[str, Any], known: Mapping[str, S
 
     InputError names what is missing or not known.
     """
-    known = {**known, "averaging": ("tracks", "groups")}
+    known = {**known, "averaging": ("tracks", "works")}
     if set(protocol) != set(known):
         wrong = [f"{name!r} is not known" for name in sorted(set(protocol) - set(known))]
         wrong += [f"{name!r} is missing" for name in sorted(set(known) - set(protocol))]

@@ -195,7 +195,7 @@ def _known(scores: Scores) -> tuple[Floats, Floats]:
     known = ~np.isnan(scores.values).all(axis=(0, 1))
     work = scores.work[known]
     weight = np.ones(len(work))
-    if scores.averaging == "groups":
+    if scores.averaging == "works":
         _, member, sizes = np.unique(work, return_inverse=True, return_counts=True)
         weight = 1 / sizes[member]
     return scores.values[:, :, known], weight / weight.sum()

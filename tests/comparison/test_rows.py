@@ -113,7 +113,7 @@ def test_means_are_those_of_the_results() -> None:
 
 def test_works_are_averaged_as_the_protocol_says() -> None:
     by_work = make_result(
-        scores=scored(0.2, 0.4, 0.9), works={"t0": "x", "t1": "x"}, protocol=PROTOCOL | {"averaging": "groups"}
+        scores=scored(0.2, 0.4, 0.9), works={"t0": "x", "t1": "x"}, protocol=PROTOCOL | {"averaging": "works"}
     )
     assert rows(board(by_work))[0].metrics["F"].mean == pytest.approx(0.6)
 

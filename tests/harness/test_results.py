@@ -251,11 +251,11 @@ def test_an_infinite_score_is_named_and_the_old_file_stays(tmp_path: Path) -> No
 def test_mean_metrics() -> None:
     """By hand: f1 (0.5 + 0.7 + 0.9) / 3, or ((0.5 + 0.7) / 2 + 0.9) / 2; overlap leaves the NaN out."""
     assert mean_metrics(TRACKS, "tracks") == {"f1": pytest.approx(0.7), "overlap": 0.5}
-    assert mean_metrics(TRACKS, "groups") == {"f1": pytest.approx(0.75), "overlap": 0.5}
+    assert mean_metrics(TRACKS, "works") == {"f1": pytest.approx(0.75), "overlap": 0.5}
     nothing = [TrackScore("a", "bach", {"f1": NAN}, 1.0)]
-    assert math.isnan(mean_metrics(nothing, "groups")["f1"])
-    with pytest.raises(InputError, match="averaging is 'works': choose one of tracks, groups"):
-        mean_metrics(TRACKS, "works")
+    assert math.isnan(mean_metrics(nothing, "works")["f1"])
+    with pytest.raises(InputError, match="averaging is 'groups': choose one of tracks, works"):
+        mean_metrics(TRACKS, "groups")
 
 
 @pytest.mark.parametrize("same", [{"b": [1.0, "x"], "a": {"c": None}}, {"a": {"c": None}, "b": (1, "x")}])

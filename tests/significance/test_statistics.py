@@ -34,7 +34,7 @@ def error(draws: Draws, *weights: float) -> float:
     return float(draws.contrast(np.array(weights)[:, None]).standard_error[0])
 
 
-@pytest.mark.parametrize("averaging", ["tracks", "groups"])
+@pytest.mark.parametrize("averaging", ["tracks", "works"])
 def test_means_are_those_of_results(averaging: str) -> None:
     work = [5, 5, 5, 2, 2, 9, 7]
     values = RNG.random((1, 1, 7))
@@ -66,7 +66,7 @@ def test_error_of_grouped_tracks_is_that_of_a_ratio() -> None:
 
 def test_error_of_works_is_that_of_their_means() -> None:
     values = np.array([[[0.1, 0.3, 0.9, 0.4, 0.6, 0.2]]])
-    draws = fixed(make(np.tile(values, 2), [0, 0, 0, 1, 1, 2, 3, 3, 3, 4, 4, 5], "groups"))
+    draws = fixed(make(np.tile(values, 2), [0, 0, 0, 1, 1, 2, 3, 3, 3, 4, 4, 5], "works"))
     assert_allclose(draws.mean, np.mean([1.3 / 3, 0.5, 0.2]))
     assert_allclose(error(draws, 1), np.std([1.3 / 3, 0.5, 0.2] * 2, ddof=1) / np.sqrt(6), rtol=0.03)
 
@@ -306,7 +306,7 @@ def test_effective_number_of_works() -> None:
     """40 tracks of one work and 4 of 10 others: 50^2 / (40^2 + 10)."""
     scores = make(RNG.random((2, 1, 50)), [0] * 40 + list(range(1, 11)))
     assert_allclose(scores.effective_works, 50**2 / (40**2 + 10))
-    assert_allclose(Scores(scores.values, scores.work, "groups").effective_works, 11)
+    assert_allclose(Scores(scores.values, scores.work, "works").effective_works, 11)
 
 
 def test_system_without_scores_is_left_out() -> None:

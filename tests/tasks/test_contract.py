@@ -85,7 +85,7 @@ def test_outputs_are_sane(task: Task) -> None:
         assert output.size >= 1
         assert output.prior is None or 0 < output.prior < 1
         assert output.lowest_pitch is None or 0 <= output.lowest_pitch <= 128 - output.size
-    assert task.protocol["averaging"] in ("tracks", "groups")
+    assert task.protocol["averaging"] in ("tracks", "works")
     assert all(isinstance(value, float) for value in task.decoding.values())
 
 

@@ -209,7 +209,7 @@ def test_shares_by_hand() -> None:
     assert [each.among_cells for each in found[:3]] == pytest.approx([0.0225 / 0.035, 0.01 / 0.035, 0.0025 / 0.035])
 
 
-@pytest.mark.parametrize("averaging", ["tracks", "groups"])
+@pytest.mark.parametrize("averaging", ["tracks", "works"])
 @pytest.mark.parametrize("num_cells", [4, 3])
 def test_shares_are_of_all_variance(averaging: str, num_cells: int) -> None:
     rng = np.random.default_rng(3)

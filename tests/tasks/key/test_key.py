@@ -95,7 +95,7 @@ def test_loss_by_hand(label_smoothing: float) -> None:
 
 @pytest.mark.parametrize(
     ("label_smoothing", "averaging", "message"),
-    [(1.0, "tracks", "label_smoothing=1.0"), (0.0, "keys", "'keys'.*groups")],
+    [(1.0, "tracks", "label_smoothing=1.0"), (0.0, "keys", "'keys'.*works")],
 )
 def test_wrong_options_name_the_value(label_smoothing: float, averaging: str, message: str) -> None:
     with pytest.raises(InputError, match=message):

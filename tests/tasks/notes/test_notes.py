@@ -279,7 +279,7 @@ def test_loss_by_hand(velocity_loss: str, velocity: float) -> None:
         ({"decoding__min_duration_s": 0.0}, "min_duration_s=0.0"),
         ({"protocol__pedal": "sustain"}, "'sustain'.*extend, ignore"),
         ({"protocol__empty": "zero"}, "'zero'.*mir_eval, one, exclude"),
-        ({"protocol__averaging": "notes"}, "'notes'.*tracks, groups"),
+        ({"protocol__averaging": "notes"}, "'notes'.*tracks, works"),
         ({"protocol__onset_tolerance": 0.05}, "'onset_tolerance' is not known"),
         ({"protocol__multipitch_hop_s": 0.0}, "multipitch_hop_s=0"),
         ({"protocol__onset_tolerance_s": "wide"}, "'wide' must be a number"),
