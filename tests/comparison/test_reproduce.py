@@ -17,9 +17,10 @@ from ricercar.harness import assemble
 from ricercar.harness.results import Result
 from ricercar.harness.run import Run
 from ricercar.train import train
+from trainings import informative
 
 NAN = float("nan")
-NET = ["frontend=mel", "backbone=dense", "backbone.width=16"]
+NET = ["frontend=mel", "backbone=dense", "backbone.width=16", "task=onset"]
 
 
 def parsed(*arguments: str) -> argparse.Namespace:
@@ -36,7 +37,7 @@ def before(tmp_path: Path, on_tones: list[str]) -> Result:
     cfg = composed(*NET, *on_tones, f"data.root={tmp_path / 'data'}")
     folder = tmp_path / "outputs" / "run"
     folder.mkdir(parents=True)
-    choices = {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}
+    choices = {"task": "onset", "data": "folder", "frontend": "mel", "backbone": "dense"}
     [result] = train(Run(cfg, folder, choices, []))
     return result
 
@@ -55,6 +56,7 @@ def test_the_same_scores_on_the_same_machine(
     assert "every track scores the same" in printed
     assert "There is no 95 % interval of 1 track: the new score is the same." in printed
     again = Result.read(tmp_path / "again" / "result.json")
+    assert informative(before)
     assert again.tracks == before.tracks
     assert again.run_id == before.run_id
     assert assemble.trained_config(tmp_path / "again", OmegaConf.create(EVAL)).seed == before.seed

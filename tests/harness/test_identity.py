@@ -22,10 +22,9 @@ from ricercar.harness.results import Result
 from ricercar.harness.run import Record, Run, RunLock, check_free, discard
 from ricercar.harness.settled import settled
 from ricercar.train import train
+from trainings import CHOICES, ONSETS, SMALL, informative
 
-SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000"]
 MIXED = [*expanded("data=[folder,midi]"), "data.parts.folder.root=a/maps", "data.parts.midi.root=b/asap"]
-CHOICES = {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}
 
 
 def id_of(*overrides: str) -> str:
@@ -294,7 +293,7 @@ def test_two_machines_train_one_system(run_here: Here, on_tones: list[str], tone
     for seed, (machine, root) in enumerate([("here", "tones"), ("there", "of/other")]):
         shutil.copytree(tones, tmp_path / machine / root)
         own = [f"data.root={root}", f"seed={seed}", f"trainer.log_every_steps={7 + seed}"]
-        assert run_here("train.py", *SMALL, *on_tones, *own, folder=machine) == (0, "")
+        assert run_here("train.py", *ONSETS, *on_tones, *own, folder=machine) == (0, "")
         runs += (tmp_path / machine).glob("outputs/*")
     first, second = map(result_in, runs)
     assert first.run_id != second.run_id
@@ -305,6 +304,7 @@ def test_two_machines_train_one_system(run_here: Here, on_tones: list[str], tone
     seeds = [[run["seed"] for run in system["runs"]] for system in board["systems"]]
     assert [each for each in seeds if each != [None]] == [[0, 1]]
     assert run_here("eval.py", f"run={runs[1]}", "hydra.run.dir=again", on_tones[-1]) == (0, "")
+    assert informative(second)
     assert result_in(tmp_path / "again").tracks == second.tracks
 
 

@@ -16,14 +16,15 @@ from ricercar.harness.results import Result
 from ricercar.harness.run import Run, look
 from ricercar.harness.tune import Tune, label, tuned
 from ricercar.train import train
+from trainings import informative
 
-NET = ["frontend=mel", "backbone=dense", "backbone.width=16"]
+NET = ["frontend=mel", "backbone=dense", "backbone.width=16", "task=onset"]
 DONE = Trained(steps=3, train_s=1.0, audio_s=2.0, best_score=0.5, best_step=3, diverged=None)
 NAN = float("nan")
 
 
 def run_in(folder: Path, cfg: DictConfig) -> Run:
-    return Run(cfg, folder, {"task": "notes", "data": "folder", "frontend": "mel", "backbone": "dense"}, [])
+    return Run(cfg, folder, {"task": "onset", "data": "folder", "frontend": "mel", "backbone": "dense"}, [])
 
 
 def trained(folder: Path, on_tones: list[str], *overrides: str) -> Result:
@@ -34,13 +35,15 @@ def trained(folder: Path, on_tones: list[str], *overrides: str) -> Result:
 
 
 def test_search_ends_with_the_weights_of_its_best_trial(tmp_path: Path, on_tones: list[str]) -> None:
-    search = ["tune=lr", "tune.space={optimizer.lr:[0.02,0.000001]}"]
+    search = ["tune=lr", "tune.space={optimizer.lr:[0.000001,0.02,0.000002]}"]
     found = trained(tmp_path / "search", on_tones, *search)
     assert found.tuning is not None
-    assert [trial.values for trial in found.tuning.trials] == [{"optimizer.lr": 0.02}, {"optimizer.lr": 1e-06}]
+    assert [trial.values["optimizer.lr"] for trial in found.tuning.trials] == [1e-06, 0.02, 2e-06]
+    assert found.tuning.chosen == 1
     chosen = found.tuning.trials[found.tuning.chosen]
     assert chosen.score == max(trial.score for trial in found.tuning.trials)
     alone = trained(tmp_path / "alone", on_tones, f"optimizer.lr={chosen.values['optimizer.lr']}")
+    assert informative(found)
     assert found.tracks == alone.tracks
     assert alone.tuning is not None
     assert [trial.score for trial in alone.tuning.trials] == [chosen.score]

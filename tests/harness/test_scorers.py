@@ -8,7 +8,7 @@ import torch
 
 from ricercar.errors import InputError
 from ricercar.harness.processes import Scorers
-from trainings import SMALL, trained
+from trainings import ONSETS, informative, trained
 
 
 def _square(number: int) -> int:
@@ -45,8 +45,9 @@ def test_none_beside_a_cpu_unless_asked_for() -> None:
 
 
 def test_the_same_scores(on_tones: list[str], tmp_path: Path) -> None:
-    [here] = trained(tmp_path / "here" / "run", *SMALL, *on_tones)
-    [there] = trained(tmp_path / "there" / "run", *SMALL, *on_tones, "num_scorers=2")
+    [here] = trained(tmp_path / "here" / "run", *ONSETS, *on_tones)
+    [there] = trained(tmp_path / "there" / "run", *ONSETS, *on_tones, "num_scorers=2")
+    assert informative(here)
     assert here.tracks == there.tracks
     assert here.metrics == there.metrics
     files = {path.name: path.read_bytes() for path in (tmp_path / "here" / "run" / "predictions").iterdir()}

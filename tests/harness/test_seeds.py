@@ -17,7 +17,7 @@ from ricercar.harness import assemble
 from ricercar.harness.learners import Learner, Sequential, Vmapped
 from ricercar.harness.loop import Loop
 from ricercar.models.net import Net
-from trainings import SMALL, trained
+from trainings import ONSETS, informative, trained
 
 
 def best(folder: Path) -> dict[str, torch.Tensor]:
@@ -30,22 +30,24 @@ def siblings(folder: Path) -> list[Path]:
 
 
 def test_each_seed_is_as_if_alone(on_tones: list[str], tmp_path: Path) -> None:
-    together = trained(tmp_path / "together" / "first", *SMALL, *on_tones, "seeds_per_job=2")
-    alone = [trained(tmp_path / f"{seed}" / "run", *SMALL, *on_tones, f"seed={seed}")[0] for seed in (0, 1)]
+    together = trained(tmp_path / "together" / "first", *ONSETS, *on_tones, "seeds_per_job=2")
+    alone = [trained(tmp_path / f"{seed}" / "run", *ONSETS, *on_tones, f"seed={seed}")[0] for seed in (0, 1)]
     assert [result.seed for result in together] == [0, 1]
     assert [result.run_id for result in together] == [result.run_id for result in alone]
-    assert [result.metrics for result in together] == [result.metrics for result in alone]
+    assert informative(*together)
+    assert together[0].metrics != together[1].metrics
+    assert [result.tracks for result in together] == [result.tracks for result in alone]
     [second] = siblings(tmp_path / "together" / "first")
     for folder, own in ((tmp_path / "together" / "first", "0"), (second, "1")):
         joint, single = best(folder), best(tmp_path / own / "run")
         assert all(torch.equal(joint[name], single[name]) for name in single)
-    assert second.name == f"notes-folder-mel-dense-s1-{together[1].run_id[:8]}"
+    assert second.name == f"onset-folder-mel-dense-s1-{together[1].run_id[:8]}"
     assert "seed: 1" in (second / ".hydra" / "config.yaml").read_text()
     assert together[1].overrides == ["seed=1"]
 
 
 def test_an_interrupted_job_goes_on(on_tones: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = [*SMALL, *on_tones, "seeds_per_job=2", "trainer.num_validations=3"]
+    options = [*ONSETS, *on_tones, "seeds_per_job=2", "trainer.num_validations=3"]
     trained(tmp_path / "whole" / "run", *options)
     validate, calls = Loop._validate, []
 
@@ -77,7 +79,7 @@ def test_a_finished_seed_is_left_alone(
     on_tones: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the job was interrupted after the first seed's test: the second one needs no training any more."""
-    options = [*SMALL, *on_tones, "seeds_per_job=2"]
+    options = [*ONSETS, *on_tones, "seeds_per_job=2"]
     before = trained(tmp_path / "job" / "first", *options)
     [second] = siblings(tmp_path / "job" / "first")
     (second / "result.json").unlink()
@@ -87,24 +89,26 @@ def test_a_finished_seed_is_left_alone(
         after = trained(tmp_path / "job" / "first", *options, "resume=true")
     assert state_of(tmp_path / "job" / "first") == first
     assert "resumed from step 3" in caplog.text
+    assert informative(*before)
     assert [each.tracks for each in after] == [each.tracks for each in before]
     assert [each.cost.steps for each in after] == [3, 3]
     assert [each.looks for each in after] == [1, 2]
 
 
 def test_a_seed_that_was_trained_alone_is_left_alone(on_tones: list[str], tmp_path: Path) -> None:
-    trained(tmp_path / "job" / "first", *SMALL, *on_tones)
+    trained(tmp_path / "job" / "first", *ONSETS, *on_tones)
     first = state_of(tmp_path / "job" / "first")
-    together = trained(tmp_path / "job" / "first", *SMALL, *on_tones, "seeds_per_job=2", "resume=true")
+    together = trained(tmp_path / "job" / "first", *ONSETS, *on_tones, "seeds_per_job=2", "resume=true")
     assert state_of(tmp_path / "job" / "first") == first
-    [alone] = trained(tmp_path / "alone" / "run", *SMALL, *on_tones, "seed=1")
-    assert together[1].metrics == alone.metrics
+    [alone] = trained(tmp_path / "alone" / "run", *ONSETS, *on_tones, "seed=1")
+    assert informative(alone)
+    assert together[1].tracks == alone.tracks
 
 
 def test_seeds_go_on_alone_from_where_they_were_together(
     on_tones: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = [*SMALL, *on_tones, "trainer.budget=6steps", "trainer.num_validations=3"]
+    options = [*ONSETS, *on_tones, "trainer.budget=6steps", "trainer.num_validations=3"]
     trained(tmp_path / "whole" / "run", *options, "seeds_per_job=2")
     validate, calls = Loop._validate, []
 
@@ -130,10 +134,11 @@ def test_seeds_go_on_alone_from_where_they_were_together(
 
 
 def test_an_optimizer_never_sees_two_seeds(on_tones: list[str], tmp_path: Path) -> None:
-    options = [*SMALL, *on_tones, "optimizer=sgd", "optimizer._target_=own_classes.NormOfAll"]
+    options = [*ONSETS, *on_tones, "optimizer=sgd", "optimizer._target_=own_classes.NormOfAll"]
     together = trained(tmp_path / "together" / "first", *options, "seeds_per_job=2")
     [alone] = trained(tmp_path / "alone" / "run", *options)
-    assert together[0].metrics == alone.metrics
+    assert informative(alone)
+    assert together[0].tracks == alone.tracks
     joint, single = best(tmp_path / "together" / "first"), best(tmp_path / "alone" / "run")
     assert all(torch.equal(joint[name], single[name]) for name in single)
 
@@ -153,7 +158,7 @@ def test_a_seed_that_diverges_is_left_behind(
 
     monkeypatch.setattr(assemble, "make_net", broken)
     with pytest.raises(InputError, match="not finite at step 0"):
-        trained(tmp_path / "run", *SMALL, *on_tones, "seeds_per_job=2")
+        trained(tmp_path / "run", *ONSETS, *on_tones, "seeds_per_job=2")
     [second] = siblings(tmp_path / "run")
     assert json.loads((second / "result.json").read_text())["seed"] == 1
     assert not (tmp_path / "run" / "result.json").exists()
@@ -171,7 +176,7 @@ def test_a_seed_that_diverges_is_left_behind(
 )
 def test_what_seeds_cannot_share(on_tones: list[str], tmp_path: Path, override: str, word: str) -> None:
     with pytest.raises(InputError, match=word):
-        trained(tmp_path / "run", *SMALL, *on_tones, "seeds_per_job=2", override)
+        trained(tmp_path / "run", *ONSETS, *on_tones, "seeds_per_job=2", override)
 
 
 STACKED = {

@@ -9,8 +9,9 @@ import pytest
 from conftest import Here
 from ricercar.harness.identity import run_id
 from ricercar.harness.results import Result
+from trainings import informative
 
-NET = ["frontend=mel", "backbone=dense", "backbone.width=16"]
+NET = ["frontend=mel", "backbone=dense", "backbone.width=16", "task=onset"]
 # None of the values is that of the configuration, so that it cannot be taken for a choice.
 SPACES = {
     "stages": "{compression.offset:[0.5,0.1],backbone.context:[1]}",
@@ -35,6 +36,7 @@ def test_the_chosen_values_are_the_runs_own(space: str, on_tones: list[str], tmp
     assert run_here("train.py", *NET, *on_tones, f"tune.space={space}") == (0, "")
     folder = folder_of(tmp_path)
     found = Result.read(folder / "result.json")
+    assert informative(found)
     assert found.tuning is not None
     chosen = found.tuning.trials[found.tuning.chosen].values
     assert {key: at(found.config, key) for key in chosen} == chosen
@@ -50,6 +52,7 @@ def test_a_searched_run_is_reproduced_and_its_seeds_are_one_system(
 ) -> None:
     assert run_here("train.py", *NET, *on_tones, f"tune.space={SPACES['stages']}") == (0, "")
     path = folder_of(tmp_path) / "result.json"
+    assert informative(Result.read(path))
     name, cache = Result.read(path).run_id, on_tones[-1].partition("=")[2]
     assert run_here("leaderboard.py", "reproduce", name, f"--cache-dir={cache}", "--num-threads=1")[0] == 0
     assert "every track scores the same" in capsys.readouterr().out
