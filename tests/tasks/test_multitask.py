@@ -1,6 +1,7 @@
 """Several tasks at once: one network, a loss that sees only what is labelled, a result for each."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,29 @@ def test_lists_of_choices(argument: str, overrides: list[str]) -> None:
     assert expanded(argument) == overrides
 
 
-def test_each_task_has_a_result(on_tones: list[str], tmp_path: Path) -> None:
+def test_each_task_has_a_result(
+    tones: Path, on_tones: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The tones have notes, keys and a tempo; one of the training tracks loses its key."""
-    options = [*expanded("task=[notes,key]"), "frontend=mel", "backbone=dense", *on_tones]
+    loss, labelled = Multitask.loss, []
+
+    def watched(tasks: Multitask, *batch: Any) -> Any:
+        labelled.append(batch[-1])
+        return loss(tasks, *batch)
+
+    shutil.copytree(tones, tmp_path / "tones")
+    index = tmp_path / "tones" / "index.csv"
+    index.write_text(index.read_text().replace(",D major,", ",,"))
+    monkeypatch.setattr(Multitask, "loss", watched)
+    net = ["frontend=mel", "backbone=dense", f"data.root={tmp_path / 'tones'}"]
+    options = [*expanded("task=[notes,key]"), *on_tones, *net]
     cfg = composed(*options)
     run = Run(cfg, tmp_path, {"task": "notes+key", "data": "folder"}, [])
     results = train(run)
+    assert torch.cat([each["notes"] for each in labelled]).all()
+    with_key = torch.cat([each["key"] for each in labelled])
+    assert with_key.any()
+    assert not with_key.all()
     assert [result.choices["task"] for result in results] == ["notes", "key"]
     assert all(result.choices["tasks"] == "notes+key" for result in results)
     assert (tmp_path / "notes" / "predictions" / "t3.tsv").exists()
