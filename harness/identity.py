@@ -231,6 +231,12 @@ class Git:
 
 def versions() -> dict[str, str | None]:
     """-> {package: version}, None where it is not installed."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> Mapping[str, str | None]:
+    """Read once: a process does not change its packages, and a run asks for each of its baselines."""
     found: dict[str, str | None] = {"python": platform.python_version(), "ricercar": ricercar.__version__}
     for name in _DISTRIBUTIONS:
         try:
@@ -259,14 +265,20 @@ def class_hashes(config: Any) -> dict[str, str]:
     return {name: hashed for name in sorted(_targets(config)) if (hashed := _hash_of(name)) is not None}
 
 
-def git_state(root: Path = Path(ricercar.__file__).parent) -> Git | None:
+@cache
+def git_state() -> Git | None:
+    """Of Ricercar's own repository, when this process first asked: what it runs was loaded before."""
+    return state_of(Path(ricercar.__file__).parent)
+
+
+def state_of(root: Path) -> Git | None:
     """The state of the repository that `root` is the top of; None where it is none, or without git."""
-    commit = _git(root, "rev-parse", "HEAD")
-    top = _git(root, "rev-parse", "--show-toplevel")
+    found = _git(root, "rev-parse", "HEAD", "--show-toplevel")
     changes = _git(root, "status", "--porcelain")
-    if commit is None or top is None or changes is None or Path(top).resolve() != root.resolve():
+    if found is None or changes is None:
         return None
-    return Git(commit, bool(changes))
+    commit, _, top = found.partition("\n")
+    return Git(commit, bool(changes)) if Path(top).resolve() == root.resolve() else None
 
 
 def _targets(node: Any) -> Iterator[str]:

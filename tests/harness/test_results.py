@@ -18,7 +18,7 @@ from note_examples import make
 from ricercar.data.annotations.notes import Notes
 from ricercar.data.track import Track
 from ricercar.errors import InputError
-from ricercar.harness.identity import Git, git_state, stable_hash, versions
+from ricercar.harness.identity import Git, stable_hash, state_of, versions
 from ricercar.harness.provenance import Cost, Outside, TrainingData, Trial, Tuning
 from ricercar.harness.report import format_tracks
 from ricercar.harness.results import (
@@ -313,20 +313,20 @@ def git(folder: Path, *arguments: str) -> str:
 
 def test_git_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "package").mkdir()
-    assert git_state(tmp_path) is None
+    assert state_of(tmp_path) is None
     git(tmp_path, "init")
-    assert git_state(tmp_path) is None, "no commit yet"
+    assert state_of(tmp_path) is None, "no commit yet"
     (tmp_path / "package" / "file").write_text("1")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-m", "one")
     commit = git(tmp_path, "rev-parse", "HEAD")
-    assert git_state(tmp_path) == Git(commit, False)
-    assert git_state(tmp_path / "package") is None, "installed inside a repository that is not its own"
+    assert state_of(tmp_path) == Git(commit, False)
+    assert state_of(tmp_path / "package") is None, "installed inside a repository that is not its own"
     monkeypatch.setenv("GIT_DIR", "/nowhere")  # as git sets it for hooks
     (tmp_path / "package" / "new").write_text("2")
-    assert git_state(tmp_path) == Git(commit, True)
+    assert state_of(tmp_path) == Git(commit, True)
     monkeypatch.setenv("PATH", "")
-    assert git_state(tmp_path) is None, "without git"
+    assert state_of(tmp_path) is None, "without git"
 
 
 def test_the_table_says_what_the_leaderboard_says() -> None:
