@@ -23,7 +23,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
-from rows import Row, Spread, markdown, text
+from rows import Row, Spread, markdown, short, text
 
 from ricercar.harness.identity import git_state
 
@@ -63,21 +63,59 @@ def main() -> None:
 
 HEAD = """# Speed
 
-`make bench` writes this page. Medians, and in brackets the least and the greatest; what is compared ran in turn. The
-last column says how many times Ricercar's figure the other's is, and whether the target is met.
+{where}. What matters most, as medians, both sides in turn:
+
+{lead}
 
 ![How many times Ricercar's time the others take](speed.png)
-"""
+
+`make bench` measures everything in a quarter of an hour, and writes this page. Brackets have the least and the
+greatest. The last column says how many times Ricercar's figure the other's is, and whether the target is met. "floor"
+is what has to be computed at least: for the STFT, bare FFTs of its frames; for mel, these and the product with the
+filters; for the others, one FFT of the signal."""
+
+# The rows that lead the page: {(work, unit): in words}; and what others than the peers' names have to be called there.
+LEAD = {
+    ("step, hcqt, harmonic_cnn", "ms"): "training step of the default network (`hcqt`, `harmonic_cnn`)",
+    ("step, mel, dense", "ms"): "training step of a small network (`mel`, `dense`)",
+    ("HCQT 8 x 288, 8 x 10 s", "ms CPU, one thread"): "harmonic CQT, 8 x 10 s, CPU time of one thread",
+    ("notes: evaluate, 3,000 notes", "ms"): "scores of a track with 3,000 notes, mir_eval's `transcription.evaluate`",
+    (
+        "batch of 8 x 5 s from 2 h, with note targets",
+        "ms CPU",
+    ): "batch of 8 crops of 5 s from 2 h, with note targets",
+}
+IN_WORDS = {"bare loop": "bare loop over preloaded tensors", "soundfile": "soundfile's seek in FLAC, without targets"}
 
 
 def write(done: dict[str, Any], folder: Path) -> None:
-    """The page, with where each part was measured, and the plot."""
-    sections = [HEAD]
+    """The page and the plot."""
+    (folder / "speed.md").write_text(page(done))
+    plot([row for part in PARTS if part in done for row in rows_of(done[part])], folder / "speed.png")
+
+
+def page(done: dict[str, Any]) -> str:
+    """{part: where, and rows} -> the page, with where each part was measured."""
+    rows = [row for part in PARTS if part in done for row in rows_of(done[part])]
+    machines = dict.fromkeys(done[part]["where"].partition(", torch")[0] for part in PARTS if part in done)
+    sections = [HEAD.format(where="; ".join(machines), lead=lead(rows))]
     for part in PARTS:
         if part in done:
             sections += [f"## {part.capitalize()}", done[part]["where"], markdown(rows_of(done[part]))]
-    (folder / "speed.md").write_text("\n\n".join(sections) + "\n")
-    plot([row for part in PARTS if part in done for row in rows_of(done[part])], folder / "speed.png")
+    return "\n\n".join(sections) + "\n"
+
+
+def lead(rows: list[Row]) -> str:
+    """The table of the rows in LEAD; one that was not measured is left out."""
+    measured = {(row.work, row.unit): row for row in rows}
+    lines = ["| work | Ricercar | others |", "|---|---|---|"]
+    for key, words in LEAD.items():
+        if key in measured:
+            medians = {who: f"{short(each.median)} ms" for who, each in measured[key].figures.items() if who != "floor"}
+            own = medians.pop("ricercar")
+            others = ", ".join(f"{IN_WORDS.get(who, who)} {median}" for who, median in medians.items())
+            lines.append(f"| {words} | {own} | {others} |")
+    return "\n".join(lines)
 
 
 def rows_of(part: dict[str, Any]) -> list[Row]:

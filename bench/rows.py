@@ -28,7 +28,7 @@ class Spread:
         return Spread(self.median / number, self.low / number, self.high / number)
 
     def __str__(self) -> str:
-        return f"{_short(self.median)} ({_short(self.low)} to {_short(self.high)})"
+        return f"{short(self.median)} ({short(self.low)} to {short(self.high)})"
 
 
 @dataclass(frozen=True)
@@ -101,12 +101,12 @@ def _verdicts(row: Row) -> Iterator[str]:
         if peer != "ricercar":
             target = row.targets.get(peer)
             verdict = "" if target is None else f" (at least {target:.3g}: {_met(row.ratio(peer) >= target)})"
-            yield f"{peer} {_short(row.ratio(peer))}x{verdict}"
+            yield f"{peer} {short(row.ratio(peer))}x{verdict}"
 
 
 def _met(target: bool) -> str:
     return "yes" if target else "NO"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
