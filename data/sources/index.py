@@ -19,9 +19,10 @@ from ricercar.errors import InputError
 SPLITS = ("train", "valid", "test")
 SOUNDS = ("audio", "midi")  # a row names a recording, or notes to be rendered
 _LAYOUT = (
-    "The folder needs a file index.csv with the columns id, split (train, valid or test), group (the work or artist: "
-    "it is never in two splits), audio (a file in the folder) and any of the annotations {kinds}; where a group is no "
-    "work, such as a player, a column work."
+    "The folder needs a file index.csv with the columns id, split (train, valid or test), group and audio. "
+    "A group, the work or the artist, is never in two splits; audio is a file in the folder. "
+    "Annotations have columns of their own: any of {kinds}. "
+    "Where a group is no work, such as a player, a column work says which it is."
 )
 
 _REQUIRED = ("id", "split", "group")
