@@ -12,8 +12,8 @@ from ricercar.checks import check_between, check_positive, check_whole
 from ricercar.data.annotations.beats import Beats
 from ricercar.errors import InputError
 from ricercar.tasks.beat.tracking import Tracker
+from ricercar.tasks.shared.frames import tip
 from ricercar.tasks.shared.options import check_names
-from ricercar.tasks.shared.triangle import tip
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, max_pool1d
 
 from ricercar.checks import check_between, check_choice, check_whole
-from ricercar.tasks.shared.triangle import check_wide, in_frames, painted, triangles
+from ricercar.tasks.shared.frames import check_wide, in_frames, painted, triangles
 
 KINDS = ("triangle", "binary")
 LOSSES = ("cross_entropy", "shift_tolerant")

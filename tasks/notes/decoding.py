@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from ricercar.data.annotations.notes import UNKNOWN_VELOCITY, Notes
-from ricercar.tasks.shared.triangle import tip
+from ricercar.tasks.shared.frames import tip
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -4,8 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.data.annotations.notes import DRUMS, Notes
-from ricercar.tasks.shared.frames import span_cells
-from ricercar.tasks.shared.triangle import check_targets, in_frames, triangles
+from ricercar.tasks.shared.frames import check_targets, in_frames, span_cells, triangles
 
 
 class NoteTargets:

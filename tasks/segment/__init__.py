@@ -19,10 +19,9 @@ from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.segment.baselines import of_novelty, regular, single
 from ricercar.tasks.segment.decoding import DECODERS, SegmentDecoder
 from ricercar.tasks.segment.scoring import SegmentScoring
-from ricercar.tasks.shared.frames import class_shares, share_cross_entropy
+from ricercar.tasks.shared.frames import class_shares, in_frames, painted, share_cross_entropy, triangles
 from ricercar.tasks.shared.options import ABOVE_0, check_names, checked_decoding, checked_tuning
 from ricercar.tasks.shared.search import best
-from ricercar.tasks.shared.triangle import in_frames, painted, triangles
 from ricercar.tasks.task import Task
 
 _DECODING = {"threshold": (0, 1), "window_s": ABOVE_0, "kernel_s": ABOVE_0, "label_distance": (0, 1)}

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 from scipy.signal import oaconvolve
 
-from ricercar.tasks.shared.triangle import tip
+from ricercar.tasks.shared.frames import tip
 
 Floats = NDArray[np.float64]
 

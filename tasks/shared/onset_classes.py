@@ -16,11 +16,11 @@ from ricercar.data.annotations.onsets import Onsets
 from ricercar.models.head import Output
 from ricercar.tasks.notes.decoding import Peaks, find_peaks
 from ricercar.tasks.protocol import EMPTY, check_protocol
+from ricercar.tasks.shared.frames import check_targets, in_frames, painted, triangles
 from ricercar.tasks.shared.onset_scoring import count, matched
 from ricercar.tasks.shared.options import checked_decoding, checked_tuning
 from ricercar.tasks.shared.pooling import Counts
 from ricercar.tasks.shared.search import Decoding, nearest_first, on_time
-from ricercar.tasks.shared.triangle import check_targets, in_frames, painted, triangles
 from ricercar.tasks.task import Task
 
 Floats = NDArray[np.float64]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ricercar.tasks.shared.triangle import in_frames, painted, tip, triangles
+from ricercar.tasks.shared.frames import in_frames, painted, tip, triangles
 
 
 @given(st.floats(-3, 13), st.floats(0.3, 4.0))
