@@ -15,8 +15,8 @@ from ricercar.harness import assemble, identity
 from ricercar.harness.baselines import baseline_result
 from ricercar.harness.benchmark import Benchmark, annotated
 from ricercar.harness.checkpoints import Checkpoints
-from ricercar.harness.command import command, logged
-from ricercar.harness.identity import stable_hash
+from ricercar.harness.command import CONF, command, logged
+from ricercar.harness.identity import class_hash, stable_hash
 from ricercar.harness.processes import threads
 from ricercar.harness.provenance import UNKNOWN, Outside, Provenance, SystemFile, TrainingData
 from ricercar.harness.report import finish, report
@@ -102,6 +102,9 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     if "data" in cfg:
         trained.data = cfg.data
     cfg = trained
+    for name, before_hash in (cfg.get("classes") or {}).items():
+        if class_hash(name) not in (None, before_hash):
+            log.warning("%s is not what the run was trained with: its code has changed since.", name)
     assemble.check_data(cfg)
     tasks = assemble.make_tasks(cfg)
     before = {name: Result.read(path / "result.json") for name, path in assemble.folders(given, tasks).items()}
@@ -176,10 +179,15 @@ def _job(cfg: DictConfig) -> float:
     return sum(gains) / len(gains)
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="eval")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="eval")
 def main(cfg: DictConfig) -> float:
     return logged(_job, cfg)
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command."""
     command(main, "eval")
+
+
+if __name__ == "__main__":
+    cli()

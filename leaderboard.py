@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 from ricercar.errors import InputError
 
@@ -17,7 +18,7 @@ def main(arguments: Sequence[str]) -> int:
     """-> exit code; 1 for what the user can mend, which is one message."""
     name = arguments[0] if arguments and arguments[0] in COMMANDS else ""
     command = import_module(COMMANDS.get(name, TABLES))
-    parser = argparse.ArgumentParser(prog=" ".join(["leaderboard.py", name]).strip())
+    parser = argparse.ArgumentParser(prog=f"{Path(sys.argv[0]).name} {name}".strip())
     command.add_arguments(parser)
     args = parser.parse_args(arguments[1:] if name else arguments)
     try:
@@ -32,5 +33,10 @@ def main(arguments: Sequence[str]) -> int:
     return int(code or 0)
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command."""
     sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    cli()

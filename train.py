@@ -23,7 +23,7 @@ from ricercar.data.track import Track
 from ricercar.harness import assemble, identity
 from ricercar.harness.benchmark import Benchmark
 from ricercar.harness.checkpoints import Checkpoints
-from ricercar.harness.command import command, logged, run_of
+from ricercar.harness.command import CONF, command, logged, run_of
 from ricercar.harness.console import tell_start
 from ricercar.harness.cost import NetCost, PeakMemory, cost_of
 from ricercar.harness.evaluate import Evaluation
@@ -273,10 +273,15 @@ def _job(cfg: DictConfig) -> float:
     return statistics.fmean(tuning.trials[tuning.chosen].score for tuning in tunings if tuning is not None)
 
 
-@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
 def main(cfg: DictConfig) -> float:
     return logged(_job, cfg)
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command."""
     command(main, "config")
+
+
+if __name__ == "__main__":
+    cli()

@@ -10,13 +10,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from ricercar.comparison.collect import Found, collect
-from ricercar.comparison.sources import check_targets
+from ricercar.comparison.sources import check_classes
 from ricercar.comparison.systems import key_of
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.benchmark import Benchmark
-from ricercar.harness.command import CONF
-from ricercar.harness.identity import git_state, versions
+from ricercar.harness.command import CONF, find_own_classes
+from ricercar.harness.identity import class_hash, git_state, own_packages, versions
 from ricercar.harness.results import Result, scores_of
 from ricercar.harness.run import Run
 from ricercar.harness.settled import settled
@@ -24,7 +24,7 @@ from ricercar.significance.bootstrap import resample
 from ricercar.train import train
 
 log = logging.getLogger(__name__)
-_PACKAGES = ("ricercar", "torch.optim", "torch.nn", "lightning_fabric")
+_PACKAGES = ("ricercar", "torch.optim", "torch.nn", "timm.optim", "lightning_fabric")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data-root", metavar="PATH", help="where the data lies now, if elsewhere")
     parser.add_argument("--cache-dir", metavar="PATH", help="where decoded audio is kept")
     parser.add_argument("--num-threads", type=int, metavar="N", help="of PyTorch on the CPU")
+    parser.add_argument(
+        "--trust", action="append", default=[], metavar="PACKAGE",
+        help="whose classes the run uses, which is not Ricercar's: its code is run (repeatable)",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,8 +52,10 @@ def run(args: argparse.Namespace) -> int:
         log.warning("left out: %s: %s", problem.path, problem.text)
     everything = collection.found
     before = chosen(everything, args.run_id)
+    if args.trust:
+        find_own_classes()
     folder = args.output or Path("outputs") / "reproduced" / before.run_id
-    cfg = configuration(before, args.data_root, args.cache_dir, args.num_threads)
+    cfg = configuration(before, args.data_root, args.cache_dir, args.num_threads, args.trust)
     for line in changes(before):
         log.warning("%s", line)
     check_data(before, cfg)
@@ -80,8 +86,13 @@ def chosen(everything: Sequence[Found], run_id: str) -> Result:
     return next(each for each in trained_on if each.choices["task"] == tasks[0])
 
 
-def configuration(result: Result, data_root: str | None, cache_dir: str | None, num_threads: int | None) -> DictConfig:
-    """What the run was configured with, and what does not determine it as conf/config.yaml has it."""
+def configuration(
+    result: Result, data_root: str | None, cache_dir: str | None, num_threads: int | None, trust: Sequence[str]
+) -> DictConfig:
+    """What the run was configured with, and what does not determine it as conf/config.yaml has it.
+
+    trust: packages beside Ricercar that may be imported. InputError where another one would be.
+    """
     default = OmegaConf.load(CONF / "config.yaml")
     assert isinstance(default, DictConfig)
     machine: dict[str, Any] = {
@@ -92,7 +103,7 @@ def configuration(result: Result, data_root: str | None, cache_dir: str | None, 
         "num_scorers": None,
         "seeds_per_job": 1,
     }
-    check_targets(result.config, _PACKAGES)
+    check_classes(result.config, _PACKAGES, trust)
     cfg = OmegaConf.create({**(result.config or {}), **machine})
     if data_root is not None:
         assemble.move(cfg.data, data_root)
@@ -104,12 +115,14 @@ def configuration(result: Result, data_root: str | None, cache_dir: str | None, 
 
 def changes(before: Result) -> list[str]:
     """What is not as it was when the result was made, and can move a score."""
-    now = versions()
+    now = versions() | own_packages(before.config)
     moved = [
         f"{name} was {old or 'not installed'}, is {now.get(name) or 'not installed'}"
         for name, old in before.versions.items()
         if old != now.get(name)
     ]
+    classes = (before.config or {}).get("classes") or {}
+    moved += [f"the code of {name} is another" for name in classes if class_hash(name) != classes[name]]
     state = git_state()
     if before.git is None:
         moved.append("the commit of the code is not known")

@@ -21,16 +21,23 @@ from ricercar.harness.results import fingerprint_of
 from ricercar.tasks.scoring import Scoring
 
 
-def check_targets(value: Any, packages: Sequence[str]) -> None:
-    """InputError where a _target_, at any depth, is not a class of one of the packages."""
+def check_classes(value: Any, packages: Sequence[str], trusted: Sequence[str] | None) -> None:
+    """InputError where a _target_, at any depth, is not a class of one of the packages, nor of a trusted one.
+
+    Importing any other would run whatever code it names. trusted: packages of the user's own; None where the user has
+    no say in it.
+    """
     if isinstance(value, dict):
-        if "_target_" in value and not any(_is_class_of(package, str(value["_target_"])) for package in packages):
-            raise InputError(f"_target_ {value['_target_']!r} is not a class of {', '.join(packages)}.")
+        target = str(value.get("_target_", ""))
+        package = target.partition(".")[0]
+        if target and package not in (trusted or ()) and not any(_is_class_of(each, target) for each in packages):
+            advice = "" if trusted is None else f" If you trust the code of {package}, give --trust {package}."
+            raise InputError(f"_target_ {target!r} is not a class of {', '.join(packages)}.{advice}")
         for each in value.values():
-            check_targets(each, packages)
+            check_classes(each, packages, trusted)
     elif isinstance(value, list):
         for each in value:
-            check_targets(each, packages)
+            check_classes(each, packages, trusted)
 
 
 def _is_class_of(package: str, target: str) -> bool:
@@ -114,7 +121,7 @@ def _sources(config: dict[str, Any], board: Board, cache_dir: Path, data_root: s
 
     whole = OmegaConf.create(config)
     parts = {part: OmegaConf.to_container(whole[part], resolve=True) for part in ("task", "data")}
-    check_targets(parts, _PACKAGES)
+    check_classes(parts, _PACKAGES, None)
     cfg = OmegaConf.create({**parts, "sample_rate": whole.sample_rate, "cache_dir": str(cache_dir)})
     if data_root is not None and {"root", "home"} & set(cfg.data):
         assemble.move(cfg.data, data_root)

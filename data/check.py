@@ -1,6 +1,6 @@
 """Reads a whole data set, and says what is in it, what is odd and what is wrong.
 
-    python -m ricercar.data.check data=folder data.root=PATH
+    ricercar check data=folder data.root=PATH
 
 Exit code 1 if anything cannot be read, if audio is not as long as its header says, or if a group, a recording or a
 performance is in several splits.
@@ -37,5 +37,10 @@ def main(cfg: DictConfig) -> float:
     return logged(_job, cfg)
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command."""
     command(main, "check")
+
+
+if __name__ == "__main__":
+    cli()

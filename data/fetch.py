@@ -1,4 +1,4 @@
-"""python -m ricercar.data.fetch NAME: downloads one of mirdata's data sets, unpacks and checks it.
+"""ricercar fetch NAME: downloads one of mirdata's data sets, unpacks and checks it.
 
 A second call goes on: downloads that were interrupted are continued, archives that are there are not downloaded again,
 and where all files are there, they are only checked. Archives are unpacked, and their checksums checked, by mirdata.
@@ -33,7 +33,7 @@ class _File(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """-> 0 if all files of the data set are there and whole."""
     parser = argparse.ArgumentParser(
-        prog="python -m ricercar.data.fetch", description="Downloads one of mirdata's data sets, unpacks and checks it."
+        prog="ricercar fetch", description="Downloads one of mirdata's data sets, unpacks and checks it."
     )
     parser.add_argument("name", help=", ".join(ADAPTERS))
     parser.add_argument("--home", help="the data set's folder; default: ~/mir_datasets/NAME")
@@ -137,5 +137,10 @@ def _files(dataset: Any, adapter: Adapter) -> Iterator[_File]:
             yield _File(home / path, md5, name == adapter.audio)
 
 
-if __name__ == "__main__":
+def cli() -> None:
+    """The command."""
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    cli()

@@ -4,6 +4,7 @@ import logging
 import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import torch
 import yaml  # type: ignore[import-untyped]
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from torch import Tensor
+from torch import Tensor, nn
 
 from ricercar.checks import check_between, check_choice, check_positive, check_whole
 from ricercar.data.annotations.annotation import Annotation
@@ -28,11 +30,14 @@ from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.evaluate import Evaluation
-from ricercar.harness.identity import PLACES, source_hash, stable_hash
+from ricercar.harness.identity import PLACES, class_hashes, source_hash, stable_hash
 from ricercar.harness.predict import Predict
 from ricercar.harness.processes import ALONE, Processes, Scorers
 from ricercar.harness.run import check_seeds
+from ricercar.harness.schedules import Schedule
+from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.training_state import Budget
+from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.frontends.frontend import Frontend
 from ricercar.models.net import Net
 from ricercar.tasks.multitask import Multitask
@@ -57,6 +62,12 @@ _FROM_CALLS = (
 )  # fmt: skip
 _CALLERS = ("", "hydra", "importlib", "functools")  # what stands between make() and a class
 _LIBRARIES = ("torch", "lightning_fabric")  # their classes refuse values by errors of many kinds
+# What the class of a group has to be.
+_KINDS: dict[str, type] = {
+    "frontend": Frontend, "backbone": Backbone, "compression": nn.Module, "normalisation": nn.Module, "data": Source,
+    "optimizer": torch.optim.Optimizer, "schedule": Schedule, "augmentation": Augmentation, "tracker": Tracker,
+    "hardware": Fabric,
+}  # fmt: skip
 _AT_A_TIME = 8  # windows that a normalisation is fitted on
 NO_TRACKER = "ricercar.harness.trackers.none.NoTracker"
 
@@ -68,9 +79,16 @@ def make(node: DictConfig, **runtime: Any) -> Any:
     """
     for key in sorted(OmegaConf.missing_keys(node)):
         raise InputError(f"{key} is needed: give {key}=...")
+    if "_target_" not in node:
+        raise InputError(
+            f"{node._get_full_key(None)} names no class: add `_target_: package.module.Class` to its yaml."
+        )
+    group = node._get_full_key(None)
+    if str(node._target_).startswith("timm."):
+        import_module("ricercar.models.backbones.timm_parts")  # knows how to import timm
     try:
         # In two steps: hydra would turn a dataclass among the runtime arguments into a plain dict.
-        return instantiate(node, _convert_="all", _partial_=True)(**runtime)
+        made = instantiate(node, _convert_="all", _partial_=True)(**runtime)
     except OmegaConfBaseException:
         raise
     except _FROM_CALLS as error:
@@ -80,8 +98,22 @@ def make(node: DictConfig, **runtime: Any) -> Any:
         if _of_the_call(raised):
             told = str(error.__cause__ if isinstance(error, InstantiationException) and error.__cause__ else error)
             given = ", ".join(f"{key}={value!r}" for key, value in plain(node).items() if key != "_target_")
-            raise InputError(f"{node._get_full_key(None)}: {told} (with {given})") from error
+            advice = ". Install its package, or give the folder of its yamls: --config-dir=FOLDER" * _not_found(told)
+            raise InputError(f"{group}: {' '.join(told.split())}{f' (with {given})' * bool(given)}{advice}") from error
+    else:
+        kind = _KINDS.get(group)
+        if kind is not None and not isinstance(made, kind):
+            raise InputError(
+                f"{group}: {node._target_} gives a {type(made).__name__}, which is no {kind.__name__}: derive the "
+                f"class from {kind.__module__}.{kind.__name__}."
+            )
+        return made
     raise raised  # out of the handler, so that its traceback is all there is to see
+
+
+def _not_found(message: str) -> bool:
+    """Whether Hydra says that there is no such module."""
+    return bool(re.search(r"Error l\w+ '(?!ricercar\.).*No module named", message, re.DOTALL))
 
 
 def _innermost(error: Exception) -> Exception:
@@ -213,7 +245,7 @@ def make_windows(cfg: DictConfig, frontend: Frontend, store: AudioStore, device:
     """What a network with that frontend is fed: windows of the audio, or of spectrograms that are kept."""
     spectrogram = make(cfg.spectrogram)
     spectrogram.check(make(cfg.augmentation), frontend.trained)
-    key = stable_hash([plain(cfg.frontend), source_hash("models/frontends")])
+    key = stable_hash([plain(cfg.frontend), class_hashes(plain(cfg.frontend)), source_hash("models/frontends")])
     analysis = Analysis(key, frontend.reach, _Frontend(cfg.frontend, device))
     windows: Windows = spectrogram.windows(store, cfg.hop_length, analysis)
     return windows

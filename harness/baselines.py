@@ -6,7 +6,7 @@ from pathlib import Path
 from ricercar.data.files import locked
 from ricercar.errors import InputError
 from ricercar.harness.benchmark import Benchmark, prediction_file
-from ricercar.harness.identity import source_hash, stable_hash, versions
+from ricercar.harness.identity import class_hash, source_hash, stable_hash, versions
 from ricercar.harness.provenance import Provenance
 from ricercar.harness.results import Result, TrackScore
 
@@ -65,4 +65,4 @@ def _key(name: str, benchmark: Benchmark) -> str:
     ids = [track.id for track in benchmark.tracks]
     data = [benchmark.fingerprint, ids, benchmark.store.sample_rate, learnt]
     kind = f"{type(scoring).__module__}.{type(scoring).__qualname__}"
-    return stable_hash([name, kind, scoring.protocol, data, versions(), source_hash(*_SOURCES)])
+    return stable_hash([name, kind, class_hash(kind), scoring.protocol, data, versions(), source_hash(*_SOURCES)])

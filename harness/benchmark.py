@@ -16,7 +16,7 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.track import Track
 from ricercar.errors import InputError
-from ricercar.harness.identity import CODE, git_state, source_hash, stable_hash, versions
+from ricercar.harness.identity import CODE, git_state, own_packages, source_hash, stable_hash, versions
 from ricercar.harness.provenance import Provenance
 from ricercar.harness.results import SCHEMA, DatasetId, Result, TrackScore, fingerprint_of, mean_metrics
 from ricercar.tasks.scoring import Clip, Scoring
@@ -72,7 +72,7 @@ class Benchmark:
             primary=self.scoring.primary,
             shown=[name for name in self.scoring.shown if name in metrics and name != self.scoring.primary],
             tracks=list(scores),
-            versions=versions(),
+            versions=versions() | own_packages(provenance.config),
             git=git_state(),
             code=source_hash(*CODE),
         )

@@ -7,7 +7,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch.multiprocessing.spawn import ProcessRaisedException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from ricercar.errors import InputError
 from ricercar.harness import identity
@@ -30,9 +31,11 @@ from ricercar.harness.sweep import format_sweep, is_finished, with_seed
 
 log = logging.getLogger(__name__)
 CONF = Path(__file__).parents[1] / "conf"
+OWN_CONF = "RICERCAR_CONFIG_DIR"  # in the environment: what --config-dir says where it is not given
 _USER_ERRORS = (InputError, HydraException, OmegaConfBaseException, OSError)
 _OF_TWO_KINDS = ("resume",)  # its values are checked by name
 _folders: list[Path] = []  # of the runs of the jobs of a sweep, so far
+_told: set[str] = set()  # choices that were warned of
 _TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
 
 
@@ -53,6 +56,9 @@ def command(main: Callable[[], Any], config_name: str) -> None:
 def _run(main: Callable[[], Any], config_name: str) -> None:
     OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
     sys.argv[1:] = [part for argument in sys.argv[1:] for part in expanded(argument)]
+    if os.environ.get(OWN_CONF) and not any(_config_dirs(sys.argv)):
+        sys.argv[1:1] = ["--config-dir", os.environ[OWN_CONF]]
+    find_own_classes()
     # -m comes first: argparse takes overrides on one side of it only.
     sys.argv[1:] = sorted(map(quoted, sys.argv[1:]), key=lambda argument: argument not in ("-m", "--multirun"))
     if _TRACEBACKS:
@@ -64,7 +70,7 @@ def _run(main: Callable[[], Any], config_name: str) -> None:
         main()
     except JobError:
         sys.exit(1)
-    except (HydraException, OmegaConfBaseException, ValueError, OSError) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
         _fail(_about_the_folder(error) or _explained(error, config_name))  # ValueError: Hydra's own, or from a sweep
     except KeyboardInterrupt:
         go_on = ": resume=true goes on from the last checkpoint" if config_name == "config" else ""
@@ -96,6 +102,7 @@ def logged(job: Callable[[DictConfig], float], cfg: DictConfig) -> float:
     sweeps, begun_s = HydraConfig.get().mode == RunMode.MULTIRUN, time.monotonic()
     runs = {Path(HydraConfig.get().runtime.output_dir): OmegaConf.select(cfg, "seed")}
     try:
+        _tell_hidden()
         _check_types(cfg)
         if sweeps and OmegaConf.select(cfg, "seeds_per_job") not in (None, 1):
             runs = {run.folder: run.cfg.seed for run in runs_of(run_of(cfg))}
@@ -240,15 +247,52 @@ def _check_types(cfg: DictConfig) -> None:
 
 
 def _composed(config_name: str | None, overrides: list[str]) -> DictConfig:
-    """A configuration composed beside the one that is running."""
-    hydra = GlobalHydra.instance()
-    running = hydra.hydra
-    hydra.clear()
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose(config_name, overrides=overrides)
-    finally:
-        hydra.hydra = running
+    """A configuration composed beside the one that is running, from the same folders."""
+    if GlobalHydra.instance().is_initialized():
+        return compose(config_name, overrides=overrides)
+    own = _own_conf()
+    folders = [] if own is None else [f"hydra.searchpath=['file://{own}']"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(config_name, overrides=[*folders, *overrides])
+
+
+def find_own_classes() -> None:
+    """Has Python look for classes of the user's own beside their yamls, too: --config-dir, or RICERCAR_CONFIG_DIR.
+
+    Where that folder is in a package, it is the folder that this is in; else the folder itself.
+    """
+    if own := _own_conf():
+        package = (own.parent / "__init__.py").exists()
+        found = next(each for each in own.parents if not (each / "__init__.py").exists()) if package else own
+        sys.path.append(str(found))
+
+
+def _own_conf() -> Path | None:
+    """The folder with the user's own yamls, where there is one."""
+    named = next(_config_dirs(sys.argv), os.environ.get(OWN_CONF))
+    return Path(named).absolute() if named else None
+
+
+def _config_dirs(arguments: list[str]) -> Iterator[str]:
+    """What --config-dir says."""
+    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, _, joined = flag.partition("=")
+        if name in ("--config-dir", "-cd"):
+            yield joined or value
+
+
+def _tell_hidden() -> None:
+    """Says of each choice of which there are two, Ricercar's own and one in the user's folder, which it is."""
+    for group, choice in HydraConfig.get().runtime.choices.items():
+        name = f"{group.partition('@')[0]}/{choice}"
+        sources = [each for each in GlobalHydra.instance().config_loader().get_sources() if each.is_config(name)]
+        if len(sources) > 1 and group.partition("/")[0] != "hydra" and name not in _told:
+            _told.add(name)
+            log.warning(
+                "%s is Ricercar's own and in %s too: Ricercar's is taken. Give yours another name to have it.",
+                name.replace("/", "="),
+                sources[1].path,
+            )
 
 
 def _at(cfg: DictConfig, key: str) -> Any:

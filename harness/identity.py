@@ -3,14 +3,16 @@
 Plain values in, plain values out: reading results takes neither torch nor hydra.
 """
 
+import ast
 import hashlib
 import importlib.metadata
-import inspect
+import importlib.util
 import json
 import os
 import pkgutil
 import platform
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -45,7 +47,7 @@ PINNED = ("home",)  # what lies there follows from the options beside it: mirdat
 def determining(cfg: DictConfig) -> dict[str, Any]:
     """The configuration that goes into a result: without the groups that cannot change it, with its interpolations.
 
-    `content` stays where there is one (see harness/settled.py): run_id reads it.
+    `content` and `classes` stay where they are (see harness/settled.py): run_id reads them.
     """
     plain = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(plain, dict)
@@ -216,6 +218,10 @@ def _canonical(value: Any) -> Any:
 _DISTRIBUTIONS = (
     "torch", "numpy", "scipy", "mir_eval", "nnAudio", "timm", "hydra-core", "wandb", "lightning-fabric",
 )  # fmt: skip
+_LIBRARIES = (
+    "ricercar", "torch", "numpy", "scipy", "mir_eval", "nnAudio", "timm", "hydra", "omegaconf", "wandb",
+    "lightning_fabric",
+)  # fmt: skip
 
 # What scores come from; commands, tables and pages are not part of it.
 CODE = ("data", "harness", "metrics", "models", "tasks")
@@ -258,11 +264,47 @@ def source_hash(*sources: str) -> str:
 
 
 def class_hashes(config: Any) -> dict[str, str]:
-    """-> {name: hash of its files} of each class or function that a configuration names and Ricercar does not have.
+    """-> {name: hash of its code} of each class or function of the user's own that a configuration names.
 
-    The files are those that it and the classes it is made from are written in; a name that leads nowhere is left out.
+    Neither Ricercar's own, of which a result has the commit, nor those of libraries, of which it has the version. A
+    name that leads nowhere is left out.
     """
-    return {name: hashed for name in sorted(_targets(config)) if (hashed := _hash_of(name)) is not None}
+    return {name: hashed for name in sorted(_targets(config)) if (hashed := class_hash(name)) is not None}
+
+
+def class_hash(name: str) -> str | None:
+    """-> hash of the code of a class; None where there is none, or it is a library's."""
+    sources = sources_of(name)
+    return stable_hash(sources) if sources else None
+
+
+@cache
+def sources_of(name: str) -> Mapping[str, str]:
+    """-> {module: its text} of a class or function, of those that it is derived from, and of all modules of the same
+    package that these import, wherever in the module. None of a library's.
+
+    As they are when this process first asks: what it runs is loaded then.
+    """
+    try:
+        found = pkgutil.resolve_name(name)
+    except Exception:  # whatever a module does when it is imported; making the class will tell
+        return {}
+    open_modules = {getattr(each, "__module__", None) or "" for each in getattr(found, "__mro__", (found,))}
+    sources: dict[str, str] = {}
+    while open_modules:
+        module = open_modules.pop()
+        text = None if module in sources or _is_of_library(module) else _text_of(module)
+        if text is not None:
+            sources[module] = text
+            package = module.partition(".")[0]
+            open_modules |= {each for each in _imported(module, text) if each.partition(".")[0] == package}
+    return dict(sorted(sources.items()))
+
+
+def own_packages(config: Any) -> dict[str, str | None]:
+    """-> {package: its version and commit, as far as they are known} of the classes of the user's own."""
+    packages = dict.fromkeys(module.partition(".")[0] for name in _targets(config) for module in sources_of(name))
+    return {package: _state_of_package(package) for package in packages}
 
 
 @cache
@@ -285,30 +327,52 @@ def _targets(node: Any) -> Iterator[str]:
     """Names of classes from elsewhere."""
     if isinstance(node, Mapping):
         target = node.get("_target_")
-        if isinstance(target, str) and not target.startswith("ricercar."):
+        if isinstance(target, str) and not _is_of_library(target):
             yield target
     children = node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ()
     for child in children:
         yield from _targets(child)
 
 
-def _hash_of(name: str) -> str | None:
-    try:
-        found = pkgutil.resolve_name(name)
-    except (ImportError, AttributeError, ValueError):
-        return None  # making it will tell
-    files = {_file_of(each) for each in getattr(found, "__mro__", (found,))} - {None}
-    content = hashlib.sha256()
-    for file in sorted(file for file in files if file is not None):
-        content.update(Path(file).read_bytes())
-    return content.hexdigest() if files else None
+def _is_of_library(name: str) -> bool:
+    return name.partition(".")[0] in _LIBRARIES or name.partition(".")[0] in sys.stdlib_module_names
 
 
-def _file_of(item: Any) -> str | None:
+def _text_of(module: str) -> str | None:
+    """The source of a module, which is not imported for that, but its package is; None where there is none."""
     try:
-        return inspect.getsourcefile(item)
-    except TypeError:  # built in
+        spec = importlib.util.find_spec(module)
+        return None if spec is None or spec.origin is None else Path(spec.origin).read_text(encoding="utf-8")
+    except (ImportError, AttributeError, ValueError, OSError):  # ValueError: text that is not UTF-8, or __main__
         return None
+
+
+def _imported(module: str, text: str) -> Iterator[str]:
+    """Names of all that a module imports, some of which may be no modules."""
+    spec = importlib.util.find_spec(module)
+    package = module if spec and spec.submodule_search_locations else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+@cache
+def _state_of_package(package: str) -> str | None:
+    """Its version where it is installed, the commit of its repository, and whether its folder differs from that."""
+    distributions = importlib.metadata.packages_distributions().get(package, [])
+    found = [importlib.metadata.version(each) for each in distributions[:1]]
+    spec = importlib.util.find_spec(package)
+    if spec is not None and spec.origin is not None:
+        folder = Path(spec.origin).parent
+        commit, changes = _git(folder, "rev-parse", "HEAD"), _git(folder, "status", "--porcelain", "--", ".")
+        if commit is not None and changes is not None:
+            found += [f"commit {commit[:12]}", *(["changed"] if changes else [])]
+    return ", ".join(found) or None
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -21,7 +21,6 @@ from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.identity import (
     CODE,
     PLACES,
-    class_hashes,
     determining,
     differing,
     essence,
@@ -36,7 +35,7 @@ from ricercar.tasks.multitask import Multitask
 log = logging.getLogger(__name__)
 FAILED = "failed.json"
 LEDGER = "looks.csv"  # how often a run was scored on a split: many looks at the test split are tuning on it
-_LEFT_BY_A_START = {".lock", ".hydra", "train.log", "eval.log", "app.log"}  # app: later jobs of a sweep
+_LEFT_BY_A_START = {".lock", ".hydra", "train.log", "eval.log"}
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,9 @@ def check_seeds(cfg: DictConfig) -> None:
 
 
 def describe(folder: Path, cfg: DictConfig, overrides: Sequence[str] | None, hydra: Any) -> None:
-    """Writes what is known of a run into its folder .hydra, as Hydra does. hydra: its own configuration, or None.
+    """Writes what is known of a run into its folder .hydra, as Hydra does, and the modules of the user's own classes.
+
+    hydra: its own configuration, or None.
 
     Hydra itself does not (hydra.output_subdir): it would do so before anyone has looked whether the folder is free.
     """
@@ -125,6 +126,9 @@ def describe(folder: Path, cfg: DictConfig, overrides: Sequence[str] | None, hyd
         for name, content in parts.items():
             if content is not None:
                 write_text(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(OmegaConf.create(content)))
+        for name in cfg.get("classes") or ():
+            for module, text in identity.sources_of(name).items():
+                write_text(folder / ".hydra" / f"{module}.py", text)
     except OSError as error:
         raise InputError(f"cannot write into the run's folder {folder}: {error}") from error
 
@@ -134,15 +138,13 @@ class Record:
     """run.json: what a training began with, so that another one does not go on in its place.
 
     data      {split: hash of the ids, groups, audio and annotations that the tasks use}
-    code      hash of the files of Ricercar that scores come from
-    classes   {name of a class in the configuration that is not of Ricercar: hash of its files}
+    code      hash of the files of Ricercar that scores come from; of classes of the user's own run_id tells
     mixed     whether it went on, by resume=anyway, with other data or code than it had begun with
     """
 
     run_id: str
     data: dict[str, str]
     code: str
-    classes: dict[str, str]
     mixed: bool = False
 
     @property
@@ -171,11 +173,9 @@ class Record:
     def differences(self, other: Self) -> list[str]:
         """What has changed since, in words."""
         splits = [split for split in self.data if self.data[split] != other.data.get(split)]
-        names = [name for name in self.classes if self.classes[name] != other.classes.get(name)]
         return [
             *([f"the data ({', '.join(splits)})"] if splits else []),
             *(["the code of Ricercar"] if self.code != other.code else []),
-            *(f"the code of {name}" for name in names),
         ]
 
 
@@ -223,7 +223,7 @@ def record_of(
         )
         for split, every in tracks.items()
     }
-    return Record(run.id, data, source_hash(*CODE), class_hashes(determining(run.cfg)))
+    return Record(run.id, data, source_hash(*CODE))
 
 
 def claim(folder: Path, record: Record, resume: bool | str) -> Record:

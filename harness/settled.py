@@ -14,7 +14,7 @@ from ricercar.data.annotations.formats.rows import read_text
 from ricercar.data.sources.index import SOUNDS, scan_index
 from ricercar.data.sources.rendering.soundfont import SoundFont
 from ricercar.errors import InputError
-from ricercar.harness.identity import PINNED, PLACES, stable_hash
+from ricercar.harness.identity import PINNED, PLACES, class_hashes, determining, stable_hash
 
 _BEGINNING = 1 << 20  # bytes
 _FROM_OUTSIDE = re.compile(r"\$\{\s*[\w.]+\s*:")  # an interpolation by a resolver, such as ${oc.env:NAME}
@@ -31,7 +31,7 @@ def settled(cfg: DictConfig, base: Path) -> DictConfig:
     """
     plain = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(plain, dict)
-    own = {key: value for key, value in plain.items() if key not in ("hydra", "content")}
+    own = {key: value for key, value in plain.items() if key not in ("hydra", "content", "classes")}
     resolved = OmegaConf.to_container(OmegaConf.create(own), resolve=True)
     content: dict[str, Any] = {}
     for node, values, key, path in _leaves(own, resolved, ()):
@@ -47,7 +47,10 @@ def settled(cfg: DictConfig, base: Path) -> DictConfig:
     hardware = own.get("hardware")
     if isinstance(hardware, dict) and str(hardware.get("devices")) in ("-1", "auto"):
         hardware["devices"] = _devices_here(str(hardware.get("accelerator")), hardware["devices"])
-    found = OmegaConf.create(own | ({"content": content} if content else {}))
+    classes = class_hashes(determining(OmegaConf.create(own)))
+    found = OmegaConf.create(
+        own | ({"content": content} if content else {}) | ({"classes": classes} if classes else {})
+    )
     OmegaConf.set_struct(found, OmegaConf.is_struct(cfg))
     return found
 

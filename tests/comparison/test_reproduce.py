@@ -136,7 +136,7 @@ def test_what_has_no_interval_or_no_score(old: list[float], new: list[float], in
 def test_a_result_file_makes_no_objects_but_ours(target: str) -> None:
     result = make_result(options={"optimizer._target_": target})
     with pytest.raises(InputError, match=r"_target_ .* is not a class of ricercar, torch"):
-        reproduce.configuration(result, None, None, None)
+        reproduce.configuration(result, None, None, None, [])
 
 
 def test_changes_are_named() -> None:
@@ -155,7 +155,7 @@ COMMITTED = [
 
 @pytest.mark.parametrize("place", COMMITTED)
 def test_committed_results_can_be_trained_again(place: str) -> None:
-    cfg = reproduce.configuration(Result.read(ROOT / "docs" / "results" / place), None, None, None)
+    cfg = reproduce.configuration(Result.read(ROOT / "docs" / "results" / place), None, None, None, [])
     assemble.make(cfg.trainer)
     assemble.make(cfg.schedule)
     assemble.make(cfg.optimizer, params=[torch.nn.Parameter(torch.zeros(1))])

@@ -2,7 +2,8 @@
 
 python forked_python.py FOLDER EXTRA
 
-puts a program `python` into FOLDER, once it can be used. EXTRA: {script or module: arguments that are added}, as JSON.
+puts programs `python` and `ricercar` into FOLDER, once they can be used. EXTRA: {script, module or command of ricercar:
+arguments that are added}, as JSON.
 """
 
 import atexit
@@ -26,7 +27,8 @@ _CLIENT = """#!{python} -IS
 import json, os, socket, sys
 with socket.socket(socket.AF_UNIX) as connection:
     connection.connect({address!r})
-    request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    arguments = ["-m"] * sys.argv[0].endswith("ricercar") + sys.argv[not sys.argv[0].endswith("ricercar"):]
+    request = json.dumps([arguments, os.getcwd(), dict(os.environ)]).encode()
     socket.send_fds(connection, [len(request).to_bytes(8, "big")], [0, 1, 2])
     connection.sendall(request)
     sys.exit(int(connection.recv(8) or b"1"))
@@ -46,6 +48,7 @@ def serve(folder: Path, extra: dict[str, list[str]]) -> None:
         client = folder / "client"
         client.write_text(_CLIENT.format(python=sys.executable, address=address))
         client.chmod(0o755)
+        (folder / "ricercar").symlink_to(folder / "python")
         client.rename(folder / "python")
         while True:
             connection, _ = server.accept()
@@ -90,7 +93,11 @@ def _answer(connection: socket.socket, extra: dict[str, list[str]]) -> None:
 def _run(arguments: list[str], extra: dict[str, list[str]]) -> None:
     """As `python ARGUMENTS` does."""
     path = [each for each in os.environ.get("PYTHONPATH", "").split(":") if each]
-    if arguments[0] == "-m":
+    if arguments[0] == "-m" and arguments[1].endswith("/ricercar"):
+        sys.path[:1] = path
+        sys.argv = ["ricercar", *_more(arguments[2:], extra.get(f"{arguments[2]}.py", []))]
+        import_module("ricercar.__main__").main()
+    elif arguments[0] == "-m":
         sys.path[:1] = [os.getcwd(), *path]
         sys.argv = [arguments[1], *_more(arguments[2:], extra.get(arguments[1], []))]
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

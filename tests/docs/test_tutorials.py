@@ -94,7 +94,7 @@ def checkout(tmp_path: Path) -> Path:
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     for name in names:
-        if (ROOT / name).is_file() and not name.startswith("docs/"):
+        if (ROOT / name).is_file() and (not name.startswith("docs/") or name.startswith("docs/template/")):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             copyfile(ROOT / name, copy / name)
     (tmp_path / "packages").mkdir()

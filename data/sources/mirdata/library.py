@@ -40,7 +40,7 @@ def index_of(dataset: Any) -> dict[str, Any]:
 
 def how_to_fetch(dataset: Any) -> str:
     default_version = _library(f"mirdata.datasets.{dataset.name}").INDEXES["default"]
-    parts = ["python -m ricercar.data.fetch", dataset.name]
+    parts = ["ricercar fetch", dataset.name]
     if dataset.data_home != dataset.default_path:
         parts += ["--home", shlex.quote(dataset.data_home)]
     if dataset.version != default_version:

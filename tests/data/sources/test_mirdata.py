@@ -204,7 +204,7 @@ def test_recordings_that_are_not_there(tmp_path: Path, indexes: Path, caplog: py
     gone.unlink()
     data = source("ballroom", standin.home)
     assert len(data.tracks("test")) == 1
-    words = ["ballroom: 1 of 2 recordings", str(gone), "python -m ricercar.data.fetch ballroom --home", "leave_out"]
+    words = ["ballroom: 1 of 2 recordings", str(gone), "ricercar fetch ballroom --home", "leave_out"]
     assert missing(words, message(lambda: data.tracks("train"))) == []
     left = source("ballroom", standin.home, missing_audio="leave_out")
     assert [track.id for track in left.tracks("train")] == ["Media-103402"]
@@ -261,7 +261,7 @@ def test_inspection_goes_on(tmp_path: Path, indexes: Path) -> None:
 
 def test_no_index(tmp_path: Path) -> None:
     text = message(lambda: source("maestro", tmp_path / "my home"))
-    words = ["index of maestro", f"python -m ricercar.data.fetch maestro --home '{tmp_path / 'my home'}'"]
+    words = ["index of maestro", f"ricercar fetch maestro --home '{tmp_path / 'my home'}'"]
     assert missing(words, text) == []
 
 
