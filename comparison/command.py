@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where decoded audio is kept, for the page",
     )  # fmt: skip
     add("--data-root", metavar="PATH", help="where the data lies now, for the page; else as the runs had it")
-    add("--wandb", nargs="?", const="ricercar", metavar="PROJECT", help="log tables and the file of --output to W&B")
+    add("--wandb", nargs="?", const="", metavar="PROJECT", help="log tables and the file of --output to W&B")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> None:
         else:
             _write(args.output, content)
     if args.wandb is not None:
-        _log(args.wandb, _tables(found, metrics, args.sort), args.output)
+        _log(args.wandb or None, _tables(found, metrics, args.sort), args.output)
 
 
 def _chosen(collection: Collection, args: argparse.Namespace) -> Collection:
@@ -152,7 +152,7 @@ def _write_page(collection: Collection, found: Sequence[Board], args: argparse.N
     write_page(collection, found, args.output, excerpts=heard)
 
 
-def _log(project: str, tables: Sequence[Table], output: Path | None) -> None:
+def _log(project: str | None, tables: Sequence[Table], output: Path | None) -> None:
     from ricercar.harness.trackers.artifact import log_leaderboard
 
     files = [] if output is None else [output]
