@@ -39,7 +39,7 @@ const memory = (value) => (!known(value) ? "-" : value < 2 ** 30 ? `${(value / 2
 const clock = (value) => `${Math.floor(value / 60)}:${(value % 60).toFixed(2).padStart(5, "0")}`;
 const ratio = (value) => (known(value) ? String(+value.toPrecision(3)) : "-");
 
-// Long names of metrics may break behind "/" and "_".
+// Long names may break behind "/" and "_".
 const breakable = (name) => h("span", {}, name.split(/(?<=[/_])/).flatMap((piece) => [piece, h("wbr")]));
 
 const announce = (text) => { byId("announce").textContent = text; };

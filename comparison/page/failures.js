@@ -29,7 +29,7 @@ function failures(board) {
   const open = (id) => openTrack(board, id, { a: view.a, b: view.b, order: table.getRows("active").map((row) => row.getData().id) });
 
   requestAnimationFrame(() => {
-    table = dataTable(holder, rows(), trackColumns(board, view, open), { initialSort: [{ column: "mean", dir: worstFirst() }], placeholder: "No track is like that.", index: "i", layout: "fitColumns", rowHeight: 46 });
+    table = dataTable(holder, rows(), trackColumns(board, view, open), { initialSort: [{ column: "mean", dir: worstFirst() }], placeholder: "No track is like that.", index: "i", layout: "fitColumns", rowHeight: innerWidth > 760 ? 46 : 66 });
     table.on("dataFiltered", (_, found) => { state.textContent = `${found.length} of ${count(board.tracks.length, "track")}`; });
     table.on("tableBuilt", refilter);
     holder.addEventListener("keydown", (event) => {
@@ -57,7 +57,7 @@ function trackColumns(board, view, open) {
   return [
     { title: "track", field: "id", sorter: "string", frozen: true, minWidth: wide ? 150 : 132, widthGrow: 3, formatter: (cell) => {
       const { id, work, sound } = cell.getData();
-      return h("span", { class: "name" }, h("button", { type: "button", onclick: () => open(id) }, id), sound && h("span", { title: "with sound" }, " ♪"), work !== id && h("span", { class: "sub" }, work));
+      return h("span", { class: "name" }, h("button", { type: "button", onclick: () => open(id) }, breakable(id)), sound && h("span", { title: "with sound" }, " ♪"), work !== id && h("span", { class: "sub" }, work));
     } },
     { title: wide ? "all systems" : "all", field: "strip", headerSort: false, minWidth: wide ? 190 : 80, widthGrow: 3, formatter: (cell) => strip(board, view, cell.getData().i, cell.getColumn().getWidth() - 24) },
     number("mean", "mean", score, worstFirst), number("best", "best", score, worstFirst), compared && number("spread", "spread"),

@@ -35,7 +35,7 @@ function drawMatrix(board, top, left) {
   };
   return h("table", { class: "matrix" },
     h("thead", {}, h("tr", {}, h("th"), range(left).map((j) => h("th", { scope: "col", title: board.systems[j].name }, String(board.systems[j].rank))))),
-    h("tbody", {}, range(top).map((i) => h("tr", {}, h("th", { scope: "row", title: board.systems[i].name }, `${board.systems[i].rank}  ${board.systems[i].name}`), range(left).map((j) => cell(i, j))))));
+    h("tbody", {}, range(top).map((i) => h("tr", {}, h("th", { scope: "row", title: board.systems[i].name }, `${board.systems[i].rank}  `, breakable(board.systems[i].name)), range(left).map((j) => cell(i, j))))));
 }
 
 function rankDiagram(board) {

@@ -45,7 +45,7 @@ function rankingColumns(board, wide) {
     // On a phone the rank stands before the name, so that most of the width is left to what scrolls.
     { title: "system", field: "name", sorter: "string", frozen: true, minWidth: wide ? 190 : 100, maxWidth: wide ? 340 : 132, cssClass: "tall",
       formatter: cell(({ system }) => h("span", { class: isTop(system) ? "name strong" : "name" }, !wide && h("span", { class: "place" }, ratio(system.rank)),
-        h("span", {}, h("button", { type: "button", onclick: () => showSystem(board, system) }, system.name), system.warning && h("span", { class: "sub warn" }, "▲ ", system.warning)))) },
+        h("span", {}, h("button", { type: "button", onclick: () => showSystem(board, system) }, breakable(system.name)), system.warning && h("span", { class: "sub warn" }, "▲ ", system.warning)))) },
     primary,
     { title: "behind the best", field: "difference", sorter: "number", headerSortStartingDir: direction(board, board.primary) < 0 ? "asc" : "desc", minWidth: 168, cssClass: "tall",
       formatter: cell(({ system }) => h("span", {}, system.difference ? signed(system.difference[0]) : "-", system.difference && h("span", { class: "sub" }, known(system.difference[3]) ? `${between(system.difference[1], system.difference[2], signed)}, p ${chance(system.difference[3])}` : "nothing can be said"))) },

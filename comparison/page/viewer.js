@@ -15,7 +15,7 @@ function openTrack(board, id, { a, b, order }) {
   openDialog(byId("viewer"),
     h("h2", {}, id),
     h("p", { class: "muted small" }, work !== id && `${work}, `, seconds(length), excerpt && excerpt.end_s - excerpt.start_s < length - 0.01 && `; shown: ${clock(excerpt.start_s)} to ${clock(excerpt.end_s)}${judged ? ", where the systems err most" : ""}`),
-    h("div", { class: "controls small" }, `${primary}: `, named(a, "a"), a !== b && [" · ", named(b, "b")], " · all ", strip(board, { metric: primary, a, b }, i, 170)),
+    h("div", { class: "controls small" }, `${primary}: `, named(a, "a"), a !== b && named(b, "b"), h("span", {}, "all ", strip(board, { metric: primary, a, b }, i, 170))),
     body,
     h("div", { class: "controls" },
       h("button", { type: "button", disabled: position <= 0, onclick: () => step(-1) }, "← previous track"), h("button", { type: "button", disabled: position >= order.length - 1, onclick: () => step(1) }, "next track →"),
