@@ -128,7 +128,7 @@ def _train(fabric: Fabric, runs: list[Run], siblings: list[Run], tasks: Multitas
             tracker = assemble.make(cfg.tracker if first else OmegaConf.create({"_target_": assemble.NO_TRACKER}))
             trackers.append(stack.enter_context(tracker))
             label_of_run = identity.label(run.cfg, run.id, run.folder.name, run.choices)
-            tracker.start(run.folder, label_of_run, assemble.plain(run.cfg), cfg.resume)
+            tracker.start(run.folder, label_of_run, _config(run), cfg.resume)
         values = [each for each, _ in _trials(runs[0])]
         trials = [list(each) for each in zip(*([trial for _, trial in _trials(run)] for run in runs), strict=True)]
         fitted = []
@@ -171,8 +171,14 @@ def _chosen(run: Run, trial: Run, tracker: Tracker) -> Run:
     """From here on the run is its best trial, which is tested, evaluated later and reproduced."""
     run.checkpoints.take(trial.checkpoints, "best")
     describe(run.folder, trial.cfg, None, None)
-    tracker.configure(assemble.plain(trial.cfg))
-    return replace(run, cfg=trial.cfg)
+    run = replace(run, cfg=trial.cfg)
+    tracker.configure(_config(run))
+    return run
+
+
+def _config(run: Run) -> dict[str, Any]:
+    """For the tracker; `choices` are plain texts, by which its views can group."""
+    return {**assemble.plain(run.cfg), "choices": run.choices}
 
 
 def _fit(

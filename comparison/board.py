@@ -1,7 +1,7 @@
 """Boards: what may stand in one table, because task, tracks, split and protocol are the same, and what may not."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ricercar.comparison.collect import Collection, Found
-from ricercar.comparison.notes import few_works, notes_on, on_other_tracks
+from ricercar.comparison.notes import few_works, notes_on
 from ricercar.comparison.options import clean, listed, options
 from ricercar.comparison.systems import System, systems_of
 from ricercar.harness.identity import stable_hash
@@ -196,7 +196,7 @@ def _board(found: Sequence[Found]) -> Board:
               for mean, system in zip(means, systems, strict=True)]  # fmt: skip
     order = sorted(range(len(systems)), key=places.__getitem__)
     board = replace(board, systems=[systems[i] for i in order])
-    about = [*few_works(board.tracks, board.averaging), *on_other_tracks(board)]
+    about = [*few_works([track.work for track in board.tracks], board.averaging), *_on_other_tracks(board)]
     return replace(board, notes=notes + repeats + about + notes_on(board.systems))
 
 
@@ -237,6 +237,26 @@ def _place(mean: float, own_mean: float, name: str) -> tuple[bool, float, bool, 
     """For sorting: the largest first, then what is not ranked by its own mean, what has none last."""
     means = [(bool(np.isnan(value)), 0.0 if np.isnan(value) else -value) for value in (mean, own_mean)]
     return *means[0], *means[1], name
+
+
+def _on_other_tracks(board: Board) -> Iterator[str]:
+    """Systems that have no score of some tracks, and so are ranked on fewer tracks, or not at all."""
+    if board.primary in board.pooled:
+        return
+    ranked = board.ranked(board.primary)
+    if not ranked.num_tracks:
+        return
+    if ranked.num_tracks < ranked.num_scored:
+        yield (
+            f"Ranked on the {ranked.num_tracks} tracks that all have a score of; "
+            f"{ranked.num_scored - ranked.num_tracks} more have scores of some systems."
+        )
+    known = board.scores(board.primary).known.sum(axis=1)
+    for i in np.flatnonzero(~ranked.systems):
+        yield (
+            f"Not ranked: {board.systems[i].name} has scores of {known[i]} of {ranked.num_scored} tracks, "
+            "so that its mean is not comparable."
+        )
 
 
 def _commonest(values: Iterable[T]) -> T:

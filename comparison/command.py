@@ -14,7 +14,7 @@ from ricercar.comparison.formats.json_table import json_table
 from ricercar.comparison.formats.latex import latex
 from ricercar.comparison.formats.markdown import markdown
 from ricercar.comparison.formats.text import text
-from ricercar.comparison.options import clean
+from ricercar.comparison.options import clean, split
 from ricercar.comparison.overall import Overall, overall
 from ricercar.comparison.report import report
 from ricercar.comparison.rows import Table, sorted_by, table
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where decoded audio is kept, for the page",
     )  # fmt: skip
     add("--data-root", metavar="PATH", help="where the data lies now, for the page; else as the runs had it")
-    add("--wandb", nargs="?", const="ricercar", metavar="PROJECT", help="log tables and the file of --output to W&B")
+    add("--wandb", nargs="?", const="", metavar="PROJECT", help="log tables and the file of --output to W&B")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -75,20 +75,21 @@ def run(args: argparse.Namespace) -> None:
     ranking = overall(found) if args.tasks_ranking is not False else None
     if args.tasks_ranking and ranking is None:
         raise InputError("--tasks-ranking: no two systems are on the same two boards or more.")
-    keys = _names(args.group_by)
+    keys = split(args.group_by, ())
     for key in keys:
         check_key("--group-by", key, [fields(each.result) for each in collection.found])
+    metrics = split(args.metrics or "", {name for board in found for name in board.metrics})
     if form == "html":
         _write_page(collection, found, args)
     else:
-        tables = _tables(found, _names(args.metrics), args.sort)
+        tables = _tables(found, metrics, args.sort)
         content = _content(form, tables, ranking, collection.problems, keys)
         if args.output is None:
             print(content, end="")
         else:
             _write(args.output, content)
     if args.wandb is not None:
-        _log(args.wandb, _tables(found, _names(args.metrics), args.sort), args.output)
+        _log(args.wandb or None, _tables(found, metrics, args.sort), args.output)
 
 
 def _chosen(collection: Collection, args: argparse.Namespace) -> Collection:
@@ -143,10 +144,15 @@ def _write_page(collection: Collection, found: Sequence[Board], args: argparse.N
         for board in found
         if args.excerpts > 0
     }
+    for board in found:
+        own = heard.get(board.id, {}).values()
+        if own and all(each.is_empty for each in own):
+            missing = clean(next(iter(own)).missing, 500)
+            print(f"{board.title}: {missing} --data-root says where the data lies now.", file=sys.stderr)
     write_page(collection, found, args.output, excerpts=heard)
 
 
-def _log(project: str, tables: Sequence[Table], output: Path | None) -> None:
+def _log(project: str | None, tables: Sequence[Table], output: Path | None) -> None:
     from ricercar.harness.trackers.artifact import log_leaderboard
 
     files = [] if output is None else [output]
@@ -169,7 +175,3 @@ def _format(form: str | None, output: Path | None) -> str:
     if output.suffix.lower() not in FORMATS:
         raise InputError(f"--output {output}: end its name in one of {', '.join(FORMATS)}, or give --format.")
     return FORMATS[output.suffix.lower()]
-
-
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in (text or "").split(",") if name.strip()]

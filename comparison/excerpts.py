@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ricercar.comparison.board import Board
+from ricercar.comparison.options import listed
 from ricercar.comparison.sources import Sources, sources_of
 from ricercar.errors import InputError
 from ricercar.tasks.marks import Mark
@@ -44,6 +45,11 @@ class Excerpt:
     estimates: dict[str, list[Mark]]
     missing: str
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to see or hear."""
+        return not (self.audio or self.spectrogram or self.reference or self.estimates)
+
 
 def excerpts(
     board: Board, track_ids: Sequence[str], seconds: float, cache_dir: Path, data_root: str | None = None
@@ -56,7 +62,7 @@ def excerpts(
     try:
         sources = sources_of(board, cache_dir, data_root)
     except InputError as error:
-        missing = f"Neither sound nor reference: {error}"
+        missing = f"Neither sound nor reference: {str(error).partition('. ')[0].rstrip('.')}."
         return {each: _empty_excerpt(each, min(seconds, lengths[each]), missing) for each in track_ids}
     return {each: _excerpt(board, sources, each, lengths[each], seconds) for each in track_ids}
 
@@ -91,8 +97,10 @@ def _excerpt(board: Board, sources: Sources, track_id: str, length_s: float, sec
                 estimates[system.key] = sources.scoring.marks(reference, estimate)
         except InputError as error:
             missing.append(f"The prediction of {system.name} cannot be read: {error}")
-    if without:
-        missing.append(f"No predictions beside the results of: {', '.join(without)}.")
+    if without and len(without) == len(board.systems):
+        missing.append("There are no predictions beside the results.")
+    elif without:
+        missing.append(f"No predictions beside the results of: {listed(without, len(without))}.")
     start_s = worst_start([mark for marks in estimates.values() for mark in marks], length_s, seconds)
     end_s = min(start_s + seconds, length_s)
     audio = image = None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from ricercar.comparison.collect import Collection
-from ricercar.comparison.options import as_text, clean, listed, options
+from ricercar.comparison.options import as_text, clean, listed, options, split
 from ricercar.comparison.systems import is_baseline
 from ricercar.errors import InputError
 from ricercar.harness.results import Result
@@ -22,8 +22,8 @@ def fields(result: Result) -> dict[str, str]:
 def where(collection: Collection, conditions: Sequence[str]) -> Collection:
     """The results that meet every condition KEY=VALUE; several values of one key, or VALUE,VALUE, are alternatives.
 
-    A result without the key is left out, unless it is of a baseline. InputError names the choices for a key or value
-    that no result has.
+    A value that has commas itself is taken whole. A result without the key is left out, unless it is of a baseline.
+    InputError names the choices for a key or value that no result has.
     """
     if not conditions:
         return collection
@@ -35,7 +35,7 @@ def where(collection: Collection, conditions: Sequence[str]) -> Collection:
             raise InputError(f"--where {condition}: expected KEY=VALUE, such as task=notes.")
         check_key("--where", key, known)
         every = {each[key] for each in known if key in each}
-        given = [values] if values in every else values.split(",")
+        given = split(values, every) or [values]
         for value in given:
             if not any(_same(value, each) for each in every):
                 raise InputError(

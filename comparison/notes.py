@@ -2,17 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from ricercar.comparison.options import clean, listed
 from ricercar.comparison.systems import System
 from ricercar.harness.provenance import UNKNOWN
 from ricercar.harness.results import Result
-
-if TYPE_CHECKING:
-    from ricercar.comparison.board import Board, TrackInfo
 
 _MANY = 6  # works: of fewer, two that have most of the tracks are no news
 
@@ -23,42 +17,22 @@ def notes_on(systems: Sequence[System]) -> list[str]:
     return [*_trained_on(systems), *_looks(systems), *_effort(systems), *_code(results), *_packages(results)]
 
 
-def few_works(tracks: "Sequence[TrackInfo]", averaging: str) -> Iterator[str]:
-    """One or two works that have most of the tracks, of which the mean is theirs then."""
-    sizes = Counter(track.work for track in tracks)
+def few_works(works: Sequence[str], averaging: str) -> Iterator[str]:
+    """One or two works that have most of the tracks, of which the mean is theirs then. works: of each track."""
+    sizes = Counter(works)
     if averaging != "tracks" or len(sizes) < _MANY:
         return
     for number in (1, 2):
         most = sizes.most_common(number)
-        share = sum(size for _, size in most) / len(tracks)
+        share = sum(size for _, size in most) / len(works)
         if share >= 0.5:
-            like = len(tracks) ** 2 / sum(size**2 for size in sizes.values())
+            like = len(works) ** 2 / sum(size**2 for size in sizes.values())
             have = "has" if number == 1 else "have"
             yield (
                 f"{number} of {len(sizes)} works {have} {100 * share:.0f} % of the tracks: "
                 f"{listed(name for name, _ in most)}. The mean is mostly theirs, as if there were {like:.1f} works."
             )
             return
-
-
-def on_other_tracks(board: "Board") -> Iterator[str]:
-    """Systems that have no score of some tracks, and so are ranked on fewer tracks, or not at all."""
-    if board.primary in board.pooled:
-        return
-    ranked = board.ranked(board.primary)
-    if not ranked.num_tracks:
-        return
-    if ranked.num_tracks < ranked.num_scored:
-        yield (
-            f"Ranked on the {ranked.num_tracks} tracks that all have a score of; "
-            f"{ranked.num_scored - ranked.num_tracks} more have scores of some systems."
-        )
-    known = board.scores(board.primary).known.sum(axis=1)
-    for i in np.flatnonzero(~ranked.systems):
-        yield (
-            f"Not ranked: {board.systems[i].name} has scores of {known[i]} of {ranked.num_scored} tracks, "
-            "so that its mean is not comparable."
-        )
 
 
 def shared_works(system: System) -> list[str]:

@@ -1,7 +1,7 @@
 """A configuration as dotted names and texts, and texts that are safe to show."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 _WIDTH = 80
@@ -37,10 +37,23 @@ def clean(text: str, width: int = _WIDTH) -> str:
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:
-    """a, b and 3 more"""
+    """a, b and 3 more; "mel cnn, lr 0.1; mel cnn, lr 0.3" where one of them has a comma"""
     names = [clean(name) for name in names]
     rest = len(names) - most
-    return ", ".join(names) if rest <= 0 else f"{', '.join(names[:most])} and {rest} more"
+    shown = ("; " if any("," in name for name in names) else ", ").join(names[:most])
+    return shown if rest <= 0 else f"{shown} and {rest} more"
+
+
+def split(text: str, known: Collection[str]) -> list[str]:
+    """ "a,b" -> ["a", "b"]; what is in `known` stays whole, though it has commas, and the longest that is."""
+    pieces, found = text.split(","), []
+    while pieces:
+        ends = range(len(pieces), 0, -1)
+        joined = {end: ",".join(pieces[:end]).strip() for end in ends}
+        end = next((end for end in ends if joined[end] in known), 1)
+        found.append(joined[end])
+        pieces = pieces[end:]
+    return [name for name in found if name]
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -116,7 +116,10 @@ _OF_COURSE = {"scored": {"-", "1 x"}, "trials": {"-", "1"}, "trained on test wor
 
 @dataclass(frozen=True)
 class Sheet:
-    """Columns of texts, the first ones name the row. bold: columns in which the best rows stand out."""
+    """Columns of texts, the first ones name the row.
+
+    bold    cells: names and primary scores of the best system, and of those that are not told apart from it
+    """
 
     headers: list[str]
     numeric: list[bool]
@@ -152,7 +155,7 @@ def report(table: Table, group_by: Sequence[str] = ()) -> Report:
 
 def _section(row: Row, group_by: Sequence[str]) -> str:
     own = fields(row.system.first) if group_by else {}
-    return ", ".join(f"{key} {clean(own.get(key, '-'), 40)}" for key in group_by)
+    return listed((f"{key} {clean(own.get(key, '-'), 40)}" for key in group_by), len(group_by)) if group_by else ""
 
 
 def _title(table: Table) -> str:
@@ -166,12 +169,10 @@ def _title(table: Table) -> str:
 def _scores(table: Table, sections: dict[str, list[Row]]) -> Sheet:
     primary, *others = table.metrics
     compared = any(row.difference for row in table.rows)
-    claims = any(row.verdict == BEST for row in table.rows)
     varying = len({row.num_tracks for row in table.rows}) > 1
     headers = ["rank", "system", primary, range_name(table)]
     headers += ["difference to best", "95 % interval", "p"] * compared
     headers += ["seeds", *(["tracks"] * varying), *others]
-    best = {name: _best(table, name) for name in others}
 
     def cells(row: Row) -> list[str]:
         mean = row.metrics[primary]
@@ -181,9 +182,7 @@ def _scores(table: Table, sections: dict[str, list[Row]]) -> Sheet:
         return found + [score(row.metrics[name].mean) for name in others]
 
     def bold(row: Row) -> list[bool]:
-        alike = row.verdict in (BEST, ALIKE)
-        plain = [False] * (len(headers) - 3 - len(others))
-        return [False, alike, alike, *plain, *(claims and row.metrics[name].mean == best[name] for name in others)]
+        return [header in ("system", primary) and row.verdict in (BEST, ALIKE) for header in headers]
 
     return Sheet(
         headers,
@@ -272,15 +271,6 @@ def _directions(table: Table) -> Iterator[str]:
         yield f"Neither lower nor higher is better, so that none is the best: {listed(neither, 10)}."
     if table.sort is not None:
         yield f"Sorted by {table.sort}, the {'lowest' if scales[table.sort].better == LOWER else 'highest'} first."
-
-
-def _best(table: Table, metric: str) -> float:
-    """The best mean; NaN, which equals nothing, where no system has one, or none is better than another."""
-    scale = table.board.scale(metric)
-    known = [mean for row in table.rows if not np.isnan(mean := row.metrics[metric].mean)]
-    if scale.better is None or not known:
-        return float("nan")
-    return min(known) if scale.better == LOWER else max(known)
 
 
 def _on_fewer(board: Board, metric: str) -> str:

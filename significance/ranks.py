@@ -1,6 +1,7 @@
 """Ranks of systems: over the works of one board, over several boards, and of the best of several trials."""
 
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from ricercar.significance.scores import Bools, Floats, Ints, Scores, mean_of
 
 _DIGITS = 12  # scores that differ by rounding alone share a rank
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+_TICKS = 13  # on the axis of ranks, at most: of 24 systems every second
 _INK = "#010203"  # stands for the colour of the text around the drawing
 
 
@@ -61,6 +63,8 @@ def critical_difference_svg(ranks: Ranks, told_apart: Bools, names: Sequence[str
         "xtick.color": _INK,
     }
     gap = 0.01 * np.ptp(ranks.average[scored])
+    best, worst = math.floor(ranks.average[scored].min()), math.ceil(ranks.average[scored].max())
+    whole = range(best, max(worst, best + 1) + 1)
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(7, 1.2 + 0.2 * len(scored)))
         drawn = scikit_posthocs.critical_difference_diagram(
@@ -73,6 +77,11 @@ def critical_difference_svg(ranks: Ranks, told_apart: Bools, names: Sequence[str
             crossbar_props={"color": _INK},
             text_h_margin=3 * gap,
         )
+        axes = figure.axes[0]
+        axes.set_xticks(whole[:: math.ceil(len(whole) / _TICKS)])
+        axes.set_xlim(whole[0] - 0.03 * (len(whole) - 1), whole[-1] + 0.03 * (len(whole) - 1))
+        axes.xaxis.set_label_position("top")
+        axes.set_xlabel("average rank (left is better)", color=_INK)
         for label in drawn["labels"]:
             i = int(label.get_text())
             label.set_x(label.get_position()[0] + (gap if label.get_ha() == "left" else -gap))

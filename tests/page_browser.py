@@ -80,6 +80,8 @@ def with_excerpts(*excerpts: dict[str, Any]) -> tuple[dict[str, Any], dict[str, 
     content = make_content()
     board = content["boards"][0]
     board["excerpts"] = {board["tracks"][i][0]: f"excerpt-{i}" for i in range(len(excerpts))}
+    for of, part in (("with_sound", "audio"), ("with_estimates", "estimates")):
+        board[of] = [track for track, excerpt in zip(board["excerpts"], excerpts, strict=True) if excerpt[part]]
     return content, {f"excerpt-{i}": excerpt for i, excerpt in enumerate(excerpts)}
 
 

@@ -75,6 +75,8 @@ def make_board(
             "num_blocks": 7,
         },
         "excerpts": {},
+        "with_sound": [],
+        "with_estimates": [],
         "no_excerpts": "There is no sound of this track on the page.",
     }
     return board | changes

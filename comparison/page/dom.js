@@ -39,7 +39,7 @@ const memory = (value) => (!known(value) ? "-" : value < 2 ** 30 ? `${(value / 2
 const clock = (value) => `${Math.floor(value / 60)}:${(value % 60).toFixed(2).padStart(5, "0")}`;
 const ratio = (value) => (known(value) ? String(+value.toPrecision(3)) : "-");
 
-// Long names of metrics may break behind "/" and "_".
+// Long names may break behind "/" and "_".
 const breakable = (name) => h("span", {}, name.split(/(?<=[/_])/).flatMap((piece) => [piece, h("wbr")]));
 
 const announce = (text) => { byId("announce").textContent = text; };
@@ -50,10 +50,31 @@ const select = (choices, value, onchange, attributes = {}) => {
   return box;
 };
 
+// Above a table; seen only while there is more of it to the right.
+const moreColumns = () => h("span", { class: "small more", "aria-hidden": "true" }, "More columns to the right →");
+
 const labelled = (text, control) => h("label", {}, text, control);
 
 function part(id, title, about, ...children) {
   return h("section", { class: "part", id, "aria-label": title }, h("h2", {}, title), about && h("p", { class: "muted" }, about), ...children);
+}
+
+// Shows at which side `scroller` has more than is seen: the style fades that edge of `frame`, and shows its hint.
+function showEdges(scroller, frame) {
+  const show = () => {
+    frame.classList.toggle("more-left", scroller.scrollLeft > 1);
+    frame.classList.toggle("more-right", scroller.scrollLeft + scroller.clientWidth < scroller.scrollWidth - 1);
+  };
+  const watcher = new ResizeObserver(show);
+  [scroller, ...scroller.children].forEach((each) => watcher.observe(each));
+  scroller.addEventListener("scroll", show, { passive: true });
+}
+
+// What may be wider than the screen.
+function scrolls(...children) {
+  const scroller = h("div", { class: "scrolls" }, h("div", { class: "content" }, ...children)), frame = h("div", { class: "edges" }, scroller);
+  showEdges(scroller, frame);
+  return frame;
 }
 
 // Draws again whenever the width of `figure` changes.
@@ -99,6 +120,10 @@ function dataTable(holder, rows, columns, options) {
     const next = row && (event.key === "ArrowDown" ? row.getNextRow() : row.getPrevRow());
     if (next) { next.getElement().tabIndex = -1; next.getElement().focus(); }
   });
-  table.on("tableBuilt", () => holder.querySelectorAll(".tabulator-col.tabulator-sortable").forEach((header) => { header.tabIndex = 0; }));
+  table.on("tableBuilt", () => {
+    holder.querySelectorAll(".tabulator-col.tabulator-sortable").forEach((header) => { header.tabIndex = 0; });
+    showEdges(holder.querySelector(".tabulator-tableholder"), holder);
+    table.redraw(true); // rows were measured before the columns had their widths
+  });
   return table;
 }

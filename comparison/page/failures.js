@@ -5,12 +5,13 @@ function failures(board) {
   const view = { metric: Object.keys(board.scores)[0], a: 0, b: Math.min(1, board.systems.length - 1), which: "all", threshold: 0.5, text: "" };
   const holder = h("div", { class: "tracks" });
   const sign = () => direction(board, view.metric), worstFirst = () => (sign() < 0 ? "desc" : "asc");
+  const sounding = new Set(board.with_sound);
   let table;
   const rows = () => board.tracks.map(([id, work, length], i) => {
     const values = board.scores[view.metric].map((scores) => scores[i]).filter(known);
     const a = board.scores[view.metric][view.a][i], b = board.scores[view.metric][view.b][i];
     const low = Math.min(...values), high = Math.max(...values), best = values.length && sign() ? (sign() > 0 ? high : low) : null;
-    return { i, id, work, length, best, a, b, excerpt: board.excerpts[id] ? 1 : 0, spread: values.length ? high - low : null, lead: known(a) && known(b) ? a - b : null,
+    return { i, id, work, length, best, a, b, excerpt: id in board.excerpts, sound: sounding.has(id), spread: values.length ? high - low : null, lead: known(a) && known(b) ? a - b : null,
       mean: values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null };
   });
   const wanted = (row) => (!view.text || `${row.id} ${row.work}`.toLowerCase().includes(view.text))
@@ -28,7 +29,7 @@ function failures(board) {
   const open = (id) => openTrack(board, id, { a: view.a, b: view.b, order: table.getRows("active").map((row) => row.getData().id) });
 
   requestAnimationFrame(() => {
-    table = dataTable(holder, rows(), trackColumns(board, view, open), { initialSort: [{ column: "mean", dir: worstFirst() }], placeholder: "No track is like that.", index: "i", layout: "fitColumns", rowHeight: 46 });
+    table = dataTable(holder, rows(), trackColumns(board, view, open), { initialSort: [{ column: "mean", dir: worstFirst() }], placeholder: "No track is like that.", index: "i", layout: "fitColumns", rowHeight: innerWidth > 760 ? 46 : 66 });
     table.on("dataFiltered", (_, found) => { state.textContent = `${found.length} of ${count(board.tracks.length, "track")}`; });
     table.on("tableBuilt", refilter);
     holder.addEventListener("keydown", (event) => {
@@ -44,24 +45,24 @@ function failures(board) {
     h("div", { class: "controls" }, which("all", "All"), which("nobody", "Nobody reaches"),
       h("input", { type: "number", "aria-label": "Threshold", step: 0.05, value: view.threshold, oninput: (event) => { view.threshold = +event.target.value; refilter(); } }),
       board.systems.length > 1 && [which("a", "A beats B"), which("b", "B beats A")],
-      Object.keys(board.excerpts).length > 0 && which("excerpt", "To listen to"),
+      Object.keys(board.excerpts).length > 0 && which("excerpt", board.with_sound.length ? "To listen to" : "With an excerpt"),
       h("input", { type: "search", placeholder: "Filter tracks", "aria-label": "Filter tracks", oninput: (event) => { view.text = event.target.value.toLowerCase(); refilter(); } })),
-    state, holder];
+    h("div", { class: "controls" }, state, moreColumns()), holder];
 }
 
 function trackColumns(board, view, open) {
   const number = (title, field, text = score, more = {}) => ({ title, field, sorter: "number", hozAlign: "right", headerHozAlign: "right", minWidth: 76, formatter: (cell) => document.createTextNode(text(cell.getValue())), ...more });
   const letter = (key) => h("b", { style: `color: var(--${key})` }, key.toUpperCase());
-  const compared = board.systems.length > 1, worstFirst = { headerSortStartingDir: direction(board, view.metric) < 0 ? "desc" : "asc" };
+  const wide = innerWidth > 760, compared = board.systems.length > 1, worstFirst = { headerSortStartingDir: direction(board, view.metric) < 0 ? "desc" : "asc" };
   return [
-    { title: "track", field: "id", sorter: "string", minWidth: 150, widthGrow: 3, formatter: (cell) => {
-      const { id, work, excerpt } = cell.getData();
-      return h("span", { class: "name" }, h("button", { type: "button", onclick: () => open(id) }, id), excerpt ? h("span", { title: "with sound or spectrogram" }, " ♪") : null, work !== id && h("span", { class: "sub" }, work));
+    { title: "track", field: "id", sorter: "string", frozen: true, minWidth: wide ? 150 : 132, widthGrow: 3, formatter: (cell) => {
+      const { id, work, sound } = cell.getData();
+      return h("span", { class: "name" }, h("button", { type: "button", onclick: () => open(id) }, breakable(id)), sound && h("span", { title: "with sound" }, " ♪"), work !== id && h("span", { class: "sub" }, work));
     } },
-    { title: "all systems", field: "strip", headerSort: false, minWidth: 190, widthGrow: 3, formatter: (cell) => strip(board, view, cell.getData().i, cell.getColumn().getWidth() - 24) },
+    { title: wide ? "all systems" : "all", field: "strip", headerSort: false, minWidth: wide ? 190 : 80, widthGrow: 3, formatter: (cell) => strip(board, view, cell.getData().i, cell.getColumn().getWidth() - 24) },
     number("mean", "mean", score, worstFirst), number("best", "best", score, worstFirst), compared && number("spread", "spread"),
     number(letter("a"), "a", score, worstFirst), compared && number(letter("b"), "b", score, worstFirst),
-    compared && number(h("span", {}, letter("a"), " minus ", letter("b")), "lead", signed), number("length", "length", seconds),
+    compared && number(h("span", {}, letter("a"), " minus ", letter("b")), "lead", signed, { minWidth: 112 }), number("length", "length", seconds),
   ].filter(Boolean);
 }
 

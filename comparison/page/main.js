@@ -28,16 +28,24 @@ function overview() {
   return [
     h("h1", {}, page.title),
     h("p", { class: "lead" }, `${count(page.num_results, "result")} on ${count(boards.length, "board")}. Systems are ranked together only where task, data, split and protocol are the same. Each board says what its ranges are.`),
-    part("all-boards", "Boards", "", h("div", { class: "scrolls" }, h("table", { class: "plain" }, head(["board", "tracks", "systems", "best", "score"]), h("tbody", {}, boards.map((board) => {
-      const best = board.systems[0];
-      return h("tr", {}, h("td", {}, h("a", { href: `#${board.id}` }, board.title)), h("td", {}, String(board.tracks.length)), h("td", {}, String(board.systems.length)),
-        h("td", {}, best?.name ?? "-"), h("td", {}, estimateText(best?.metrics[board.primary]), h("span", { class: "sub" }, board.primary)));
+    part("all-boards", "Boards", "", scrolls(h("table", { class: "plain" }, head(["board", "first", "score", "systems", "tracks"]), h("tbody", {}, boards.map((board) => {
+      const first = board.systems[0];
+      return h("tr", {}, h("th", { scope: "row" }, h("a", { href: `#${board.id}` }, board.title)), h("td", {}, first?.name ?? "-"),
+        h("td", {}, estimateText(first?.metrics[board.primary]), h("span", { class: "sub" }, breakable(board.primary))), h("td", {}, String(board.systems.length)), h("td", {}, String(board.tracks.length)));
     }))))),
     averages && part("average-ranks", "Average ranks", `Over ${count(averages.boards.length, "board")}: ${averages.boards.join("; ")}. 1 is best.${averages.num_missing ? ` ${count(averages.num_missing, "system")} that are not on all of them are left out.` : ""}`,
-      h("table", { class: "plain" }, head(["system", "average rank"]), h("tbody", {}, averages.systems.map(([name, rank]) => h("tr", {}, h("td", {}, name), h("td", {}, rank.toFixed(2))))))),
+      scrolls(h("table", { class: "plain" }, head(["system", "average rank"]), h("tbody", {}, averages.systems.map(([name, rank]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, rank.toFixed(2)))))))),
     apart.length > 0 && part("apart", "What stands apart, and why", "", h("ul", { class: "notes" }, apart.map((board) => h("li", {}, h("a", { href: `#${board.id}` }, board.title), `: ${board.apart}`)))),
     problems.length > 0 && part("problems", "Files that were left out", "", h("ul", { class: "notes" }, problems.map(({ path, text }) => h("li", {}, h("code", {}, path), `: ${text}`)))),
   ];
+}
+
+const isTop = ({ verdict }) => ["best", "not told apart"].includes(verdict);
+
+function whatIsOpened({ excerpts, with_sound: sound, with_estimates: estimates }) {
+  if (estimates.length) return `Open a track${sound.length ? " with ♪ to hear it, and" : ""} to see what went wrong.`;
+  if (sound.length) return "Open a track with ♪ to hear it.";
+  return Object.keys(excerpts).length ? "Open a track to see its reference." : "Open a track to see the scores of all systems.";
 }
 
 function boardPage(board) {
@@ -46,16 +54,16 @@ function boardPage(board) {
   const contents = [["ranking", "Ranking"], ["intervals", "Intervals"], ["cost", "Cost"], ["pairs", "Pairs"], ["failures", "Tracks"], ["protocol", "Protocol"]];
   return [
     h("h1", {}, board.title),
-    best && h("p", { class: "lead" }, h("b", {}, best.name), ` is first of ${board.systems.length}: ${estimateText(best.metrics[board.primary])}, ${board.primary}, on ${count(board.tracks.length, "track")} of ${count(works, "work")}. `, board.statement),
+    best && h("p", { class: "lead" }, h(isTop(best) ? "b" : "span", {}, best.name), ` is first of ${board.systems.length}: ${estimateText(best.metrics[board.primary])}, ${board.primary}, on ${count(board.tracks.length, "track")} of ${count(works, "work")}. `, board.statement),
     board.apart && h("p", { class: "apart" }, board.apart),
     h("ul", { class: "contents", "aria-label": "On this board" }, contents.map(([id, text]) => h("li", {}, h("a", { href: `#${board.id}`, onclick: (event) => { event.preventDefault(); byId(id).scrollIntoView(); } }, text)))),
-    part("ranking", "Ranking", `Ranked by ${board.primary}; ${board.better[board.primary]} is better. ${board.method}`, ranking(board),
+    part("ranking", "Ranking", `Ranked by ${board.primary}${board.better[board.primary] ? `; ${board.better[board.primary]} is better` : ""}. ${board.method}${board.systems.some(isTop) ? " In bold: the best, and what is not told apart from it." : ""}`, ranking(board),
       board.notes.length > 0 && [h("h3", {}, "Notes"), h("ul", { class: "notes" }, board.notes.map((note) => h("li", {}, note)))]),
     h("div", { class: "halves" },
-      part("intervals", "Means and intervals", `Filled: the mean with its ${board.range}. Rings: one seed each. Green: the best, and what is not told apart from it.`, intervals(board)),
-      part("cost", "Score against cost", "The line joins the systems that nothing cheaper reaches.", costs(board))),
+      part("intervals", "Means and intervals", `Filled: the mean with its ${board.range}.${board.systems.some(({ runs }) => runs.length > 1) ? " Rings: one seed each." : ""}${board.systems.some(isTop) ? " Green: the best, and what is not told apart from it." : ""}`, intervals(board)),
+      part("cost", "Score against cost", "", costs(board))),
     part("pairs", "Every pair", known(board.detectable) ? `Row minus column, on the same tracks. With these tracks and seeds, differences below ${board.detectable.toFixed(3)} are told apart less than 80 % of the time.` : "Row minus column, on the same tracks.", pairs(board), h("h3", {}, "Ranks over the works"), rankDiagram(board)),
-    part("failures", "Tracks, worst first", "Each dot is a system. Open a track to see and hear what went wrong.", failures(board)),
+    part("failures", "Tracks, worst first", `Each dot is a system. ${whatIsOpened(board)}`, failures(board)),
     part("protocol", "Protocol", "Conventions that move a score. Results under another protocol are on another board.",
       h("dl", { class: "facts" }, [...Object.entries(board.protocol).map(([key, value]) => [key, typeof value === "object" ? JSON.stringify(value) : String(value)]),
         ["protocol id", board.protocol_id], ["data fingerprint", board.fingerprint], ["to cite", `${board.title}; data ${board.fingerprint}, protocol ${board.protocol_id}`], ["runs", board.systems.flatMap(({ runs }) => runs.map((run) => run.run_id)).filter((id, i, ids) => ids.indexOf(id) === i).slice(0, 60).join(" ")]]
@@ -80,7 +88,7 @@ function route() {
 
 function showKeys() {
   const keys = [["?", "this list"], ["t", "light or dark"], ["/", "filter the systems"], ["↑ ↓ Enter", "in a list of tracks: move, open"], ["Space", "in a track: play or pause"], ["← →", "back or on by a second; with Shift by five"],
-    ["n  p", "next or previous error"], ["a  b", "show system A or B"], ["+  −", "zoom in time"], ["f", "fit the pitches, or show all"], ["[  ]", "previous or next track"], ["Escape", "close"]];
+    ...(page.boards.some((board) => board.with_estimates.length) ? [["n  p", "next or previous error"], ["a  b", "show system A or B"]] : []), ["+  −", "zoom in time"], ["f", "fit the pitches, or show all"], ["[  ]", "previous or next track"], ["Escape", "close"]];
   openDialog(byId("keys"), h("h2", {}, "Keys"), h("dl", { class: "facts" }, keys.flatMap(([key, text]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, text)])));
 }
 
@@ -104,5 +112,6 @@ addEventListener("hashchange", route);
 try { const kept = localStorage.getItem("ricercar-theme"); if (kept) document.documentElement.dataset.theme = kept; } catch { /* as above */ }
 readTheme();
 document.body.append(patterns());
+showEdges(byId("boards"), byId("boards").parentElement);
 byId("boards").append(...(page.boards.length > 1 ? [h("a", { href: "#" }, "Overview"), ...page.boards.map((board) => h("a", { href: `#${board.id}` }, board.short))] : []));
 route();

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ricercar.comparison.board import Board
 from ricercar.comparison.collect import Collection
-from ricercar.comparison.page.payload import excerpt_payload, page_payload
+from ricercar.comparison.page.payload import elements, excerpt_payload, page_payload
 from ricercar.comparison.page.places import without_places
 from ricercar.comparison.page.render import render
 from ricercar.data.files import write_text
@@ -25,15 +25,14 @@ def write_page(
     title: str = "Leaderboard",
 ) -> None:
     """Writes the page, or nothing. excerpts: {board id: {track id: excerpt}}. InputError: a path that is no place."""
-    names = {board: {track: f"excerpt-{board}-{i}" for i, track in enumerate(excerpts[board])} for board in excerpts}
     files = [*(each.path for each in collection.found), *(each.path for each in collection.problems)]
-    content = without_places(page_payload(collection, boards, names, title), files)
-    elements = {
-        names[board][track]: excerpt_payload(excerpt)
+    content = without_places(page_payload(collection, boards, excerpts, title), files)
+    shown = {
+        element: excerpt_payload(excerpts[board][track])
         for board in excerpts
-        for track, excerpt in excerpts[board].items()
+        for track, element in elements(board, excerpts[board]).items()
     }
-    text = render(content, without_places(elements, files))
+    text = render(content, without_places(shown, files))
     try:
         write_text(path, text)
     except OSError as error:

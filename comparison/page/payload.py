@@ -28,9 +28,9 @@ COSTS = ("params", "macs_per_second_of_audio", "train_s", "real_time_factor", "p
 
 
 def page_payload(
-    collection: Collection, boards: Sequence[Board], excerpts: Mapping[str, Mapping[str, str]], title: str
+    collection: Collection, boards: Sequence[Board], excerpts: Mapping[str, Mapping[str, "Excerpt"]], title: str
 ) -> dict[str, Any]:
-    """excerpts: {board id: {track id: id of the element that holds the excerpt}}."""
+    """excerpts: {board id: {track id: excerpt}}, which are told of here, and are elements of their own."""
     return {
         "title": title,
         "num_results": len(collection.found),
@@ -38,6 +38,12 @@ def page_payload(
         "boards": [board_payload(table(board), excerpts.get(board.id, {})) for board in boards],
         "average_ranks": _average_ranks(overall(boards)),
     }
+
+
+def elements(board_id: str, excerpts: Mapping[str, "Excerpt"]) -> dict[str, str]:
+    """{track id: id of the element that holds its excerpt}, of those that have something to see or hear."""
+    shown = [track for track, excerpt in excerpts.items() if not excerpt.is_empty]
+    return {track: f"excerpt-{board_id}-{i}" for i, track in enumerate(shown)}
 
 
 def excerpt_payload(excerpt: "Excerpt") -> dict[str, Any]:
@@ -50,7 +56,7 @@ def excerpt_payload(excerpt: "Excerpt") -> dict[str, Any]:
     return vars(excerpt) | {"reference": reference, "estimates": dict(zip(excerpt.estimates, estimates, strict=True))}
 
 
-def board_payload(content: Table, excerpts: Mapping[str, str]) -> dict[str, Any]:
+def board_payload(content: Table, excerpts: Mapping[str, "Excerpt"]) -> dict[str, Any]:
     board = content.board
     return {
         "id": board.id,
@@ -74,9 +80,18 @@ def board_payload(content: Table, excerpts: Mapping[str, str]) -> dict[str, Any]
         "no_pairs": "There is one system." if len(board.systems) == 1 else f"{board.primary} cannot be drawn anew.",
         "detectable": None if content.comparisons is None else number(content.comparisons.detectable),
         "ranks": _ranks(content),
-        "excerpts": dict(excerpts),
-        "no_excerpts": "There is no sound and no annotation of this track on the page: make it with more excerpts.",
+        "excerpts": elements(board.id, excerpts),
+        "with_sound": [track for track, excerpt in excerpts.items() if excerpt.audio],
+        "with_estimates": [track for track, excerpt in excerpts.items() if excerpt.estimates],
+        "no_excerpts": _no_excerpts(excerpts),
     }
+
+
+def _no_excerpts(excerpts: Mapping[str, "Excerpt"]) -> str:
+    """What is said of a track without one."""
+    if excerpts and all(excerpt.is_empty for excerpt in excerpts.values()):
+        return next(iter(excerpts.values())).missing
+    return "The page has no excerpt of this track: --excerpts makes more of them."
 
 
 def _system(content: Table, row: Row) -> dict[str, Any]:

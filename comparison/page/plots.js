@@ -8,7 +8,12 @@ const ticks = (from, to, number) => {
   return Array.from({ length: Math.floor(to / step) - first + 1 }, (_, i) => +((first + i) * step).toPrecision(10));
 };
 
-const cut = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
+// In the middle: names of systems differ at their ends.
+function cut(text, length) {
+  if (text.length <= length) return text;
+  const kept = Math.max(length - 1, 2), end = Math.floor(kept / 2);
+  return `${text.slice(0, kept - end)}…${text.slice(-end)}`;
+}
 
 function intervals(board) {
   let all = board.systems.length <= ROWS;
@@ -25,11 +30,11 @@ function drawIntervals(board, width, systems) {
     const [mean, low, high] = system.metrics[board.primary] ?? [], y = i * height + height / 2 + 4;
     return s("g", {},
       s("title", {}, `${system.name}: ${score(mean)} (${between(low, high)})`),
-      s("text", { x: left - 12, y: y + 4, "text-anchor": "end" }, cut(system.name, Math.floor(left / 7))),
+      s("text", { x: left - 12, y: y + 4, "text-anchor": "end" }, cut(system.name, Math.floor((left - 12) / 7))),
       s("line", { class: "rule", x1: left, x2: width - 8, y1: y, y2: y, "stroke-dasharray": "1 4" }),
       known(low) && s("line", { class: "range", x1: x(low), x2: x(high), y1: y, y2: y }),
       system.runs.length > 1 && system.runs.filter((run) => known(run.score)).map((run) => s("circle", { class: "seed", cx: x(Math.min(Math.max(run.score, from), to)), cy: y, r: 3.5 })),
-      known(mean) && s("circle", { class: ["best", "not told apart"].includes(system.verdict) ? "mean top" : "mean", cx: x(mean), cy: y, r: 5 }));
+      known(mean) && s("circle", { class: isTop(system) ? "mean top" : "mean", cx: x(mean), cy: y, r: 5 }));
   };
   return s("svg", { width, height: bottom + 26, role: "img", "aria-label": `Means of ${board.primary}, each with its ${board.range}` },
     ticks(from, to, width < 600 ? 4 : 8).map((tick) => [s("line", { class: "rule", x1: x(tick), x2: x(tick), y1: 4, y2: bottom }), s("text", { class: "soft", x: x(tick), y: bottom + 16, "text-anchor": "middle" }, String(tick))]),
@@ -49,7 +54,7 @@ function costs(board) {
   let key = choices.includes("macs_per_second_of_audio") ? "macs_per_second_of_audio" : choices[0];
   const caption = h("figcaption", { class: "small muted" });
   const chart = responsive((width) => {
-    caption.textContent = key === "macs_per_second_of_audio" || key === "params" ? "" : "Seconds and bytes depend on the machine, and on what else it did.";
+    caption.textContent = `Cheaper is to the left. The line joins the systems that nothing cheaper reaches.${key === "macs_per_second_of_audio" || key === "params" ? "" : " Seconds and bytes depend on the machine, and on what else it did."}`;
     return drawCosts(board, points(key), key, width);
   });
   const control = labelled("Cost", select(choices.map((each) => [each, COSTS[each][0]]), key, (value) => { key = value; chart.redraw(); }, { class: "cost" }));
@@ -69,7 +74,7 @@ function drawCosts(board, points, key, width) {
   const line = front.map((point, i) => `${i ? `H${x(point.cost)}V` : `M${x(point.cost)} `}${y(point.score)}`).join("");
   const taken = [];
   const label = (point) => {
-    const name = cut(point.system.name, 24), w = name.length * 6.6, right = x(point.cost) + w + 10 < width;
+    const name = cut(point.system.name, 24), w = name.length * 7, right = x(point.cost) + w + 10 < width;
     const box = { x: right ? x(point.cost) + 8 : x(point.cost) - 8 - w, y: y(point.score) - 8, w };
     if (taken.some((other) => Math.abs(other.y - box.y) < 13 && box.x < other.x + other.w && other.x < box.x + box.w)) return null;
     taken.push(box);
@@ -78,7 +83,7 @@ function drawCosts(board, points, key, width) {
   return s("svg", { width, height, role: "img", "aria-label": `${board.primary} against ${COSTS[key][0]}; on the front: ${front.map(({ system }) => system.name).join(", ")}` },
     ticks(y0, y1, 5).map((tick) => [s("line", { class: "rule", x1: left, x2: width - 8, y1: y(tick), y2: y(tick) }), s("text", { class: "soft", x: left - 8, y: y(tick) + 4, "text-anchor": "end" }, String(tick))]),
     marks.map((tick) => s("text", { class: "soft", x: x(tick), y: bottom + 18, "text-anchor": "middle" }, text(tick))),
-    s("text", { class: "soft", x: width - 8, y: height - 4, "text-anchor": "end" }, `${COSTS[key][0]} (log), cheaper to the left`),
+    s("text", { class: "soft", x: width - 8, y: height - 4, "text-anchor": "end" }, `${COSTS[key][0]} (log)`),
     s("path", { class: "front", d: line }),
     points.map((point) => s("circle", { class: onFront.has(point) ? "mean" : "behind", cx: x(point.cost), cy: y(point.score), r: onFront.has(point) ? 5.5 : 4 }, s("title", {}, `${point.system.name}: ${score(point.score)}, ${text(point.cost)}`))),
     [...front].reverse().map(label), points.length <= 12 && points.filter((point) => !onFront.has(point)).map(label));

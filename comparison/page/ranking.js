@@ -26,14 +26,14 @@ function intervalBar([mean, low, high], [from, to], width = 110) {
 
 function rankingColumns(board, wide) {
   const cell = (make) => (cell) => make(cell.getData());
-  const number = (title, field, text, more = {}) => ({ title, field, sorter: "number", hozAlign: "right", headerHozAlign: "right", minWidth: 84, formatter: cell((row) => document.createTextNode(text(row[field]))), ...more });
+  const number = (title, field, text, more = {}) => ({ title, field, sorter: "number", hozAlign: "right", headerHozAlign: "right", minWidth: 76, maxInitialWidth: 130, formatter: cell((row) => document.createTextNode(text(row[field]))), ...more });
   const metric = (name, i) => {
     const range = extent(board, name), primary = name === board.primary;
     return {
-      title: name, field: `metric${i}`, sorter: "number", headerSortStartingDir: direction(board, name) < 0 ? "asc" : "desc", minWidth: primary && wide ? 250 : 116, cssClass: "tall",
+      title: name, field: `metric${i}`, sorter: "number", headerSortStartingDir: direction(board, name) < 0 ? "asc" : "desc", minWidth: primary && wide ? 250 : 110, maxInitialWidth: primary && wide ? 300 : 130, cssClass: "tall",
       formatter: cell(({ system }) => {
         const [mean, low, high] = system.metrics[name] ?? [];
-        const text = h("span", {}, primary ? h("b", {}, score(mean)) : score(mean), h("span", { class: "sub" }, known(mean) ? between(low, high) : ""));
+        const text = h("span", {}, h(primary && isTop(system) ? "b" : "span", {}, score(mean)), h("span", { class: "sub" }, known(mean) ? between(low, high) : ""));
         return h("span", { class: "estimate" }, text, primary && wide && intervalBar([mean, low, high], range));
       }),
     };
@@ -41,12 +41,14 @@ function rankingColumns(board, wide) {
   const names = [board.primary, ...board.metrics.filter((name) => name !== board.primary)];
   const [primary, ...others] = names.map(metric);
   return [
-    number("rank", "rank", ratio, { frozen: wide, minWidth: 50, headerSortStartingDir: "asc" }),
-    { title: "system", field: "name", sorter: "string", frozen: wide, minWidth: wide ? 190 : 130, maxWidth: wide ? 340 : 190, cssClass: "tall",
-      formatter: cell(({ system }) => h("span", { class: "name" }, h("button", { type: "button", onclick: () => showSystem(board, system) }, system.name), system.warning && h("span", { class: "sub warn" }, "▲ ", system.warning))) },
+    number("rank", "rank", ratio, { frozen: true, minWidth: 50, headerSortStartingDir: "asc" }),
+    // On a phone the rank stands before the name, so that most of the width is left to what scrolls.
+    { title: "system", field: "name", sorter: "string", frozen: true, minWidth: wide ? 190 : 100, maxWidth: wide ? 340 : 132, cssClass: "tall",
+      formatter: cell(({ system }) => h("span", { class: isTop(system) ? "name strong" : "name" }, !wide && h("span", { class: "place" }, ratio(system.rank)),
+        h("span", {}, h("button", { type: "button", onclick: () => showSystem(board, system) }, breakable(system.name)), system.warning && h("span", { class: "sub warn" }, "▲ ", system.warning)))) },
     primary,
-    { title: "behind the best", field: "difference", sorter: "number", headerSortStartingDir: direction(board, board.primary) < 0 ? "asc" : "desc", minWidth: 176, cssClass: "tall",
-      formatter: cell(({ system }) => h("span", {}, system.difference ? signed(system.difference[0]) : "-", system.difference && h("span", { class: "sub" }, `${between(system.difference[1], system.difference[2], signed)}, p ${chance(system.difference[3])}`))) },
+    { title: "behind the best", field: "difference", sorter: "number", headerSortStartingDir: direction(board, board.primary) < 0 ? "asc" : "desc", minWidth: 168, cssClass: "tall",
+      formatter: cell(({ system }) => h("span", {}, system.difference ? signed(system.difference[0]) : "-", system.difference && h("span", { class: "sub" }, known(system.difference[3]) ? `${between(system.difference[1], system.difference[2], signed)}, p ${chance(system.difference[3])}` : "nothing can be said"))) },
     ...others,
     number("seeds", "seeds", ratio), number("tracks", "tracks", ratio), number("trials", "trials", ratio),
     number("expected best of its trials, validation", "expected", score), number("times scored on this split", "looks", ratio),
@@ -65,7 +67,7 @@ function ranking(board) {
   const holder = h("div", { class: "ranking" }), wide = innerWidth > 760;
   const columns = rankingColumns(board, wide), rows = board.systems.map(rankingRow(board));
   const empty = ({ field }) => rows.every((row) => !known(row[field]) || (field === "training" && row[field] === "no"));
-  const first = new Set(["rank", "name", "difference", "seeds", "params", "train_s", "training", "trials", "macs_per_second_of_audio"]);
+  const first = new Set([...(wide ? ["rank"] : []), "name", "difference", "seeds", "params", "train_s", "training", "trials", "macs_per_second_of_audio"]);
   columns.forEach((column) => { column.visible = !empty(column) && (first.has(column.field) || /^metric[0-3]$/.test(column.field)); });
   const shown = h("div");
   const filter = h("input", { type: "search", placeholder: "Filter systems  (/)", "aria-label": "Filter systems", class: "filter" });
@@ -75,7 +77,7 @@ function ranking(board) {
     shown.replaceChildren(...columns.slice(2).map(({ title, field, visible }) => labelled("", h("span", {},
       h("input", { type: "checkbox", checked: visible, onchange: () => table.toggleColumn(field) }), " ", title))));
   });
-  return [h("div", { class: "controls" }, filter, h("details", { class: "columns" }, h("summary", {}, "Columns"), shown)), holder];
+  return [h("div", { class: "controls" }, filter, h("details", { class: "columns" }, h("summary", {}, "Columns"), shown), moreColumns()), holder];
 }
 
 function showSystem(board, system) {
@@ -88,7 +90,7 @@ function showSystem(board, system) {
     system.warning && h("p", { class: "warn" }, "▲ ", system.warning),
     system.expected_best.length > 1 && [h("h3", {}, "Expected best of its trials, on validation"), h("p", { class: "small" }, system.expected_best.map((value, i) => `${i + 1}: ${score(value)}`).join("   "))],
     h("h3", {}, "Runs"),
-    h("div", { class: "scrolls" }, h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ["run id", "seed", board.primary, "file"].map((text) => h("th", { scope: "col" }, breakable(text))))), h("tbody", {}, system.runs.map(run)))),
+    scrolls(h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ["run id", "seed", board.primary, "file"].map((text) => h("th", { scope: "col" }, breakable(text))))), h("tbody", {}, system.runs.map(run)))),
     system.paper && h("p", {}, "From elsewhere: ", system.paper),
     system.reproducible && [h("h3", {}, "To train it again"), h("p", {}, h("code", {}, `python leaderboard.py reproduce ${system.runs[0].run_id}`))]);
 }

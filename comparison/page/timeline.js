@@ -2,11 +2,12 @@
 
 const PICTURE = 300, LANE = 30, WAVE = 56; // heights in pixels
 
+// name: of the system whose marks `visible` gives; undefined where there is none.
 function timeline(excerpt, state, visible, name) {
   const canvas = h("canvas"), marks = s("svg"), rows = s("svg"), cursor = h("div", { class: "cursor" }), gutter = h("div", { class: "gutter" });
   const picture = h("div", { class: "picture" }, canvas, marks), lanes = h("div", { class: "lanes" }, rows), wave = h("div", { class: "wave" });
   const inner = h("div", { class: "inner" }, picture, lanes, wave, cursor);
-  const stage = h("div", { class: "stage", tabindex: "0", role: "group", "aria-label": "Time line. Space plays, arrows seek, n and p go from error to error." }, inner), frame = h("div", { class: "frame" }, gutter, stage);
+  const stage = h("div", { class: "stage", tabindex: "0", role: "group", "aria-label": `Time line. Space plays, arrows seek${name() ? ", n and p go from error to error" : ""}.` }, inner), frame = h("div", { class: "frame" }, gutter, stage);
   const length = Math.max(excerpt.end_s - excerpt.start_s, 0.1), pitched = ["notes", "melody"].includes(excerpt.kind);
   const image = new Image();
   let width = 0, seek = () => {};

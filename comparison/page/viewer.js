@@ -6,6 +6,7 @@ function openTrack(board, id, { a, b, order }) {
   viewer?.destroy();
   const i = board.tracks.findIndex((track) => track[0] === id), [, work, length] = board.tracks[i];
   const excerpt = board.excerpts[id] ? readExcerpt(board.excerpts[id]) : null;
+  const judged = excerpt && Object.keys(excerpt.estimates).length > 0;
   const primary = Object.keys(board.scores)[0], scores = board.scores[primary].map((each) => each[i]);
   const position = order.indexOf(id), step = (by) => order[position + by] !== undefined && openTrack(board, order[position + by], { a, b, order });
   const named = (system, letter) => h("span", {}, h("b", { style: `color: var(--${letter})` }, letter.toUpperCase()), ` ${board.systems[system].name} ${score(scores[system])}`);
@@ -13,8 +14,8 @@ function openTrack(board, id, { a, b, order }) {
   const body = h("div");
   openDialog(byId("viewer"),
     h("h2", {}, id),
-    h("p", { class: "muted small" }, work !== id && `${work}, `, seconds(length), (excerpt?.spectrogram || excerpt?.reference.length) && `; shown: ${clock(excerpt.start_s)} to ${clock(excerpt.end_s)}, where the systems err most`),
-    h("div", { class: "controls small" }, `${primary}: `, named(a, "a"), a !== b && [" · ", named(b, "b")], " · all ", strip(board, { metric: primary, a, b }, i, 170)),
+    h("p", { class: "muted small" }, work !== id && `${work}, `, seconds(length), excerpt && excerpt.end_s - excerpt.start_s < length - 0.01 && `; shown: ${clock(excerpt.start_s)} to ${clock(excerpt.end_s)}${judged ? ", where the systems err most" : ""}`),
+    h("div", { class: "controls small" }, `${primary}: `, named(a, "a"), a !== b && named(b, "b"), h("span", {}, "all ", strip(board, { metric: primary, a, b }, i, 170))),
     body,
     h("div", { class: "controls" },
       h("button", { type: "button", disabled: position <= 0, onclick: () => step(-1) }, "← previous track"), h("button", { type: "button", disabled: position >= order.length - 1, onclick: () => step(1) }, "next track →"),
@@ -22,25 +23,24 @@ function openTrack(board, id, { a, b, order }) {
   history.replaceState(null, "", `#${board.id}/${encodeURIComponent(id)}`);
   if (!excerpt) body.append(h("p", { class: "muted" }, board.no_excerpts), scoreList(board, primary, scores));
   else Object.assign(viewer, showExcerpt(board, excerpt, { a, b, step, body, metric: primary, scores }));
-  byId("viewer").querySelector(".stage")?.focus();
+  byId("viewer").querySelector(".stage")?.focus({ preventScroll: true });
 }
 
 function scoreList(board, metric, scores) {
   const order = board.systems.map((_, i) => i).filter((i) => known(scores[i])).sort((p, q) => (direction(board, metric) || 1) * (scores[q] - scores[p]));
-  return h("div", { class: "scrolls" }, h("table", { class: "plain" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "system"), h("th", { scope: "col", class: "number" }, "score"))),
-    h("tbody", {}, order.map((i) => h("tr", {}, h("td", {}, board.systems[i].name), h("td", { class: "number" }, score(scores[i])))))));
+  return scrolls(h("table", { class: "plain scores" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "system"), h("th", { scope: "col", class: "number" }, breakable(metric)))),
+    h("tbody", {}, order.map((i) => h("tr", {}, h("th", { scope: "row" }, board.systems[i].name), h("td", { class: "number" }, score(scores[i])))))));
 }
 
 function showExcerpt(board, excerpt, { a, b, step, body, metric, scores }) {
   const shown = board.systems.map((system, i) => i).filter((i) => excerpt.estimates[board.systems[i].key]);
   if (excerpt.missing) body.append(h("p", { class: "muted" }, excerpt.missing));
-  if (!shown.length && !excerpt.reference.length && !excerpt.spectrogram) { body.append(scoreList(board, metric, scores)); return {}; }
   const state = { system: shown.includes(a) ? a : shown[0], hidden: new Set(), zoom: 1, fit: true, at: excerpt.start_s, now: null, step };
   const estimate = () => (state.system === undefined ? [] : excerpt.estimates[board.systems[state.system].key]);
   const visible = () => estimate().filter((mark) => !state.hidden.has(mark.kind));
 
   const legend = h("div", { class: "legend", "aria-label": "Kinds of marks" }), chips = h("div");
-  const view = excerpt.kind === "track" && !excerpt.spectrogram && !excerpt.audio ? null : timeline(excerpt, state, visible, () => (state.system === undefined ? "" : board.systems[state.system].name));
+  const view = excerpt.kind === "track" && !excerpt.spectrogram && !excerpt.audio ? null : timeline(excerpt, state, visible, () => board.systems[state.system]?.name);
   const sound = player(excerpt, view, state);
   const chooser = select(shown.map((i) => [String(i), `${board.systems[i].rank}  ${board.systems[i].name}`]), String(state.system), (value) => choose(+value), { class: "shown-system", "aria-label": "System" });
 
@@ -55,7 +55,7 @@ function showExcerpt(board, excerpt, { a, b, step, body, metric, scores }) {
     legend.replaceChildren(...[["reference", excerpt.reference.length], ...[...counts].sort(([p], [q]) => Object.keys(KINDS).indexOf(p) - Object.keys(KINDS).indexOf(q))].filter(([, number]) => number).map(([kind, number]) =>
       h("button", { type: "button", "aria-pressed": state.hidden.has(kind) ? "false" : "true", onclick: () => { if (!state.hidden.delete(kind)) state.hidden.add(kind); draw(); } }, swatch(kind), `${kindOf(kind)[0]} ${number}`)));
     const list = (title, marks) => [h("p", { class: "small muted" }, title), h("ul", { class: "chips" }, marks.map((mark) => h("li", {}, swatch(mark.kind), mark.label || markText(mark), mark.kind !== "reference" && h("span", { class: "muted small" }, kindOf(mark.kind)[0]))))];
-    if (excerpt.kind === "track") chips.replaceChildren(...list("Reference", excerpt.reference).flat(), ...list(state.system === undefined ? "Estimate" : board.systems[state.system].name, visible()).flat());
+    if (excerpt.kind === "track") chips.replaceChildren(...list("Reference", excerpt.reference).flat(), ...(state.system === undefined ? [] : list(board.systems[state.system].name, visible()).flat()));
     view?.draw();
   }
   function error(direction) {
@@ -76,13 +76,14 @@ function showExcerpt(board, excerpt, { a, b, step, body, metric, scores }) {
   const fitButton = button("Fit pitches", "f", fit, { "aria-pressed": "true" });
   const timed = excerpt.kind !== "track";
   body.append(
-    h("div", { class: "controls" }, sound.button, sound.time, timed && [button("‹ error", "p", () => error(-1)), button("error ›", "n", () => error(1))],
-      shown.length > 0 && labelled("Shown", chooser), a !== b && [button("A", "a", () => choose(a)), button("B", "b", () => choose(b))],
+    h("div", { class: "controls" }, sound.button, sound.time, timed && shown.length > 0 && [button("‹ error", "p", () => error(-1)), button("error ›", "n", () => error(1))],
+      shown.length > 0 && labelled("Shown", chooser), shown.length > 0 && a !== b && [button("A", "a", () => choose(a)), button("B", "b", () => choose(b))],
       view && [button("−", "-", () => zoom(0.5), { "aria-label": "Zoom out" }), button("+", "+", () => zoom(2), { "aria-label": "Zoom in" })], ["notes", "melody"].includes(excerpt.kind) && fitButton),
-    ...[view?.frame, legend, told, chips].filter(Boolean));
+    ...[view?.frame, legend, told, chips, !shown.length && scoreList(board, metric, scores)].filter(Boolean));
   view?.watch();
   draw();
   sound.load();
   const seek = (by) => sound.seek(state.at + by, true);
-  return { destroy() { sound.destroy(); view?.destroy(); }, step, error, zoom, fit, seek, play: sound.toggle, a: () => choose(a), b: () => choose(b) };
+  const ofEstimates = shown.length ? { error, a: () => choose(a), b: () => choose(b) } : {};
+  return { destroy() { sound.destroy(); view?.destroy(); }, step, zoom, fit, seek, play: sound.toggle, ...ofEstimates };
 }

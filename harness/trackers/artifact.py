@@ -11,10 +11,11 @@ KIND = "leaderboard"
 
 
 def log_leaderboard(
-    project: str, folder: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]], files: Sequence[Path]
+    project: str | None, folder: Path, tables: Mapping[str, Sequence[Mapping[str, Any]]], files: Sequence[Path]
 ) -> None:
     """Offline without a key, as runs are; W&B's files go below `folder`.
 
+    project  None: as of runs that name none
     tables   {name: rows, each {column: value}}
     files    of the artifact `leaderboard`, whose versions W&B counts; a page (.html) is shown too
     """

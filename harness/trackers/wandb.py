@@ -5,6 +5,7 @@ import math
 import netrc
 import os
 import secrets
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,18 +23,26 @@ from ricercar.harness.trackers.tracker import Image, RunLabel, Tracker
 log = logging.getLogger(__name__)
 
 _MODES = ("auto", "online", "offline", "disabled")
+_WORDS = {"dryrun": "offline", "run": "online"}  # of WANDB_MODE, as wandb has them too
+_PROJECT = "ricercar"
 _CONNECT_S = 20.0  # wandb's own limit, 90 s, is spent in silence where there is no network
 _TAG_LENGTH = 64  # wandb refuses longer ones
 _UPLOAD_S = 600.0  # at the end; what is not uploaded by then stays on disk
 
 
-class Wandb(Tracker):
-    """One W&B run for each job, its files in <run folder>/wandb. It never asks for a key.
+_unreachable: set[str] = set()  # servers that did not answer this process, or refused: later jobs do not wait again
 
+
+class Wandb(Tracker):
+    """One W&B run for each job, its files in <run folder>/wandb, or in $WANDB_DIR/wandb. It never asks for a key.
+
+    project   None: the environment's WANDB_PROJECT, else ricercar
+    entity    None: WANDB_ENTITY, else the key's own
     mode
-      auto       the environment's WANDB_MODE; without it online where there is a key, else offline
+      auto       disabled by WANDB_DISABLED=true; else WANDB_MODE; without it online where there is a key, else offline
       online     InputError without a key. Where the server does not answer within 20 s, or refuses: a warning, and
-                 offline. Uploading is given up 10 minutes after the end; `wandb sync` of the run's folder goes on
+                 offline, as are the later runs of this process, at once. Uploading is given up 10 minutes after the
+                 end; `wandb sync` of the run's folder goes on
       offline    to be uploaded later by `wandb sync`
       disabled   nothing is kept
 
@@ -41,36 +50,46 @@ class Wandb(Tracker):
     `wandb sync` of both, in one command, makes one run of them.
     """
 
-    def __init__(self, *, project: str, entity: str | None, group: str | None, tags: list[str], mode: str) -> None:
+    def __init__(
+        self, *, project: str | None, entity: str | None, group: str | None, tags: list[str], mode: str
+    ) -> None:
         if mode not in _MODES:
             raise InputError(f"tracker.mode={mode!r} is not known: choose one of {', '.join(_MODES)}.")
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise InputError(f"tracker.tags={tags!r} must be a list of texts, such as tracker.tags=[maps,draft].")
-        self.project, self.entity, self.group, self.tags = project, entity, group, tags
+        self.project = project or os.environ.get("WANDB_PROJECT") or _PROJECT
+        self.entity = entity or os.environ.get("WANDB_ENTITY") or None
+        self.group, self.tags = group, tags
         self.mode = _resolved(mode)
         self._run: wandb.Run | None = None
-        self._run_dir = Path()
+        self._folder = Path()
         self._axes: set[str] = set()
 
     def start(self, run_dir: Path, label: RunLabel, config: dict[str, Any], resumed: bool) -> None:
         assert self._run is None
-        self._run_dir = run_dir
+        self._folder = _folder(run_dir, self.mode)
         fixed = {
-            "dir": str(run_dir),
+            "dir": str(self._folder),
             "name": label.name,
             "config": {**config, "run_id": label.id},
             "group": self.group or label.group,
             "job_type": label.kind,
             "tags": [*self.tags, *(tag[:_TAG_LENGTH] for tag in label.tags if tag not in self.tags)],
         }
+        mode = self.mode
+        server = wandb.setup().settings.base_url if mode == "online" else ""
+        if mode == "online" and server in _unreachable:
+            log.info("W&B at %s failed an earlier run of this process: this one is kept offline", server)
+            mode = "offline"
         try:
             try:
-                self._run = self._init(mode=self.mode, **_identity(run_dir, self.mode, resumed), **fixed)
+                self._run = self._init(mode=mode, **_identity(run_dir, mode, resumed), **fixed)
             except wandb.errors.UsageError:
                 raise
             except wandb.errors.Error as error:
-                if self.mode != "online":
+                if mode != "online":
                     raise
+                _unreachable.add(server)
                 log.warning("W&B does not start online, the run is kept offline: %s", str(error).partition("\n")[0])
                 # The id of the failed attempt is taken in this process.
                 self._run = self._init(mode="offline", **_identity(run_dir, "offline", False), **fixed)
@@ -107,7 +126,7 @@ class Wandb(Tracker):
     def log_tracks(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         columns: list[str | int] = list(dict.fromkeys(column for row in rows for column in row))
         data = [[_cell(row.get(str(column))) for column in columns] for row in rows]
-        with _staging(self._run_dir):
+        with _staging(self._folder):
             self._started().log({name: wandb.Table(columns=columns, data=data)})
 
     def log_image(self, name: str, image: Image) -> None:
@@ -120,7 +139,7 @@ class Wandb(Tracker):
         """An artifact of that name and type, with the files; pages (.html) are shown besides."""
         run = self._started()
         artifact = wandb.Artifact(name, type=name)
-        with _staging(self._run_dir):
+        with _staging(self._folder):
             for path in paths:
                 artifact.add_file(str(path))
                 if path.suffix == ".html":
@@ -136,7 +155,8 @@ class Wandb(Tracker):
         run, self._run = self._run, None
         run.finish(exit_code=exit_code)
         if run.offline and not run.disabled:
-            log.info("W&B run kept offline; to upload it: wandb sync %s", run.settings.sync_dir)
+            parts = sorted(Path(run.settings.wandb_dir).glob(f"offline-run-*-{run.id}*"))  # -1, of one second
+            log.info("W&B run kept offline; to upload it: wandb sync %s", shlex.join(map(str, parts)))
 
     def _started(self) -> wandb.Run:
         assert self._run is not None, "start comes first"
@@ -145,11 +165,14 @@ class Wandb(Tracker):
 
 def _resolved(mode: str) -> str:
     """What `auto` means here. InputError where online is asked for without a key, which wandb would prompt for."""
+    if mode == "auto" and os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1", "yes", "on"):
+        return "disabled"
     asked = os.environ.get("WANDB_MODE") if mode == "auto" else mode
-    if asked is None:
+    if not asked:
         return "online" if _has_key() else "offline"
+    asked = _WORDS.get(asked, asked)
     if asked not in _MODES[1:]:
-        raise InputError(f"WANDB_MODE={asked!r} is not known: choose one of {', '.join(_MODES[1:])}.")
+        raise InputError(f"WANDB_MODE={asked!r} is not known: choose one of {', '.join([*_MODES[1:], *_WORDS])}.")
     if asked == "online" and not _has_key():
         raise InputError(
             "tracker.mode=online (or WANDB_MODE) needs an API key, and there is none: run `wandb login` once, "
@@ -177,6 +200,18 @@ def _has_password(path: Path, host: str) -> bool:
     return credentials is not None and bool(credentials[2])
 
 
+def _folder(run_dir: Path, mode: str) -> Path:
+    """Where W&B's files go: it would take a temporary folder in place of one that is not there."""
+    given = os.environ.get("WANDB_DIR")
+    if not given or mode == "disabled":
+        return run_dir
+    try:
+        Path(given).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"WANDB_DIR={given} cannot be used: {error.strerror}. Unset it, or name a folder.") from error
+    return Path(given)
+
+
 def _identity(run_dir: Path, mode: str, resumed: bool) -> dict[str, Any]:
     """The W&B id, new or as the run had it. Runs that repeat each other share run_id, so it cannot serve as one."""
     if mode == "disabled":
@@ -194,12 +229,12 @@ def _identity(run_dir: Path, mode: str, resumed: bool) -> dict[str, Any]:
 
 
 @contextmanager
-def _staging(run_dir: Path) -> Iterator[None]:
-    """Tables wait for their upload in the run's folder, not in the home folder, which may be read-only or another's."""
+def _staging(folder: Path) -> Iterator[None]:
+    """Tables wait for their upload beside W&B's files, not in the home folder, which may be read-only or another's."""
     if "WANDB_DATA_DIR" in os.environ:
         yield
         return
-    os.environ["WANDB_DATA_DIR"] = str((run_dir / "wandb").absolute())
+    os.environ["WANDB_DATA_DIR"] = str((folder / "wandb").absolute())
     try:
         yield
     finally:

@@ -199,6 +199,19 @@ def test_group_by(capsys: pytest.CaptureFixture[str], sweep: Path, form: str) ->
     assert sections == ["backbone cnn", "backbone -", "backbone dense"] * 2
 
 
+def test_names_with_commas(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """They stay whole where names are chosen, and are told apart where they are listed."""
+    for i, name in enumerate(["a,b", "a", "a,b,c", "theirs, 2"]):
+        scores = {f"t{k}": {"F": 0.5 + 0.01 * k, "P, weak": 0.5} for k in range(6)}
+        make_run(tmp_path / str(i), system=name, seed=None, scores=scores)
+    for asked, found in [("a,b", ["a,b"]), ("a,b,a,theirs, 2", ["a", "a,b", "theirs, 2"]), ("a,b,c", ["a,b,c"])]:
+        arguments = ("--where", f"system={asked}", "--group-by", "system", "--metrics", "P, weak")
+        lines = list(csv.DictReader(io.StringIO(shown(capsys, tmp_path, "--format", "csv", *arguments))))
+        assert [(line["system"], line["P, weak"]) for line in lines] == [(name, "0.5") for name in found]
+    assert "There are: a; a,b; a,b,c; theirs, 2." in refused(capsys, tmp_path, "--where", "system=a,d")
+    assert "Not told apart from the best: a,b; a,b,c; theirs, 2." in shown(capsys, tmp_path)
+
+
 def test_sort_and_metrics(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     make_run(tmp_path / "a", scores={"t": {"F": 0.5, "P": 0.1, "R": 0.9}})
     make_run(tmp_path / "b", backbone="b", scores={"t": {"F": 0.4, "P": 0.2, "R": 0.9}})

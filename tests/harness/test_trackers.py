@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -25,6 +26,7 @@ from ricercar.harness.trackers.none import NoTracker
 from ricercar.harness.trackers.tensorboard import Tensorboard
 from ricercar.harness.trackers.tracker import RunLabel, Tracker
 from ricercar.harness.trackers.wandb import Wandb
+from trainings import ONSETS, trained
 
 SCRIPT = """
 import logging, sys
@@ -35,10 +37,10 @@ from ricercar.harness.trackers.wandb import Wandb
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(levelname)s %(message)s")
 
-def tracked(folder, mode="auto", resumed=False, group="sweep"):
+def tracked(folder, mode="auto", resumed=False, project="test"):
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
-    with Wandb(project="test", entity=None, group=group, tags=["tag"], mode=mode) as tracker:
+    with Wandb(project=project, entity=None, group="sweep", tags=["tag"], mode=mode) as tracker:
         job = RunLabel("cafe0123", folder.name, "notes-lstm-0123", "train", ("notes", "lstm", "long" * 20))
         tracker.start(folder, job, {"backbone": {"dim": 64}, "seed": 3}, resumed)
         tracker.log(10, {"train/loss": 0.5, "train/rate": 1e-3})
@@ -68,7 +70,7 @@ def wandb_process(folder: Path, body: str, **environment: str) -> subprocess.Com
 
 def records(run_dir: Path) -> list[dict[str, Any]]:
     """What one W&B run wrote, read back by wandb's own command."""
-    (log,) = run_dir.glob("wandb/offline-run-*/run-*.wandb")
+    (log,) = [*run_dir.glob("wandb/offline-run-*/run-*.wandb"), *run_dir.glob("run-*.wandb")]
     command = [str(Path(sys.executable).parent / "wandb"), "leet", "inspect", "--json", str(log)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -93,9 +95,12 @@ def test_offline_without_a_key(offline: tuple[Path, subprocess.CompletedProcess[
     folder, done = offline
     assert done.stderr.count("RuntimeError: diverged") == 1, done.stderr
     lines = done.stdout.splitlines()
-    names = ("first", "second", "again", "failing")
-    runs = [run for name in names for run in sorted(folder.glob(f"{name}/wandb/offline-run-*"))]
-    told = [f"INFO W&B run kept offline; to upload it: wandb sync {run.relative_to(folder)}" for run in runs]
+    parts = {
+        name: [str(run.relative_to(folder)) for run in sorted(folder.glob(f"{name}/wandb/offline-run-*"))]
+        for name in ("first", "second", "again", "failing")
+    }
+    kept = [parts["first"], parts["second"], parts["again"][:1], parts["again"], parts["failing"]]
+    told = [f"INFO W&B run kept offline; to upload it: wandb sync {' '.join(each)}" for each in kept]
     assert lines == told, "wandb is to be quiet where there is no terminal"
     assert {path.name for path in folder.iterdir()} == {"first", "second", "again", "disabled", "failing", "home"}
 
@@ -180,10 +185,45 @@ def refusing_server() -> Iterator[str]:
 
 
 def test_offline_where_the_server_refuses(tmp_path: Path, refusing_server: str) -> None:
-    done = wandb_process(tmp_path, 'tracked("first")', WANDB_API_KEY="a" * 40, WANDB_BASE_URL=refusing_server)
+    """As where none answers, which takes 20 s: the next run of the process does not try."""
+    body = """
+    tracked("first")
+    tracked("second")
+    """
+    done = wandb_process(tmp_path, body, WANDB_API_KEY="a" * 40, WANDB_BASE_URL=refusing_server)
     assert done.returncode == 0, done.stderr
-    assert "WARNING W&B does not start online, the run is kept offline" in done.stdout
-    assert records(tmp_path / "first")[-1]["exit"]["exit_code"] == 0
+    told = [line for line in done.stdout.splitlines() if line.startswith(("WARNING", "INFO W&B at"))]
+    assert len(told) == 2
+    assert told[0].startswith("WARNING W&B does not start online, the run is kept offline")
+    assert told[1] == f"INFO W&B at {refusing_server} failed an earlier run of this process: this one is kept offline"
+    assert records(tmp_path / "second")[-1]["exit"]["exit_code"] == 0
+
+
+def test_wandb_s_own_variables(tmp_path: Path) -> None:
+    """WANDB_DIR has all parts of a resumed run, which one command uploads; what is set comes before the environment."""
+    body = """
+    tracked("one", project=None)
+    tracked("one", project=None, resumed=True)
+    tracked("two", project="mine")
+    """
+    own = {"DIR": "kept here", "PROJECT": "theirs", "ENTITY": "team", "MODE": "dryrun"}
+    done = wandb_process(tmp_path, body, **{f"WANDB_{name}": value for name, value in own.items()})
+    assert done.returncode == 0, done.stderr
+    ids = [(tmp_path / name / "wandb" / "id").read_text().strip() for name in ("one", "two")]
+    kept = tmp_path / "kept here" / "wandb"
+    one, two = (sorted(kept.glob(f"offline-run-*-{each}*")) for each in ids)
+    assert (len(one), len(two)) == (2, 1)
+    commands = [shlex.split(line.partition(": ")[2]) for line in done.stdout.splitlines()]
+    expected = [
+        ["wandb", "sync", *(str(each.relative_to(tmp_path)) for each in parts)] for parts in (one[:1], one, two)
+    ]
+    assert commands == expected
+    runs = [next(each["run"] for each in records(part) if each["type"] == "run") for part in (one[1], two[0])]
+    assert [(run["run_id"], run["project"], run["entity"]) for run in runs] == [
+        (ids[0], "theirs", "team"),
+        (ids[1], "mine", "team"),
+    ]
+    assert [path.name for path in tmp_path.glob("*/wandb/*") if path.parents[1].name != "kept here"] == ["id", "id"]
 
 
 @pytest.fixture
@@ -212,6 +252,15 @@ def test_wandb_refuses(no_key: None, options: dict[str, Any], message: str) -> N
         make_wandb(**options)
 
 
+def test_wandb_refuses_variables(no_key: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WANDB_MODE", "of")
+    with pytest.raises(InputError, match="WANDB_MODE='of' is not known: choose one of online, offline, disabled, dryr"):
+        make_wandb()
+    monkeypatch.setenv("WANDB_DIR", "/dev/null/here")
+    with pytest.raises(InputError, match="WANDB_DIR=/dev/null/here cannot be used: Not a directory"):
+        make_wandb(mode="offline").start(tmp_path, RunLabel("cafe0123", "name", "group", "train", ()), {}, False)
+
+
 @pytest.mark.parametrize(
     ("environment", "netrc", "mode"),
     [
@@ -220,8 +269,12 @@ def test_wandb_refuses(no_key: None, options: dict[str, Any], message: str) -> N
         ({}, "machine wandb.example login user password secret", "online"),
         ({}, "machine other.example login user password secret", "offline"),
         ({"WANDB_API_KEY": "a" * 40, "WANDB_MODE": "disabled"}, "", "disabled"),
+        ({"WANDB_API_KEY": "a" * 40, "WANDB_MODE": "dryrun"}, "", "offline"),
+        ({"WANDB_API_KEY": "a" * 40, "WANDB_MODE": "run"}, "", "online"),
+        ({"WANDB_API_KEY": "a" * 40, "WANDB_DISABLED": "True", "WANDB_MODE": "online"}, "", "disabled"),
+        ({"WANDB_DISABLED": "false"}, "", "offline"),
     ],
-    ids=["nothing", "key", "netrc", "netrc of another", "WANDB_MODE"],
+    ids=["nothing", "key", "netrc", "netrc of another", "disabled", "dryrun", "run", "DISABLED", "not DISABLED"],
 )
 def test_auto(
     no_key: None,
@@ -236,6 +289,7 @@ def test_auto(
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("wandb.setup", lambda: SimpleNamespace(settings=Settings(base_url="https://wandb.example")))
     assert make_wandb().mode == mode
+    assert make_wandb(mode="offline").mode == "offline"
 
 
 def test_tensorboard_keeps_everything(tmp_path: Path) -> None:
@@ -263,6 +317,25 @@ def test_tensorboard_keeps_everything(tmp_path: Path) -> None:
         encoded = events.Images(name)[0].encoded_image_string
         np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(encoded))), image)
     assert events.Audio("sound")[0].sample_rate == 16000
+
+
+def test_choices_are_plain_texts(tmp_path: Path, on_tones: list[str]) -> None:
+    """By which a tracker's views can group; they stay when a search has chosen the configuration."""
+    search = [
+        "tune=lr",
+        "tune.space={optimizer.lr:[0.001,0.002]}",
+        "trainer.budget=1steps",
+        "trainer.num_validations=1",
+    ]
+    trained(tmp_path, *ONSETS, *on_tones[1:], *search, "tracker=tensorboard")
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    texts = [each.tensor_proto.string_val[0].decode() for each in events.Tensors("config/text_summary")]
+    configs = [json.loads(text) for text in texts]
+    chosen = {"task": "onset", "data": "folder", "frontend": "mel", "backbone": "dense"}
+    assert len(configs) == 2
+    assert [config["choices"] for config in configs] == [chosen, chosen]
+    assert "_target_" in configs[1]["frontend"]
 
 
 def test_tensorboard_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Ranks against published and hand-worked numbers; the drawing is safe and readable."""
 
+import re
 from itertools import product
 from xml.etree import ElementTree
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from ricercar.significance.ranks import average_ranks, critical_difference_svg, expected_best, ranks
+from ricercar.significance.ranks import Ranks, average_ranks, critical_difference_svg, expected_best, ranks
 from ricercar.significance.scores import Floats, Scores
 
 NAN = float("nan")
@@ -87,6 +88,18 @@ def test_names_in_the_drawing_are_text() -> None:
     expected[3] = expected[3].replace("\n", " ").replace("\x00", " ").replace("\x07", " ")
     assert {" ".join(text.split()) for text in texts} >= {" ".join(text.split()) for text in expected}
     assert not list(root.iter("{http://www.w3.org/2000/svg}script"))
+
+
+@pytest.mark.parametrize(
+    ("average", "expected"),
+    [([1.38, 1.62, 3.0], [1, 2, 3]), ([2.0, 2.0], [2, 3]), (list(range(1, 25)), list(range(1, 25, 2)))],
+)
+def test_the_axis_has_whole_ranks(average: list[float], expected: list[int]) -> None:
+    number = len(average)
+    svg = critical_difference_svg(Ranks(np.array(average, float), 9), np.zeros((number, number), bool), ["a"] * number)
+    texts = [element.text or "" for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert [int(text) for text in texts if re.fullmatch(r"[\d.]+", text)] == expected
+    assert "average rank (left is better)" in texts
 
 
 def test_drawing_is_repeatable_and_fits_any_page() -> None:

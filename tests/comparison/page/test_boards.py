@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from page_browser import PHONE, WIDE, Open, column, launched, open_track, shown
+from page_browser import PHONE, WIDE, Open, column, launched, open_track, shown, with_excerpts
 from page_examples import METRICS, as_error, make_board, make_content, make_excerpt
 
 HOSTILE = '<img src=x onerror="window.hit=1"> </script><script>window.hit=1</script> & \'"{{script}}'
@@ -61,12 +61,69 @@ def test_filters_by_text(show: Open) -> None:
 def test_chooses_columns(show: Open, viewport: dict[str, int]) -> None:
     page = show(make_content(), viewport=viewport)
     memory = page.locator('.ranking .tabulator-col[tabulator-field="peak_memory_bytes"]')
-    column(page, ".ranking", "rank")
+    column(page, ".ranking", "name")
     assert not memory.is_visible()
     page.locator("summary", has_text="Columns").click()
     page.get_by_role("checkbox", name="memory at most").check()
     assert column(page, ".ranking", "peak_memory_bytes")[0] == "1.0 GiB"
     assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+
+
+@pytest.mark.parametrize("viewport", [PHONE, WIDE], ids=["phone", "wide"])
+def test_a_table_that_is_wider_than_the_screen_says_so(show: Open, viewport: dict[str, int]) -> None:
+    """Names stay where they are and leave room; the hint goes where the last column is seen."""
+    page = show(make_content(names=[f"mel transformer, lr {i}" for i in range(6)]), viewport=viewport)
+    table = page.locator(".ranking .tabulator-tableholder")
+    names = page.locator('.ranking .tabulator-row .tabulator-cell[tabulator-field="name"]')
+    hint = page.locator("#ranking .more")
+    hint.wait_for()
+    before = names.first.bounding_box()
+    assert before["x"] + before["width"] - table.bounding_box()["x"] < 0.45 * viewport["width"]
+    table.evaluate("(box) => { box.scrollLeft = box.scrollWidth; }")
+    hint.wait_for(state="hidden")
+    assert names.first.bounding_box() == before
+    last = page.locator(".ranking .tabulator-row").first.locator(".tabulator-cell:visible").last.bounding_box()
+    assert before["x"] + before["width"] < last["x"] + last["width"] <= viewport["width"]
+
+
+def test_a_table_that_fits_says_nothing(show: Open) -> None:
+    content = make_content(2, 4)
+    content["boards"][0]["metrics"] = METRICS[:1]
+    page = show(content, viewport=WIDE)
+    column(page, ".ranking", "rank")
+    assert page.locator(".more:visible, .more-right").count() == 0
+
+
+def test_bold_are_the_best_and_what_is_not_told_apart(show: Open) -> None:
+    content = make_content()
+    verdicts = [system["verdict"] for system in content["boards"][0]["systems"]]
+    page = show(content)
+    for field, part in (("name", "button"), ("metric0", "b, .estimate > span > span:not(.sub)"), ("metric1", "span")):
+        cells = page.locator(f'.ranking .tabulator-cell[tabulator-field="{field}"]')
+        cells.first.wait_for()
+        first = "(cells, part) => cells.map((cell) => +getComputedStyle(cell.querySelector(part)).fontWeight >= 600)"
+        bold = cells.evaluate_all(first, part)
+        assert bold == [field != "metric1" and verdict in ("best", "not told apart") for verdict in verdicts]
+    assert 1 < sum(verdict != "told apart" for verdict in verdicts) < len(verdicts)
+    for system in content["boards"][0]["systems"]:
+        system["verdict"] = "not known"
+    page = show(content)
+    column(page, ".ranking", "rank")
+    assert page.locator("#ranking b, #ranking .strong, .lead b").count() == 0
+    assert "bold" not in page.locator("#ranking").inner_text()
+
+
+def test_names_with_commas(show: Open) -> None:
+    """They differ behind the comma, also where a chart shortens them."""
+    names = [f"hcqt harmonic_cnn, budget {i} steps, lr 0.00{i}" for i in range(3)]
+    page = show(make_content(names=names, num_systems=3), viewport=PHONE)
+    column(page, ".ranking", "name")
+    drawn = page.locator("#intervals svg g > text").all_text_contents()
+    assert len(set(drawn)) == 3
+    assert all("…" in each for each in drawn)
+    page.locator(".filter").fill("steps, lr 0.001")
+    page.locator(".ranking .tabulator-row").nth(1).wait_for(state="detached")
+    assert [each.split("\n")[-1] for each in column(page, ".ranking", "name")] == [names[1]]
 
 
 def test_card_of_a_system_has_its_runs(show: Open) -> None:
@@ -176,7 +233,7 @@ def test_theme_is_switched(show: Open) -> None:
 
 
 def test_keys_are_listed(show: Open) -> None:
-    page = show(make_content())
+    page = show(*with_excerpts(make_excerpt()))
     page.keyboard.press("?")
     assert "next or previous error" in page.locator("#keys").inner_text()
 

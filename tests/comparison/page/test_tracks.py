@@ -142,6 +142,46 @@ def test_plays_and_seeks(show: Open) -> None:
     assert viewer.locator(".inner").evaluate("(inner) => inner.clientWidth") == pytest.approx(2 * width, abs=4)
 
 
+def test_a_track_opens_at_its_top(show: Open) -> None:
+    """The second time too, and where the picture, which takes the keys, is below the screen."""
+    content, excerpts = with_excerpts(*[make_excerpt()] * 2)
+    page = show(content, excerpts, viewport={"width": 360, "height": 420})
+    for i in (0, 1, 0):
+        viewer = open_track(page, i)
+        viewer.locator(".picture svg rect").first.wait_for()
+        assert viewer.evaluate("(box) => box.scrollTop") == 0
+        viewer.evaluate("(box) => { box.scrollTop = 300; }")
+        page.keyboard.press("]" if i else "[")
+        page.keyboard.press("Escape")
+
+
+@pytest.mark.parametrize("kind", ["notes", "events", "intervals", "track"])
+def test_without_predictions_nothing_is_said_of_errors(show: Open, kind: str) -> None:
+    excerpt = make_excerpt(kind, keys=())
+    content, excerpts = with_excerpts(excerpt | {"missing": "There are no predictions beside the results."})
+    page = show(content, excerpts)
+    assert "Open a track with ♪ to hear it." in page.locator("#failures").inner_text()
+    viewer = open_track(page)
+    assert viewer.locator(".chips li" if kind == "track" else "svg [data-kind]").first.is_visible()
+    assert viewer.locator("tbody tr").count() == 6, "the scores of all systems"
+    page.keyboard.press("n")
+    page.keyboard.press("a")
+    page.keyboard.press("?")
+    said = page.locator("body").inner_text() + " ".join(
+        page.locator("[aria-label]").evaluate_all("(all) => all.map((each) => each.getAttribute('aria-label'))")
+    )
+    assert re.findall(r"\berr\b|\berrors?\b|went wrong|Estimate", said) == []
+
+
+def test_without_sound_nothing_is_said_of_listening(show: Open) -> None:
+    content, excerpts = with_excerpts(make_excerpt(sound=False))
+    page = show(content, excerpts)
+    column(page, ".tracks", "id")
+    assert re.findall("hear|listen|♪", page.locator("#failures").inner_text()) == []
+    page.locator('[data-which="excerpt"]', has_text="With an excerpt").click()
+    page.locator(".found", has_text="1 of 14").wait_for()
+
+
 def test_track_without_an_excerpt_says_why(show: Open) -> None:
     page = show(make_content())
     viewer = open_track(page)
