@@ -1,7 +1,9 @@
-"""Files that several processes write at once: each is there whole or not at all."""
+"""Files that several processes write at once, those of other users too: each is there whole or not at all."""
 
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +12,14 @@ from typing import BinaryIO
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds the lock file `path`; another process waits here. The lock ends with its process, however that ends."""
+    """Holds the lock file `path`, whose folder is made; another process waits here, also one of another machine on a
+    file system that both have. The lock ends with its process, however that ends.
+    """
+    make_folder(path.parent)
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
+            _share(descriptor, path)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if is_at(descriptor, path):
                 try:
@@ -41,12 +47,56 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     try:
         with temporary.open("wb") as file:
             yield file
+            _share(file.fileno(), path)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and what it is in. In a folder that others may write into, what is made is as open as that one."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    mode = _shared_mode(folder.parent)
+    if mode is not None and folder.stat().st_uid == os.geteuid():
+        folder.chmod(mode)
+
+
+def share(folder: Path) -> None:
+    """Makes all in a folder as open as the folder it is in, where others may write into that one."""
+    mode = _shared_mode(folder.parent)
+    if mode is not None:
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(mode if path.is_dir() else mode & 0o666)
+
+
+def what_to_do(error: OSError) -> str:
+    """Advice for an error in a folder that several runs or users have in common."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "Free some space there"
+    if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+        return "Its file system has no locks (flock): mount it with them"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "Allow reading and writing there (for a group: chmod -R g+rwX, and g+s on the folders)"
+    return "Allow reading and writing there"
+
+
+def _shared_mode(folder: Path) -> int | None:
+    """The permissions of a folder that others may write into, not as they may into /tmp; None of any other."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    return mode if mode & 0o022 and not mode & stat.S_ISVTX else None
+
+
+def _share(descriptor: int, path: Path) -> None:
+    """Makes an open file of one's own as open as the folder it is in, where others may write into that one."""
+    mode = _shared_mode(path.parent)
+    if mode is not None and os.fstat(descriptor).st_uid == os.geteuid():
+        os.fchmod(descriptor, mode & 0o666)
 
 
 def write_text(path: Path, text: str) -> None:

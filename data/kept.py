@@ -1,6 +1,5 @@
 """Arrays that are kept on disk, once for all processes, and memory-mapped."""
 
-import errno
 import math
 import mmap
 import os
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ricercar.data.files import locked, replaced
+from ricercar.data.files import locked, replaced, what_to_do
 from ricercar.errors import InputError
 
 MAX_MAPS = 256  # each holds a file descriptor; systems allow 1,024 and other things need some
@@ -62,7 +61,6 @@ class Kept:
         path = self.path(name)
         with ExitStack() as lock:
             with self.naming():
-                self.folder.mkdir(parents=True, exist_ok=True)
                 lock.enter_context(locked(path.with_suffix(".lock")))
             found = self.shape(name)
             if found is not None:
@@ -90,9 +88,7 @@ class Kept:
         try:
             yield
         except OSError as error:
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-            advice = "Free some space there" if full else "Allow reading and writing there"
             raise InputError(
                 f"{self.what} cannot be kept in {self.folder}: {error.strerror}. "
-                f"{advice}, or name another folder: cache_dir=FOLDER."
+                f"{what_to_do(error)}, or name another folder: cache_dir=FOLDER."
             ) from error

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ricercar.data.files import locked
+from ricercar.data.files import locked, share, what_to_do
 from ricercar.errors import InputError
 from ricercar.harness.benchmark import Benchmark, prediction_file
 from ricercar.harness.identity import class_hash, source_hash, stable_hash, versions
@@ -35,12 +35,16 @@ def baseline_result(name: str, benchmark: Benchmark, data: str, folder: Path) ->
 
     kept = benchmark.store.root / "baselines" / _key(name, benchmark)
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        with locked(kept.with_suffix(".lock")):
-            if not _is_whole(kept, benchmark):
-                result_of(benchmark.score_baseline(name, kept / "predictions")).write(kept / "result.json")
+        if not _is_whole(kept, benchmark):  # nothing is to be written of another user's
+            with locked(kept.with_suffix(".lock")):
+                if not _is_whole(kept, benchmark):
+                    result_of(benchmark.score_baseline(name, kept / "predictions")).write(kept / "result.json")
+                    share(kept)
     except OSError as error:
-        raise InputError(f"cannot keep baselines in {kept.parent}: {error.strerror}; see cache_dir.") from error
+        raise InputError(
+            f"Scores of baselines cannot be kept in {kept.parent}: {error.strerror}. {what_to_do(error)}, or name "
+            "another folder: cache_dir=FOLDER."
+        ) from error
     benchmark.keep_predictions(kept / "predictions", folder / "predictions")
     result = result_of(Result.read(kept / "result.json").tracks)
     result.write(folder / "result.json")

@@ -115,7 +115,9 @@ class Benchmark:
                 if (path := prediction_file(self.scoring, folder, track.id)) is not None:
                     shutil.copyfile(path, kept / path.name)
         except OSError as error:
-            raise InputError(f"cannot copy the predictions from {folder} into {kept}: {error}") from error
+            raise InputError(
+                f"cannot copy the predictions from {folder} into {kept}: {error.strerror or error}."
+            ) from error
 
     def _scored(self, folder: Path) -> list["Scored"]:
         if not folder.is_dir():

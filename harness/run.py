@@ -13,7 +13,7 @@ from typing import IO, Any, Self
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from ricercar.data.files import is_at, write_text
+from ricercar.data.files import is_at, what_to_do, write_text
 from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
 from ricercar.harness import identity
@@ -304,7 +304,9 @@ class RunLock:
         except BlockingIOError as error:
             raise InputError(f"{self.path.parent} is in use by another process: wait for it.") from error
         except OSError as error:
-            raise InputError(f"cannot write into the run's folder {self.path.parent}: {error}") from error
+            raise InputError(
+                f"cannot write into the run's folder {self.path.parent}: {error.strerror}. {what_to_do(error)}."
+            ) from error
         (self.path.parent / FAILED).unlink(missing_ok=True)
         return self
 

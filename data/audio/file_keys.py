@@ -40,7 +40,6 @@ class FileKeys:
         if not self._new:
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             with locked(self.path.with_suffix(".lock")):
                 text = json.dumps({**_read(self.path), **self._new}, indent=0)
                 with replaced(self.path) as file:
