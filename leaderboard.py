@@ -1,13 +1,12 @@
 """Compares results: tables and a page, ablations, reproductions; --help lists the options."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from ricercar.errors import InputError
+from ricercar.errors import exit_code
 
 # Each has add_arguments(parser) and run(args); read only when asked for, so that tables do not wait for torch.
 COMMANDS = {"ablate": "ricercar.comparison.ablation.command", "reproduce": "ricercar.comparison.reproduce"}
@@ -21,16 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"{Path(sys.argv[0]).name} {name}".strip())
     command.add_arguments(parser)
     args = parser.parse_args(arguments[1:] if name else arguments)
-    try:
-        code = command.run(args)
-        sys.stdout.flush()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # as in leaderboard.py outputs | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return int(code or 0)
+    return exit_code(lambda: command.run(args))
 
 
 def cli() -> None:

@@ -23,16 +23,18 @@ from ricercar.data.track import Track
 from ricercar.harness import assemble, identity
 from ricercar.harness.benchmark import Benchmark
 from ricercar.harness.checkpoints import Checkpoints
-from ricercar.harness.command import CONF, command, logged, run_of
+from ricercar.harness.command import CONF, command, logged
 from ricercar.harness.console import tell_start
 from ricercar.harness.cost import NetCost, PeakMemory, cost_of
 from ricercar.harness.evaluate import Evaluation
+from ricercar.harness.jobs import run_of
 from ricercar.harness.loop import Member, Trained
 from ricercar.harness.processes import Processes, threads
 from ricercar.harness.provenance import Provenance, TrainingData, Tuning
 from ricercar.harness.report import finish
 from ricercar.harness.results import Result
 from ricercar.harness.run import (
+    FAILED,
     Record,
     Run,
     RunLock,
@@ -88,6 +90,7 @@ def train(run: Run, hydra: HydraConf | None = None) -> list[Result]:
             locks.enter_context(RunLock(each.folder))
             check_free(each.folder, cfg.resume)
             check_same(each)
+            (each.folder / FAILED).unlink(missing_ok=True)  # of the past
         source = assemble.make(cfg.data)
         tracks = {split: assemble.tracks_of(source, tasks, split) for split in ("train", "valid", "test")}
         data = Data(identity.dataset_name(cfg, run.choices["data"]), tracks, assemble.make_store(cfg))

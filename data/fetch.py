@@ -21,7 +21,7 @@ from ricercar.data.sources.mirdata import known, library
 from ricercar.data.sources.mirdata.adapter import Adapter
 from ricercar.data.sources.mirdata.datasets import ADAPTERS
 from ricercar.data.sources.mirdata.remote_file import download, md5_of
-from ricercar.errors import InputError
+from ricercar.errors import InputError, exit_code
 
 
 class _File(NamedTuple):
@@ -39,15 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--home", help="the data set's folder; default: ~/mir_datasets/NAME")
     parser.add_argument("--version", default="default", help="one of mirdata's versions of it, such as baby for slakh")
     given = parser.parse_args(arguments)
-    try:
-        fetch(given.name, given.home, given.version)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on from here.", file=sys.stderr)
-        return 130
-    return 0
+    return exit_code(lambda: fetch(given.name, given.home, given.version), ": the same command goes on from here")
 
 
 def fetch(name: str, home: str | None, version: str) -> None:

@@ -180,7 +180,7 @@ def _check_training(cfg: DictConfig) -> None:
         if value is not None or key not in _MAY_BE_NULL:
             check_whole(least, **{key: value})
     check_between(0, 2**32 - 1, seed=cfg.seed)
-    check_choice((False, True, "anyway"), resume=cfg.resume)
+    check_choice((None, False, True, "anyway"), resume=cfg.resume)
     check_between(0, 0.999999, **{"trainer.ema_decay": cfg.trainer.ema_decay})
     check_between(0, 1e9, **{"trainer.checkpoint_minutes": cfg.trainer.checkpoint_minutes})
     if cfg.trainer.clip_norm is not None:

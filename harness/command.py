@@ -17,24 +17,21 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch.multiprocessing.spawn import ProcessRaisedException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from ricercar.errors import InputError
-from ricercar.harness import identity
-from ricercar.harness.run import Failure, Run, discard, run_folder, runs_of
-from ricercar.harness.settled import settled
-from ricercar.harness.sweep import format_sweep, is_finished, with_seed
+from ricercar.harness.jobs import Begun, JobError, in_sweep, in_turn
+from ricercar.harness.run import discard
+from ricercar.harness.sweep import elsewhere, format_rows
 
 log = logging.getLogger(__name__)
 CONF = Path(__file__).parents[1] / "conf"
 OWN_CONF = "RICERCAR_CONFIG_DIR"  # in the environment: what --config-dir says where it is not given
 _USER_ERRORS = (InputError, HydraException, OmegaConfBaseException, OSError)
 _OF_TWO_KINDS = ("resume",)  # its values are checked by name
-_folders: list[Path] = []  # of the runs of the jobs of a sweep, so far
 _told: set[str] = set()  # choices that were warned of
 _TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked for
 
@@ -44,17 +41,16 @@ def command(main: Callable[[], Any], config_name: str) -> None:
 
     HYDRA_FULL_ERROR=1 shows the traceback.
     """
-    _folders.clear()
     begun_s = time.time()
     try:
         _run(main, config_name)
     finally:
-        if text := format_sweep(_folders, begun_s):
-            print(f"\n{text}", flush=True)
+        if Begun.sweep is not None and (rows := Begun.sweep.rows(Begun.jobs or None, begun_s)):
+            print(f"\n{format_rows(elsewhere(rows))}", flush=True)
+            Begun.sweep = None
 
 
 def _run(main: Callable[[], Any], config_name: str) -> None:
-    OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
     sys.argv[1:] = [part for argument in sys.argv[1:] for part in expanded(argument)]
     if os.environ.get(OWN_CONF) and not any(_config_dirs(sys.argv)):
         sys.argv[1:1] = ["--config-dir", os.environ[OWN_CONF]]
@@ -78,59 +74,33 @@ def _run(main: Callable[[], Any], config_name: str) -> None:
         sys.exit(130)
 
 
-class JobError(InputError):
-    """A job of a sweep failed, as was told when it happened."""
-
-
-def run_of(cfg: DictConfig) -> Run:
-    """The run that Hydra's present job is."""
-    hydra_cfg = HydraConfig.get()
-    return Run(
-        cfg=settled(cfg, Path(hydra_cfg.runtime.cwd)),
-        folder=Path(hydra_cfg.runtime.output_dir),
-        choices=identity.choices_of(hydra_cfg.runtime.choices),
-        overrides=identity.telling(hydra_cfg.overrides.task),
-    )
-
-
 def logged(job: Callable[[DictConfig], float], cfg: DictConfig) -> float:
     """Runs one job of a command. A user error ends it with one message, anything else with a traceback.
 
-    In a sweep, which goes on, a failure is logged when it happens, and noted in the folders of the job's runs; the
-    error is a JobError. Else no folder is left where nothing began.
+    No folder is left where nothing began. In a sweep, which goes on, see harness/jobs.py.
     """
-    sweeps, begun_s = HydraConfig.get().mode == RunMode.MULTIRUN, time.monotonic()
-    runs = {Path(HydraConfig.get().runtime.output_dir): OmegaConf.select(cfg, "seed")}
     try:
         _tell_hidden()
         _check_types(cfg)
-        if sweeps and OmegaConf.select(cfg, "seeds_per_job") not in (None, 1):
-            runs = {run.folder: run.cfg.seed for run in runs_of(run_of(cfg))}
-        return job(cfg)
+        return in_turn(job, cfg, user_error) if in_sweep() and "sweep" in cfg else job(cfg)
     except KeyboardInterrupt:
         discard(Path(HydraConfig.get().runtime.output_dir))
         raise
     except Exception as error:
         discard(Path(HydraConfig.get().runtime.output_dir))
-        mended = _user_error(error)
-        if sweeps:
+        mended = user_error(error)
+        if in_sweep():
+            if isinstance(error, JobError):
+                raise
             overrides = list(HydraConfig.get().overrides.task)
             log.error("failed: %s (%s)", mended or error, " ".join(overrides), exc_info=mended is None)
-            reason = str(mended or f"{type(error).__name__}: {error}")
-            trace = None if mended else traceback.format_exc()
-            for folder in [each for each in runs if not is_finished(each)] or runs:
-                own = with_seed(overrides, runs[folder])
-                Failure(reason, own, time.monotonic() - begun_s, trace).write(folder)
-            raise JobError(reason) from error
+            raise JobError(str(mended or f"{type(error).__name__}: {error}")) from error
         if not _TRACEBACKS:
             if mended is not None:
                 _fail(_explained(mended, HydraConfig.get().job.config_name or ""))
             traceback.print_exc()
             sys.exit(1)
         raise
-    finally:
-        if sweeps:
-            _folders.extend(runs)
 
 
 def expanded(argument: str) -> list[str]:
@@ -165,7 +135,7 @@ def _fail(message: str) -> NoReturn:
     sys.exit(1)
 
 
-def _user_error(error: Exception) -> Exception | None:
+def user_error(error: Exception) -> Exception | None:
     """The error if it is one that the user can mend, whichever process it comes from."""
     if isinstance(error, ProcessRaisedException):
         told = re.search(r"^ricercar\.[\w.]+Error: (.*)", str(error), re.MULTILINE | re.DOTALL)
@@ -174,15 +144,6 @@ def _user_error(error: Exception) -> Exception | None:
         advice = "Lower trainer.batch_size, window_frames or the size of the network"
         return InputError(f"out of memory ({str(error).partition(chr(10))[0]}). {advice}.")
     return error if isinstance(error, _USER_ERRORS) else None
-
-
-def _run_folder(base: str, *, _root_: DictConfig) -> str:
-    try:
-        cfg = settled(_root_, Path.cwd())
-    except OmegaConfBaseException:  # the job itself will tell
-        cfg = _root_
-    choices = identity.named(identity.choices_of(HydraConfig.get().runtime.choices), cfg)
-    return run_folder(Path(base), choices, cfg.seed, identity.run_id(cfg), cfg.resume)
 
 
 def _about_the_folder(error: Exception) -> str | None:

@@ -9,8 +9,8 @@ from lightning_fabric import Fabric
 
 from ricercar.data.track import Track
 from ricercar.harness.evaluate import primary_of
-from ricercar.harness.report import amount, broken
 from ricercar.harness.run import Run
+from ricercar.harness.text import amount, broken
 from ricercar.harness.training_state import Best, Progress
 from ricercar.models.frontends.frontend import Frontend
 from ricercar.tasks.multitask import Multitask

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ricercar.data.files import write_text
-from ricercar.errors import InputError
+from ricercar.errors import InputError, exit_code
 
 TEMPLATE = Path(__file__).parents[1] / "docs" / "template"
 NAME = "mylab"  # what the package is called in the template
@@ -25,14 +25,14 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("name", help="of the package, such as mylab: small letters, digits and _")
     name = parser.parse_args(arguments).name
-    try:
-        write(name, Path(name))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    return exit_code(lambda: begin(name))
+
+
+def begin(name: str) -> None:
+    """Writes the package, and says how to go on."""
+    write(name, Path(name))
     print(f"{name}/ has a backbone, an optimizer, their yamls and a test. To try it:\n")
     print(f"    ricercar train --config-dir {name}/{name}/conf backbone={name}_gru")
-    return 0
 
 
 def write(name: str, folder: Path) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tabulate import SEPARATING_LINE, tabulate
 
 from ricercar.data.annotations.notes import Notes
 from ricercar.harness.baselines import baseline_results
@@ -14,6 +13,7 @@ from ricercar.harness.benchmark import Benchmark, prediction_file
 from ricercar.harness.piano_roll import piano_roll, write_png
 from ricercar.harness.provenance import Cost
 from ricercar.harness.results import Result, scores_of, works_of
+from ricercar.harness.text import amount, broken, duration, number, shortened, table
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.significance.bootstrap import resample, resample_pooled
 from ricercar.significance.draws import MIN_WORKS, Bounds, Draws
@@ -188,7 +188,7 @@ def _tracks(result: Result, names: Sequence[str]) -> str:
     """As many metrics as the width allows, the primary one first."""
     ranked = result.worst_first
     rows = [
-        [_short(each.id, _ID_WIDTH), _short(each.work, _WORK_WIDTH), f"{each.seconds:.0f}"]
+        [shortened(each.id, _ID_WIDTH), shortened(each.work, _WORK_WIDTH), f"{each.seconds:.0f}"]
         + [number(each.metrics[name]) for name in names]
         for each in ranked[:_NUM_ROWS]
     ]
@@ -198,13 +198,6 @@ def _tracks(result: Result, names: Sequence[str]) -> str:
         return _tracks(result, names[:-1])
     rest = len(ranked) - len(rows)
     return f"{text}\n... and {rest} better tracks, in result.json" if rest else text
-
-
-def table(rows: Sequence[Sequence[object]], headers: Sequence[str], align: Sequence[str]) -> str:
-    """The headers go in as a row: tabulate makes columns wider than their headers otherwise."""
-    content = [headers, SEPARATING_LINE, *rows]
-    text: str = tabulate(content, tablefmt="simple", colalign=align, disable_numparse=True)
-    return "\n".join(line.rstrip() for line in text.splitlines()[1:-1])
 
 
 def _cost(cost: Cost) -> str:
@@ -223,44 +216,3 @@ def _cost(cost: Cost) -> str:
     if cost.peak_memory_bytes is not None:
         parts.append(f"{cost.peak_memory_bytes / 2**30:.1f} GiB of memory at most")
     return "\n".join(textwrap.wrap(", ".join(parts), _WIDTH))
-
-
-def broken(name: str) -> str:
-    """A metric's name in lines, broken after its slash and, filled from the end, at its underscores."""
-    lines: list[str] = []
-    for part in reversed(name.split("/")):
-        below = len(lines)
-        for word in reversed(part.split("_")):
-            if len(lines) > below and len(lines[0]) + len(word) < 9:
-                lines[0] = f"{word}_{lines[0]}"
-            else:
-                lines.insert(0, f"{word}/" if lines and len(lines) == below else word)
-    return "\n".join(lines)
-
-
-def _short(text: str, width: int) -> str:
-    """Shortened in the middle: the ends of a track's id tell it from others."""
-    if len(text) <= width:
-        return text
-    tail = (width - 3) // 2
-    return f"{text[: width - 3 - tail]}...{text[-tail:]}"
-
-
-def number(value: float) -> str:
-    if np.isnan(value):
-        return "-"
-    return f"{value:.4f}" if abs(value) < 10 else f"{value:.4g}"
-
-
-def amount(value: float) -> str:
-    for unit, name in ((1e9, "billion"), (1e6, "million")):
-        if value >= unit:
-            return f"{value / unit:.3g} {name}"
-    return f"{value:,.0f}"
-
-
-def duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

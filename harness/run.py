@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError  # type: ignore[import-untyped]
@@ -17,7 +17,6 @@ from ricercar.data.files import is_at, what_to_do, write_text
 from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
 from ricercar.harness import identity
-from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.identity import (
     CODE,
     PLACES,
@@ -30,10 +29,14 @@ from ricercar.harness.identity import (
 )
 from ricercar.harness.results import fingerprint_of
 from ricercar.harness.typed_json import parse, to_json, typed
-from ricercar.tasks.multitask import Multitask
+
+if TYPE_CHECKING:  # torch takes seconds, and whoever looks at runs does without
+    from ricercar.harness.checkpoints import Checkpoints
+    from ricercar.tasks.multitask import Multitask
 
 log = logging.getLogger(__name__)
 FAILED = "failed.json"
+PACE = "pace.json"
 LEDGER = "looks.csv"  # how often a run was scored on a split: many looks at the test split are tuning on it
 _LEFT_BY_A_START = {".lock", ".hydra", "train.log", "eval.log"}
 
@@ -56,7 +59,9 @@ class Run:
         return run_id(self.cfg)
 
     @property
-    def checkpoints(self) -> Checkpoints:
+    def checkpoints(self) -> "Checkpoints":
+        from ricercar.harness.checkpoints import Checkpoints
+
         return Checkpoints(self.folder, self.id)
 
 
@@ -181,7 +186,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Failure:
-    """failed.json: why a job of a sweep failed; the next start in the folder removes it.
+    """failed.json: why a job of a sweep failed; a training that begins or goes on in the folder removes it.
 
     overrides   the seed is among them
     trace       of what is no error of the user's
@@ -210,8 +215,38 @@ class Failure:
             raise InputError(f"{path} cannot be read: {error}") from error
 
 
+@dataclass(frozen=True)
+class Pace:
+    """pace.json: how far a training is, for those who look at it from outside.
+
+    progress   share of the budget
+    score      name of what validations give
+    best       the best of these so far; None before the first
+    """
+
+    step: int
+    progress: float
+    elapsed_s: float
+    left_s: float
+    score: str
+    best: float | None
+
+    def write(self, folder: Path) -> None:
+        with suppress(OSError):  # a full disk stops where something is lost by it
+            write_text(folder / PACE, to_json(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """None where there is none that can be read: it is no more than a sign."""
+        paths = [*folder.glob(PACE), *folder.glob(f"trials/*/{PACE}")]
+        with suppress(InputError, OSError, UnicodeDecodeError):
+            newest = max(paths, key=lambda path: path.stat().st_mtime, default=None)
+            return None if newest is None else typed(cls, parse(newest.read_text(encoding="utf-8")))
+        return None
+
+
 def record_of(
-    run: Run, tasks: Multitask, tracks: Mapping[str, Sequence[Track]], audio_key: Callable[[AudioSource], str]
+    run: Run, tasks: "Multitask", tracks: Mapping[str, Sequence[Track]], audio_key: Callable[[AudioSource], str]
 ) -> Record:
     """What the training of a run would begin with now. tracks: of each split."""
     data = {
@@ -283,10 +318,26 @@ def discard(folder: Path) -> None:
             lock.discard()
 
 
+class InUseError(InputError):
+    """Another process has the run's folder."""
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process has the folder. Of one that is gone the lock is gone too."""
+    try:
+        with (folder / ".lock").open("r") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 class RunLock:
     """Holds a run's folder: a second process that wants it is told so, and the lock goes with the process.
 
-    The folder is made, and after an error removed again, if nothing began in it. A failed.json in it is of the past.
+    The folder is made, and after an error removed again, if nothing began in it.
     """
 
     def __init__(self, run_dir: Path) -> None:
@@ -302,12 +353,11 @@ class RunLock:
                 if is_at(file.fileno(), self.path):
                     self._file = file
         except BlockingIOError as error:
-            raise InputError(f"{self.path.parent} is in use by another process: wait for it.") from error
+            raise InUseError(f"{self.path.parent} is in use by another process: wait for it.") from error
         except OSError as error:
             raise InputError(
                 f"cannot write into the run's folder {self.path.parent}: {error.strerror}. {what_to_do(error)}."
             ) from error
-        (self.path.parent / FAILED).unlink(missing_ok=True)
         return self
 
     def __exit__(

@@ -1,33 +1,136 @@
-"""How the jobs of a sweep went, read from the folders of their runs."""
+"""Sweeps: a folder with the jobs that were asked for and the runs that they are, and how these go."""
 
+import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from omegaconf import OmegaConf
-
+from ricercar.data.files import locked, replaced
 from ricercar.errors import InputError
 from ricercar.harness import identity
-from ricercar.harness.report import duration, number, table
 from ricercar.harness.results import Result
-from ricercar.harness.run import FAILED, Failure
+from ricercar.harness.run import FAILED, Failure, Pace, is_held
+from ricercar.harness.text import duration, number, table
 
 FINISHED, BEFORE, FAILING, BEGUN = "finished", "was finished already", "failed", "not finished"
+RUNNING, ELSEWHERE, WAITING = "running", "elsewhere", "not begun"
+_STATES = (FINISHED, BEFORE, RUNNING, ELSEWHERE, BEGUN, FAILING, WAITING)
 _NUM_METRICS = 3  # columns; of more, each score is told with its metric
+_GRID, _RUNS = "sweep.json", "runs.jsonl"
+
+Job = list[str]  # its overrides
 
 
 @dataclass(frozen=True)
-class _Row:
-    """One run. overrides: the seed is among them. scores: {primary metric: score}."""
+class Row:
+    """One run of a sweep, or a job whose run has not begun.
 
-    folder: Path
+    folder      of the run, None where it has not begun
+    overrides   the seed is among them, where it is known
+    scores      {primary metric: score}, of a run that is not finished the best on the validation split
+    progress    share of the budget, where it is known; left_s: seconds, likewise
+    reason      why it failed
+    """
+
+    job: Job
+    folder: Path | None
     overrides: list[str]
     state: str
     scores: dict[str, float]
-    seconds: float | None
-    reason: str | None
+    seconds: float | None = None
+    progress: float | None = None
+    left_s: float | None = None
+    reason: str | None = None
+
+
+class Sweep:
+    """The folder of a sweep. Several commands may add to one, also at the same time.
+
+    sweep.json   the jobs that were ever asked for
+    runs.jsonl   a line for each job that began, with its runs, and for each run that finished, with its scores
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add_jobs(self, jobs: Iterable[Job]) -> None:
+        """What was asked for before stays. OSError as it comes."""
+        with locked(self.folder / ".sweep.lock"):
+            known = self._jobs()
+            every = {_key(job): job for job in (*known, *jobs)}
+            if len(every) > len(known):
+                with replaced(self.folder / _GRID) as file:
+                    file.write(json.dumps({"jobs": list(every.values())}, indent=0).encode())
+
+    def add_runs(self, job: Job, runs: Mapping[Path, int | None]) -> None:
+        """runs: {folder: seed}"""
+        self._append({"job": job, "runs": {os.path.relpath(path, self.folder): seed for path, seed in runs.items()}})
+
+    def add_result(self, folder: Path, results: Sequence[Result], seconds: float) -> None:
+        """Spares reading the result again, to see how the sweep goes."""
+        scores = {result.primary: result.metrics[result.primary] for result in results}
+        self._append({"run": os.path.relpath(folder, self.folder), "scores": scores, "seconds": seconds})
+
+    def rows(self, jobs: Iterable[Job] | None = None, since_s: float = 0.0) -> list[Row]:
+        """jobs: those of one command; None: all. since_s: results from before, in seconds since 1970, are told so."""
+        runs: dict[tuple[str, ...], dict[str, int | None]] = {}
+        ended: dict[str, dict[str, Any]] = {}
+        for line in self._lines():
+            if "job" in line:
+                runs.setdefault(_key(line["job"]), {}).update(line["runs"])
+            else:
+                ended[line["run"]] = line
+        found = []
+        for key, job in {_key(job): job for job in (self._jobs() if jobs is None else jobs)}.items():
+            own = runs.pop(key, {})
+            if not own:
+                found.append(Row(job, None, job, WAITING, {}))
+            for name, seed in own.items():
+                found.append(_row(job, self.folder / name, with_seed(job, seed), ended.get(name), since_s))
+        return found
+
+    def _jobs(self) -> list[Job]:
+        try:
+            return [list(job) for job in json.loads((self.folder / _GRID).read_bytes())["jobs"]]
+        except FileNotFoundError:
+            return []
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.folder / _GRID} is damaged ({error}): remove it, the same command writes it anew."
+            ) from error
+
+    def _append(self, line: dict[str, Any]) -> None:
+        with locked(self.folder / ".sweep.lock"), (self.folder / _RUNS).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    def _lines(self) -> list[dict[str, Any]]:
+        """A line that was cut short, by a full disk or a crash, is left out: the run's folder tells as much."""
+        try:
+            text = (self.folder / _RUNS).read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in text.splitlines():
+            try:
+                content = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(content, dict) and ("job" in content or "run" in content):
+                found.append(content)
+        return found
+
+
+def _key(job: Iterable[str]) -> tuple[str, ...]:
+    """Two jobs are one if they differ in nothing that determines a result."""
+    return tuple(identity.telling(job))
+
+
+def job_of(overrides: Iterable[str]) -> Job:
+    """Without what is Hydra's own."""
+    return [each for each in overrides if not each.lstrip("+~").startswith("hydra")]
 
 
 def results_of(folder: Path) -> list[Result]:
@@ -45,12 +148,8 @@ def is_finished(folder: Path) -> bool:
         return True
 
 
-def format_sweep(folders: Iterable[Path], since_s: float) -> str:
-    """A table with a row for each run, why some failed, and how many there are of each state.
-
-    since_s   when the sweep began, in seconds since 1970: results from before were there already
-    """
-    rows = [_row(folder, since_s) for folder in dict.fromkeys(folders) if folder.is_dir()]
+def format_rows(rows: Sequence[Row]) -> str:
+    """A table with a line for each run, why some failed, and how many there are of each state."""
     if not rows:
         return ""
     names = _names(rows)
@@ -62,43 +161,58 @@ def format_sweep(folders: Iterable[Path], since_s: float) -> str:
         headers = metrics
         scores = [[number(row.scores.get(name, float("nan"))) for name in metrics] for row in rows]
     cells = [
-        [name, row.state, *own, "-" if row.seconds is None else duration(row.seconds)]
+        [name, _told_state(row), *own, "-" if row.seconds is None else duration(row.seconds)]
         for name, row, own in zip(names, rows, scores, strict=True)
     ]
     align = ("left", "left", *("right",) * (len(headers) + 1))
     text = table(cells, ["job", "state", *headers, "time"], align)
     failed = [
-        f"failed: {name}: {row.reason} ({_shown(row.folder / FAILED)})"
+        f"failed: {name}: {_first_sentence(row.reason)} ({_shown(row.folder / FAILED)})"
         for name, row in zip(names, rows, strict=True)
-        if row.reason is not None
+        if row.reason is not None and row.folder is not None
     ]
     counts = Counter(row.state for row in rows)
-    told = ", ".join(f"{counts[state]} {state}" for state in (FINISHED, BEFORE, FAILING, BEGUN) if counts[state])
-    places = " and ".join(dict.fromkeys(_shown(row.folder.parent) for row in rows))
-    return "\n".join([text, "", *failed, *([""] if failed else []), f"{told}, in {places}"])
+    told = ", ".join(f"{counts[state]} {state}" for state in _STATES if counts[state])
+    places = " and ".join(dict.fromkeys(_shown(row.folder.parent) for row in rows if row.folder is not None))
+    return "\n".join([text, "", *failed, *([""] if failed else []), f"{told}, in {places}" if places else told])
 
 
-def _row(folder: Path, since_s: float) -> _Row:
+def elsewhere(rows: Iterable[Row]) -> list[Row]:
+    """As they are for a sweep that has ended: what still runs does so in another process."""
+    return [replace(row, state=ELSEWHERE) if row.state == RUNNING else row for row in rows]
+
+
+def _row(job: Job, folder: Path, overrides: list[str], ended: Mapping[str, Any] | None, since_s: float) -> Row:
+    row = Row(job, folder, overrides, BEGUN, {})
     try:
-        failure, results = Failure.read(folder), results_of(folder)
+        failure = Failure.read(folder)
+        if failure is not None:
+            return replace(row, state=FAILING, seconds=failure.seconds, reason=failure.reason)
+        written = [path.stat().st_mtime for path in (*folder.glob("result.json"), *folder.glob("*/result.json"))]
+        if written and ended is None:
+            ended = _read_result(folder, max(written))
     except InputError as error:
-        return _Row(folder, _overrides(folder), FAILING, {}, None, _first_sentence(str(error)))
-    if failure is not None:
-        return _Row(folder, failure.overrides, FAILING, {}, failure.seconds, _first_sentence(failure.reason))
+        return replace(row, state=FAILING, reason=str(error))
+    if written and ended is not None:
+        scores = {name: float("nan") if value is None else value for name, value in ended["scores"].items()}
+        state = FINISHED if max(written) >= since_s else BEFORE
+        return replace(row, state=state, scores=scores, seconds=ended["seconds"])
+    state = RUNNING if is_held(folder) else BEGUN
+    pace = Pace.read(folder)
+    if pace is None:
+        return replace(row, state=state)
+    best = {} if pace.best is None else {pace.score: pace.best}
+    left_s = pace.left_s if state == RUNNING else None
+    return replace(row, state=state, scores=best, seconds=pace.elapsed_s, progress=pace.progress, left_s=left_s)
+
+
+def _read_result(folder: Path, written: float) -> dict[str, Any] | None:
+    """What a line of runs.jsonl would say. None where a task has no result yet."""
+    results, begun = results_of(folder), folder / "run.json"
     if not results:
-        return _Row(folder, _overrides(folder), BEGUN, {}, None, None)
+        return None
     scores = {result.primary: result.metrics[result.primary] for result in results}
-    ended_s = max(path.stat().st_mtime for path in (*folder.glob("result.json"), *folder.glob("*/result.json")))
-    begun = folder / "run.json"
-    seconds = ended_s - begun.stat().st_mtime if begun.exists() else None
-    return _Row(folder, _overrides(folder), FINISHED if ended_s >= since_s else BEFORE, scores, seconds, None)
-
-
-def _overrides(folder: Path) -> list[str]:
-    given, chosen = folder / ".hydra" / "overrides.yaml", folder / ".hydra" / "config.yaml"
-    if not given.exists() or not chosen.exists():
-        return []
-    return with_seed(list(OmegaConf.load(given)), OmegaConf.select(OmegaConf.load(chosen), "seed"))
+    return {"scores": scores, "seconds": written - begun.stat().st_mtime if begun.exists() else None}
 
 
 def with_seed(overrides: Iterable[str], seed: int | None) -> list[str]:
@@ -107,7 +221,7 @@ def with_seed(overrides: Iterable[str], seed: int | None) -> list[str]:
     return told if seed is None else [*told, f"seed={seed}"]
 
 
-def _names(rows: Sequence[_Row]) -> list[str]:
+def _names(rows: Sequence[Row]) -> list[str]:
     """What was varied of what determines a result, or of anything; folders where that does not tell rows apart."""
     for kept in (identity.telling, list):
         each = [kept(row.overrides) for row in rows]
@@ -115,7 +229,13 @@ def _names(rows: Sequence[_Row]) -> list[str]:
         names = [" ".join(override for override in own if override not in shared) for own in each]
         if "" not in names and len(set(names)) == len(names):
             return names
-    return [row.folder.name for row in rows]
+    return [" ".join(row.job) if row.folder is None else row.folder.name for row in rows]
+
+
+def _told_state(row: Row) -> str:
+    done = "" if row.progress is None or row.state not in (RUNNING, BEGUN) else f" {row.progress:.0%}"
+    left = "" if row.left_s is None else f", {duration(row.left_s)} left"
+    return f"{row.state}{done}{left}"
 
 
 def _first_sentence(text: str) -> str:

@@ -17,13 +17,13 @@ ONLY_PLACES = {
     "mir_eval": ["tasks/", "metrics/"],
     "wandb": ["harness/trackers/"],
     "tinysoundfont": ["data/sources/rendering/renderer.py"],
-    "hydra": ["train.py", "eval.py", "data/check.py", "harness/assemble.py", "harness/command.py"],
+    "hydra": ["train.py", "eval.py", "data/check.py", "harness/assemble.py", "harness/command.py", "harness/jobs.py"],
 }
 COMMANDS = (Path("data/check.py"),)  # stands above everything, as train.py and eval.py do
 STARTS_PROCESSES = ("ProcessPoolExecutor", "DataLoader", "Pool", "Process")
 FOLDERS = ("comparison", "data", "harness", "metrics", "models", "significance", "tasks")
 SOURCES = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-SOURCES += [Path("train.py"), Path("eval.py"), Path("leaderboard.py"), Path("errors.py"), Path("checks.py")]
+SOURCES += [Path(f"{name}.py") for name in ("train", "eval", "leaderboard", "sweep", "errors", "checks")]
 
 
 @cache

@@ -283,7 +283,7 @@ def test_other_code_of_our_own_is_told(on_tones: list[str], tmp_path: Path, monk
 
 def test_a_sweep_into_the_same_folder_makes_other_runs(run_here: Here, on_tones: list[str], tmp_path: Path) -> None:
     for _ in range(2):
-        assert run_here("train.py", "-m", *SMALL, *on_tones, "hydra.sweep.dir=sweep") == (0, "")
+        assert run_here("train.py", "-m", *SMALL, *on_tones, "hydra.sweep.dir=sweep", "resume=false") == (0, "")
     runs = [path.parent for path in sorted(tmp_path.glob("sweep/*/result.json"))]
     assert [result_in(run).looks for run in runs] == [1, 1]
     assert sorted(run.name.removeprefix(runs[0].name) for run in runs) == ["", "-2"]

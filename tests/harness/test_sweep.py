@@ -9,6 +9,8 @@ import pytest
 
 from conftest import Here
 from ricercar.harness.loop import Loop
+from ricercar.harness.run import InUseError
+from ricercar.harness.sweep import Sweep
 
 SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000", "backbone.context=0"]
 
@@ -39,7 +41,7 @@ def test_a_sweep_ends_with_a_table(
     assert reason.endswith(f"({failed.relative_to(tmp_path)}/failed.json)")
     assert counts == "1 finished, 1 failed, in multirun"
 
-    assert run_here("train.py", *sweep, "backbone=dense,harmonic_cnn", "resume=true")[0] == 1
+    assert run_here("train.py", *sweep, "backbone=dense,harmonic_cnn")[0] == 1
     rows, below = table(capsys.readouterr().out)
     assert [row[1] for row in rows[2:]] == ["was finished already", "failed"]
     assert below.endswith("1 was finished already, 1 failed, in multirun\n")
@@ -70,8 +72,9 @@ def test_an_interrupted_sweep_ends_with_a_table(
     assert rows[0] == ["job", "state", "key/Weighted_Score", "tempo/Acc1", "time"]
     assert [row[:2] for row in rows[2:]] == [
         ["seed=0", "finished"], ["seed=1", "finished"], ["seed=2", "not finished"], ["seed=3", "not finished"],
+        ["seed=4", "not begun"],
     ]  # fmt: skip
-    assert below == "2 finished, 2 not finished, in multirun\n"
+    assert below == "2 finished, 2 not finished, 1 not begun, in multirun\n"
 
 
 def test_a_job_that_fails_midway_says_why(
@@ -92,7 +95,73 @@ def test_a_job_that_fails_midway_says_why(
     assert "ZeroDivisionError: division by zero" in below
     note = json.loads((folder / "failed.json").read_text())
     assert "test_sweep.py" in note["trace"]
-    assert run_here("train.py", *sweep, "resume=true") == (0, "")
+    assert run_here("train.py", *sweep)[0] == 1  # nothing is tried again unasked
+    assert (folder / "failed.json").exists()
+    assert run_here("train.py", *sweep, "sweep.retry=failed") == (0, "")
     assert not (folder / "failed.json").exists()
     rows, _ = table(capsys.readouterr().out)
     assert rows[2][:2] == [folder.name, "finished"]
+
+
+def test_what_another_process_has_is_left_to_it(
+    run_here: Here, on_tones: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And is no error. Two commands add to one sweep, which keeps the jobs of both; each says what it would do."""
+    sweep = ["-m", "task=key", *SMALL, *on_tones, "sweep.name=mine"]
+    folder = tmp_path / "multirun" / "mine"
+    assert run_here("train.py", *sweep, "seed=0,1", "sweep.dry_run=true") == (0, "")
+    assert [path.name for path in folder.iterdir()] == ["multirun.yaml"]
+    assert run_here("train.py", *sweep, "seed=0") == (0, "")
+    [first] = folder.glob("key-*")
+    second = first.with_name(first.name.replace("-s0-", "-s1-")[:-8] + "x")
+    capsys.readouterr()
+
+    def hold(*arguments: Any) -> None:
+        raise InUseError("in use")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ricercar.train.RunLock.__enter__", hold)
+        patch.setattr("ricercar.harness.sweep.is_held", lambda folder: "-s1-" in folder.name)
+        assert run_here("train.py", *sweep, "seed=0,1") == (0, "")
+        rows, below = table(capsys.readouterr().out)
+    assert [row[:2] for row in rows[2:]] == [["seed=0", "was finished already"], ["seed=1", "elsewhere"]]
+    assert below == "1 was finished already, 1 elsewhere, in multirun/mine\n"
+    assert not second.exists()
+
+    assert run_here("train.py", *sweep, "seed=2", "sweep.retry=failed") == (0, "")
+    capsys.readouterr()
+    assert run_here("sweep.py", "status") == (0, "")
+    rows, below = table(capsys.readouterr().out)
+    assert [row[:2] for row in rows[2:]] == [["seed=0", "finished"], ["seed=1", "not finished"], ["seed=2", "finished"]]
+    assert run_here("sweep.py", "status", "multirun/mine", "--json") == (0, "")
+    objects = json.loads(capsys.readouterr().out)
+    result = json.loads((first / "result.json").read_text())
+    assert objects[0]["scores"] == {result["primary"]: result["metrics"][result["primary"]]}
+    assert [each["state"] for each in objects] == ["finished", "not finished", "finished"]
+
+
+def test_what_a_sweep_has_noted_may_be_damaged(tmp_path: Path, run_here: Here) -> None:
+    """A line that was cut short costs nothing; a damaged list of jobs is named; a folder without one too."""
+    sweep = Sweep(tmp_path / "multirun")
+    sweep.add_jobs([["seed=0"], ["seed=1"], ["seed=0", "resume=true"]])
+    sweep.add_runs(["seed=1"], {tmp_path / "multirun" / "one": 1})
+    with (tmp_path / "multirun" / "runs.jsonl").open("a") as file:
+        file.write('{"job": ["seed=0"], "runs": {"ze')
+    assert [(row.job[0], row.state) for row in sweep.rows()] == [("seed=0", "not begun"), ("seed=1", "not finished")]
+    (tmp_path / "multirun" / "sweep.json").write_text("{")
+    code, error = run_here("sweep.py", "status")
+    assert code == 1
+    assert re.fullmatch(r"error: multirun/sweep.json is damaged \(.*\): remove it, .*\n", error)
+    code, error = run_here("sweep.py", "status", str(tmp_path))
+    assert code == 1
+    (tmp_path / "empty").mkdir()
+    code, error = run_here("sweep.py", "status", "empty")
+    assert (code, error) == (
+        1, "error: empty has no sweep in it (no sweep.json): give the folder that train.py -m wrote.\n"
+    )  # fmt: skip
+
+
+def test_a_name_of_a_sweep_is_one_folder(run_here: Here, on_tones: list[str]) -> None:
+    code, error = run_here("train.py", "-m", "task=key", *SMALL, *on_tones, "sweep.name=../x")
+    assert code == 1
+    assert "sweep.name=../x: letters, digits" in error

@@ -1,0 +1,166 @@
+"""Jobs: the run that Hydra's present job is, and in a sweep whether it is its turn, and what becomes of it."""
+
+import logging
+import re
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ricercar.checks import check_choice
+from ricercar.errors import InputError
+from ricercar.harness import identity
+from ricercar.harness.run import FAILED, Failure, InUseError, Run, discard, is_held, run_folder, runs_of
+from ricercar.harness.settled import settled
+from ricercar.harness.sweep import ELSEWHERE, FINISHED, Job, Sweep, is_finished, job_of, results_of, with_seed
+
+log = logging.getLogger(__name__)
+_LEFT, _AGAIN, _ON, _NEW = "stays as it failed", "would be tried again", "would be gone on with", "would be trained"
+
+
+class JobError(InputError):
+    """A job of a sweep failed, as was told when it happened."""
+
+
+def run_of(cfg: DictConfig) -> Run:
+    """The run that Hydra's present job is."""
+    hydra_cfg = HydraConfig.get()
+    own = settled(cfg, Path(hydra_cfg.runtime.cwd))
+    own.resume = _resumes(cfg)
+    return Run(
+        cfg=own,
+        folder=Path(hydra_cfg.runtime.output_dir),
+        choices=identity.choices_of(hydra_cfg.runtime.choices),
+        overrides=identity.telling(hydra_cfg.overrides.task),
+    )
+
+
+def _resumes(cfg: DictConfig) -> bool | str:
+    """In a sweep what is there is gone on with, unless told otherwise."""
+    return in_sweep() if cfg.resume is None else cfg.resume
+
+
+def in_sweep() -> bool:
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def _run_folder(base: str, *, _root_: DictConfig) -> str:
+    try:
+        cfg = settled(_root_, Path.cwd())
+    except OmegaConfBaseException:  # the job itself will tell
+        cfg = _root_
+    choices = identity.named(identity.choices_of(HydraConfig.get().runtime.choices), cfg)
+    return run_folder(Path(base), choices, cfg.seed, identity.run_id(cfg), bool(_resumes(cfg)))
+
+
+class Begun(Callback):
+    """What Hydra tells when a sweep begins: the process that began it knows of `sweep` and `jobs` from then on."""
+
+    sweep: Sweep | None = None
+    jobs: tuple[Job, ...] = ()
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        try:
+            folder = Path(config.hydra.sweep.dir)
+        except OmegaConfBaseException:  # Hydra will tell
+            return
+        if not config.sweep.dry_run:
+            Begun.sweep, Begun.jobs = Sweep(folder), tuple(_grid(config))
+            Begun.sweep.add_jobs(Begun.jobs)
+
+
+def _grid(config: DictConfig) -> list[Job]:
+    """The jobs that Hydra's own sweeper makes of a command; none where another one chooses them as it goes."""
+    sweeper = config.hydra.sweeper
+    if not str(sweeper._target_).endswith(".BasicSweeper"):
+        return []
+    params = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
+    try:
+        overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
+        [every] = BasicSweeper.split_arguments(overrides, None)
+    except HydraException:  # Hydra will tell
+        return []
+    return [job_of(job) for job in every]
+
+
+def in_turn(
+    job: Callable[[DictConfig], float], cfg: DictConfig, user_error: Callable[[Exception], Exception | None]
+) -> float:
+    """Runs a job of a sweep, whose folder is told of its runs, their results, and why it failed.
+
+    What is finished is not done again, what failed is on request, and what another process has is left to it.
+
+    user_error: of an exception what the user can mend of it, or None.
+    """
+    check_choice(("none", "failed"), **{"sweep.retry": cfg.sweep.retry})
+    overrides, begun_s = job_of(HydraConfig.get().overrides.task), time.monotonic()
+    sweep = Sweep(Path(HydraConfig.get().sweep.dir))
+    runs = {run.folder: run.cfg.seed for run in runs_of(run_of(cfg))}
+    states = {folder: _state(folder, cfg) for folder in runs}
+    if cfg.sweep.dry_run:
+        for folder, state in states.items():
+            told = with_seed(identity.telling(overrides), runs[folder])
+            log.info("%s: %s (%s)", state, " ".join(told), folder.name)
+            discard(folder)
+        return float("nan")
+    sweep.add_runs(overrides, runs)
+    if failed := [folder for folder, state in states.items() if state == _LEFT]:
+        before = Failure.read(failed[0])
+        reason = before.reason if before else ""
+        log.error("failed before: %s Try it again by sweep.retry=failed.", reason)
+        raise JobError(reason)
+    try:
+        score = job(cfg)
+    except InUseError as error:
+        log.info("left to another process: %s", error)
+        return float("nan")
+    except Exception as error:
+        mended = user_error(error)
+        reason = str(mended or f"{type(error).__name__}: {error}")
+        trace = None if mended else traceback.format_exc()
+        discard(Path(HydraConfig.get().runtime.output_dir))
+        for folder in [each for each in runs if not is_finished(each)] or runs:
+            own = with_seed(list(HydraConfig.get().overrides.task), runs[folder])
+            Failure(reason, own, time.monotonic() - begun_s, trace).write(folder)
+        raise
+    for folder in runs:
+        if states[folder] != FINISHED:
+            sweep.add_result(folder, results_of(folder), time.monotonic() - begun_s)
+    return score
+
+
+def _state(folder: Path, cfg: DictConfig) -> str:
+    """What becomes of a run when its turn comes."""
+    if is_held(folder):
+        return ELSEWHERE
+    if not _resumes(cfg):
+        return _NEW
+    if (folder / FAILED).exists():
+        return _LEFT if cfg.sweep.retry != "failed" else _AGAIN
+    if is_finished(folder):
+        return FINISHED
+    return _ON if (folder / "run.json").exists() else _NEW
+
+
+def _sweep_folder(name: object) -> str:
+    """What a sweep's name adds to the folder of all sweeps."""
+    if name is not None and not re.fullmatch(r"\w[\w.+-]*", str(name)):
+        raise InputError(
+            f"sweep.name={name}: letters, digits and . _ + - name a folder; hydra.sweep.dir is for a path."
+        )
+    return "" if name is None else f"/{name}"
+
+
+# Here, so that they are known in every process that takes a job.
+OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
+OmegaConf.register_new_resolver("sweep_folder", _sweep_folder, replace=True)
