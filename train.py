@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import hydra
@@ -289,6 +290,7 @@ def main(cfg: DictConfig) -> float:
 
 def cli() -> None:
     """The command."""
+    import_module("ricercar.harness.launcher")  # registers itself with Hydra
     command(main, "config")
 
 

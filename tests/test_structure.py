@@ -17,8 +17,11 @@ ONLY_PLACES = {
     "mir_eval": ["tasks/", "metrics/"],
     "wandb": ["harness/trackers/"],
     "tinysoundfont": ["data/sources/rendering/renderer.py"],
-    "hydra": ["train.py", "eval.py", "data/check.py", "harness/assemble.py", "harness/command.py", "harness/jobs.py"],
-}
+    "hydra": [
+        "train.py", "eval.py", "data/check.py", "harness/assemble.py", "harness/command.py", "harness/jobs.py",
+        "harness/launcher.py",
+    ],
+}  # fmt: skip
 COMMANDS = (Path("data/check.py"),)  # stands above everything, as train.py and eval.py do
 STARTS_PROCESSES = ("ProcessPoolExecutor", "DataLoader", "Pool", "Process")
 FOLDERS = ("comparison", "data", "harness", "metrics", "models", "significance", "tasks")

@@ -56,9 +56,10 @@ def blocks(text: str) -> list[Block]:
 
 
 def stable(line: str) -> str:
-    """Without what differs from run to run: numbers, ids, verdicts, the width of columns."""
+    """Without what differs from run to run: numbers, ids, times, verdicts, the width of columns."""
     line = re.sub(r"\b[0-9a-f]{8,}\b", "#", line)
     line = re.sub(r"(\\?< )?[-+]?\d[\d,.]*( [kM]\b)?", "#", line)
+    line = re.sub(r"# (s|min)$", "#", line)
     line = re.sub(r"\b(confirmed|contradicted|not decided)\b", "#", line)
     return " ".join(re.sub(r"-{3,}", "---", line).split())
 

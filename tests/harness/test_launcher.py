@@ -1,0 +1,89 @@
+"""hydra/launcher=joblib: jobs side by side, one of whose processes is killed."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from configs import ROOT
+from ricercar.errors import InputError
+from ricercar.harness import launcher
+from ricercar.harness.launcher import Joblib
+from ricercar.harness.results import Result
+
+JOBS = ["task=key", "frontend=mel", "backbone=dense,harmonic_cnn", "seed=0,1"]
+
+
+def workers(parent: int) -> list[int]:
+    """The processes that jobs run in."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            ppid = int(stat.read_text().rpartition(")")[2].split()[1])
+            command = (stat.parent / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if ppid == parent and b"popen_loky" in command:
+            found.append(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.slow
+def test_the_rest_goes_on_where_a_worker_is_killed(on_tones: list[str], tmp_path: Path) -> None:
+    """And a job that fails by itself fails alone; the others end as if nothing had happened."""
+    options = ["trainer.budget=40steps", "trainer.num_validations=10", "hydra/launcher=joblib"]
+    command = [sys.executable, str(ROOT / "train.py"), "-m", *JOBS, *on_tones, *options]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "HYDRA_"))}
+    environment = {**clean, "HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    with (
+        (tmp_path / "out").open("w") as out,
+        subprocess.Popen(
+            [*command, "hydra.launcher.num_processes=2"], cwd=tmp_path, env=environment, stdout=out, stderr=out
+        ) as process,
+    ):
+        while process.poll() is None and not list(tmp_path.glob("multirun/*-dense-*/checkpoints/last.pt")):
+            time.sleep(0.05)
+        os.kill(workers(process.pid)[0], signal.SIGKILL)
+        assert process.wait(200) == 1
+    printed = (tmp_path / "out").read_text()
+    assert "a worker process died; its jobs go on in another one" in printed
+    assert len(re.findall(r"\d of 4  .* failed: harmonic_cnn needs", printed)) == 2
+    assert "2 finished, 2 failed, in multirun" in printed
+    finished = [Result.read(path) for path in sorted(tmp_path.glob("multirun/*/result.json"))]
+    assert [result.seed for result in finished] == [0, 1]
+    assert [result.cost.steps for result in finished] == [40, 40]
+    logs = [path.read_text() for path in tmp_path.glob("multirun/*-dense-*/train.log")]
+    assert any("resumed from step" in log for log in logs)
+    lines = [json.loads(line) for line in (tmp_path / "multirun" / "runs.jsonl").read_text().splitlines()]
+    assert sum("run" in line for line in lines) == 2
+
+
+def test_gpus_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One to each process, which has it as long as it lives."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    seen = []
+    for _ in range(2):
+        monkeypatch.setattr(launcher, "_gpus", [])
+        launcher._take_gpus(["3", "5"], 1)
+        seen.append((os.environ["CUDA_VISIBLE_DEVICES"], launcher._gpus))
+    assert [gpu for gpu, _ in seen] == ["3", "5"]
+    seen[0][1][0].close()
+    monkeypatch.setattr(launcher, "_gpus", [])
+    launcher._take_gpus(["3", "5"], 1)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
+    for file in (*seen[1][1], *launcher._gpus):
+        file.close()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+
+
+@pytest.mark.parametrize("options", [{"num_processes": 0}, {"gpus_per_job": 0}, {"attempts": -1}])
+def test_numbers_of_processes(options: dict[str, int]) -> None:
+    with pytest.raises(InputError, match=rf"hydra.launcher.{next(iter(options))}"):
+        Joblib(**{"num_processes": None, "gpus_per_job": 1, "attempts": 3, **options})
