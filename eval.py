@@ -18,7 +18,7 @@ from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import CONF, command, logged
 from ricercar.harness.identity import class_hash, stable_hash
 from ricercar.harness.processes import threads
-from ricercar.harness.provenance import UNKNOWN, Outside, Provenance, SystemFile, TrainingData
+from ricercar.harness.provenance import UNKNOWN, Outside, Past, Provenance, SystemFile, TrainingData
 from ricercar.harness.report import finish, report
 from ricercar.harness.results import Result
 from ricercar.harness.run import RunLock, check_free, describe, look
@@ -133,7 +133,7 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     with threads(cfg.num_threads):
         predictions = {name: each / "predictions" for name, each in folders.items()}
         scores, _ = evaluation.test(net.to(device), tracks, predictions)
-    training = _training_tracks(own_data)
+    training, past = _training_tracks(own_data), assemble.past_of(cfg)
     results = []
     for name, task in scored.items():
         benchmark = Benchmark(
@@ -142,7 +142,7 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
         provenance = replace(
             before[name].provenance,
             choices=before[name].choices | ({"data": choices["data"]} if "data" in choices else {}),
-            training=_training(before[name], training, benchmark.tracks),
+            training=_training(before[name], training, benchmark.tracks, past),
             looks=looks[name],
         )
         result = benchmark.result(scores[name], provenance)
@@ -151,12 +151,12 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     return results
 
 
-def _training(before: Result, training: list[Track], scored: list[Track]) -> TrainingData:
+def _training(before: Result, training: list[Track], scored: list[Track], past: Past | None) -> TrainingData:
     """Which works that the run was trained on are scored now."""
     told = before.training or TrainingData([], UNKNOWN, [], None)
     if not training:
         return replace(told, works=UNKNOWN, shared=[])
-    return replace(TrainingData.of("", training, scored, told.fingerprint), data=told.data)
+    return replace(TrainingData.of("", training, scored, told.fingerprint).after(past, scored), data=told.data)
 
 
 def _training_tracks(data: DictConfig) -> list[Track]:

@@ -30,6 +30,7 @@ from ricercar.harness.cost import NetCost, PeakMemory, cost_of
 from ricercar.harness.evaluate import Evaluation
 from ricercar.harness.jobs import run_of
 from ricercar.harness.loop import Member, Trained
+from ricercar.harness.parts import freeze_for_good, with_times
 from ricercar.harness.processes import Processes, threads
 from ricercar.harness.provenance import Provenance, TrainingData, Tuning
 from ricercar.harness.report import finish
@@ -81,6 +82,7 @@ def train(run: Run, hydra: HydraConf | None = None) -> list[Result]:
 
     hydra: Hydra's own configuration, for .hydra/hydra.yaml.
     """
+    run = replace(run, cfg=assemble.completed(run.cfg))
     cfg = run.cfg
     assemble.check(cfg)
     tasks = assemble.make_tasks(cfg)
@@ -104,6 +106,7 @@ def train(run: Run, hydra: HydraConf | None = None) -> list[Result]:
         if unfinished:
             tasks.fit([tasks.training_annotations(track.annotations) for track in tracks["train"]])
             net = assemble.make_net(cfg, tasks)  # what does not go together is told before anything is kept
+            assemble.check_start(cfg, net)
             fabric: Fabric = assemble.make(cfg.hardware)
             windows = assemble.make_windows(cfg, net.frontend, data.store, fabric.device)
             windows.prepare([track for split in tracks.values() for track in split])
@@ -196,16 +199,23 @@ def _fit(
     """Trains runs that differ in their seeds, each into its own checkpoints. The score of one that diverged is NaN."""
     cfg = runs[0].cfg
     augmentation = assemble.make(cfg.augmentation)
+    initial, freezing, groups = (
+        assemble.make_initial(cfg),
+        assemble.make_freezing(cfg),
+        assemble.make_groups(cfg.optimizer),
+    )
     members, fitted = [], []
     for run, tracker in zip(runs, trackers, strict=True):
         fabric.seed_everything(run.cfg.seed, verbose=False)
         own = copy.deepcopy(tasks)
         net = assemble.make_net(cfg, own)
+        frozen = freezing.of(net)
+        freeze_for_good(net, frozen)
         windows = assemble.make_windows(cfg, net.frontend, data.store, fabric.device)
         crops = assemble.make_crops(run.cfg, own, data.tracks["train"], windows, augmentation)
         cost = cost_of(net, crops.num_samples, cfg.window_frames, cfg.sample_rate)
         net.to(fabric.device)
-        assemble.fit_normalisation(net, crops, fabric.device)
+        taken = assemble.start(net, initial, cfg, crops, fabric.device)
         evaluation = assemble.make_evaluation(cfg, own, windows, fabric.device, Processes.of(fabric))
         validate = partial(evaluation.validate, tracks=data.tracks["valid"])
         members.append(Member(run.cfg.seed, net, own, crops, validate, run.checkpoints, tracker))
@@ -214,6 +224,8 @@ def _fit(
         if not Budget(str(cfg.trainer.budget), 1.0).reproducible:
             log.info("trainer.budget=%s: the clock decides, so that no two runs score the same", cfg.trainer.budget)
         tell_start(fabric, runs, tasks, data.name, data.tracks, net.frontend, cost.params, cost.macs)
+        if initial is not None:
+            initial.tell(net, taken)
     averaged = copy.deepcopy(members[0].net)
     try:
         with logging_redirect_tqdm():  # lines go above the bar
@@ -222,7 +234,9 @@ def _fit(
                 members=members,
                 averaged=averaged,
                 augmentation=augmentation,
-                optimizer=lambda parameters: assemble.make(cfg.optimizer, params=parameters),
+                optimizer=partial(assemble.make_optimizer, cfg.optimizer),
+                options=with_times(groups.options(net), frozen),
+                frozen=frozen,
                 schedule=assemble.make(cfg.schedule),
                 resume_from=resume_from,
             )
@@ -244,7 +258,7 @@ def _test(
     looks = {name: look(run.folder, name, data.name, "test") for name in folders}
     predictions = {name: folder / "predictions" for name, folder in folders.items()}
     scores, predict_s = evaluation.test(fitted.net, tracks["test"], predictions)
-    begun = Record.read(run.folder)
+    begun, past = Record.read(run.folder), assemble.past_of(cfg)
     assert begun is not None
     same_again = Budget(str(cfg.trainer.budget), 1.0).reproducible and fabric.device.type == "cpu"
     audio_s = sum(map(data.store.duration_s, tracks["test"]))
@@ -271,7 +285,9 @@ def _test(
         provenance = replace(
             of_all,
             choices=of_all.choices | {"task": name},
-            training=TrainingData.of(data.name, tracks["train"], benchmark.tracks, begun.trained_on),
+            training=TrainingData.of(data.name, tracks["train"], benchmark.tracks, begun.trained_on).after(
+                past, benchmark.tracks
+            ),
             looks=looks[name],
         )
         finish(benchmark.result(scores[name], provenance), benchmark, folders[name], tracker)

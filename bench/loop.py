@@ -72,7 +72,7 @@ class Setup:
     def bare(self) -> float:
         """-> milliseconds of a step."""
         net = copy.deepcopy(self.net).train()
-        optimizer = assemble.make(self.cfg.optimizer, params=list(net.parameters()))
+        optimizer = assemble.make_optimizer(self.cfg.optimizer, list(net.parameters()))
         start = time.perf_counter()
         for batch in self.batches:
             audio = self.augmentation.audio(to_float(batch["input"]))
@@ -102,8 +102,11 @@ class Setup:
             [trained] = assemble.make(self.cfg.trainer).fit(
                 fabric=Fabric(accelerator=self.device.type, devices=1),
                 members=[member],
+                averaged=copy.deepcopy(self.net),
                 augmentation=self.augmentation,
-                optimizer=lambda parameters: assemble.make(self.cfg.optimizer, params=parameters),
+                optimizer=partial(assemble.make_optimizer, self.cfg.optimizer),
+                options={},
+                frozen={},
                 schedule=assemble.make(self.cfg.schedule),
                 resume_from=[],
             )

@@ -58,8 +58,8 @@ def stepper(kind: type[Learner], num_seeds: int, overrides: Sequence[str], devic
     crops = assemble.make_crops(cfg, tasks, tracks, windows, augmentation)
     nets = [assemble.make_net(cfg, tasks).to(device).train() for _ in range(num_seeds)]
     fabric = Fabric(accelerator=device.type, devices=1)
-    learner = kind(fabric, nets, [tasks] * num_seeds, augmentation)
-    optimizer = assemble.make(cfg.optimizer, params=learner.parameters)
+    learner = kind(fabric, nets, [tasks] * num_seeds, augmentation, {})
+    optimizers = [assemble.make_optimizer(cfg.optimizer, own) for own in learner.parameters]
     batches = []
     for seed in range(num_seeds):
         batch = crops.batch(range(8 * seed, 8 * seed + 8))
@@ -69,8 +69,9 @@ def stepper(kind: type[Learner], num_seeds: int, overrides: Sequence[str], devic
     def step() -> None:
         learner.add_gradients(batches, list(range(num_seeds)), 1.0, True)
         learner.clip(1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
         if device.type == "cuda":
             torch.cuda.synchronize()
 

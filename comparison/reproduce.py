@@ -10,7 +10,6 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from ricercar.comparison.collect import Found, collect
-from ricercar.comparison.sources import check_classes
 from ricercar.comparison.systems import key_of
 from ricercar.errors import InputError
 from ricercar.harness import assemble
@@ -20,6 +19,7 @@ from ricercar.harness.identity import class_hash, git_state, own_packages, versi
 from ricercar.harness.results import Result, scores_of
 from ricercar.harness.run import Run
 from ricercar.harness.settled import settled
+from ricercar.harness.targets import check_classes
 from ricercar.significance.bootstrap import resample
 from ricercar.train import train
 
@@ -110,7 +110,7 @@ def configuration(
     cfg = settled(cfg, Path.cwd())
     if "content" not in (result.config or {}):  # the run had no word on it, and its id neither
         cfg.pop("content", None)
-    return cfg
+    return assemble.completed(cfg)
 
 
 def changes(before: Result) -> list[str]:

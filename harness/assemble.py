@@ -1,5 +1,6 @@
 """From a composed configuration to the objects that train.py and eval.py work with."""
 
+import inspect
 import logging
 import re
 import traceback
@@ -18,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor, nn
 
-from ricercar.checks import check_between, check_choice, check_positive, check_whole
+from ricercar.checks import check_between, check_choice, check_flag, check_positive, check_whole
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.batches.augmentation import Augmentation
@@ -30,11 +31,17 @@ from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.evaluate import Evaluation
-from ricercar.harness.identity import PLACES, class_hashes, source_hash, stable_hash
+from ricercar.harness.identity import LATER, PLACES, class_hashes, source_hash, stable_hash
+from ricercar.harness.initial import Initial, run_of_file
+from ricercar.harness.inside import num_steps
+from ricercar.harness.parts import LR_FACTOR, Freezing, Groups, Parameters, grouped
 from ricercar.harness.predict import Predict
 from ricercar.harness.processes import ALONE, Processes, Scorers
+from ricercar.harness.provenance import Past
+from ricercar.harness.results import Result
 from ricercar.harness.run import check_seeds
 from ricercar.harness.schedules import Schedule
+from ricercar.harness.targets import check_classes
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.training_state import Budget
 from ricercar.models.backbones.backbone import Backbone
@@ -153,6 +160,19 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
+def completed(cfg: DictConfig) -> DictConfig:
+    """A configuration from before an option came, or an optimizer's yaml without it, with the value that means so."""
+    found = cfg.copy()
+    OmegaConf.set_struct(found, False)
+    for key, value in LATER.items():
+        group, _, name = key.rpartition(".")
+        node = OmegaConf.select(found, group) if group else found
+        if name not in node:
+            node[name] = value
+    OmegaConf.set_struct(found, OmegaConf.is_struct(cfg))
+    return found
+
+
 def check_data(cfg: DictConfig) -> None:
     """The values that reading any data relies on."""
     check_whole(sample_rate=cfg.sample_rate)
@@ -167,6 +187,7 @@ def check_data(cfg: DictConfig) -> None:
 def check(cfg: DictConfig) -> None:
     """The values of a training, as far as they can be told before any audio is decoded; of each trial of a search."""
     check_data(cfg)
+    cfg = completed(cfg)
     trials = make(cfg.tune).trials(cfg)
     for _, trial in trials:
         _check_training(trial)
@@ -193,6 +214,11 @@ def _check_training(cfg: DictConfig) -> None:
         )
     if cfg.trainer.compile is not None:
         check_choice(COMPILE_MODES, **{"trainer.compile": cfg.trainer.compile})
+    for key in ("profile", "find_lr"):
+        if cfg.trainer[key] is not None:
+            num_steps(cfg.trainer[key], f"trainer.{key}")
+            if cfg.tune.space:
+                raise InputError(f"trainer.{key} looks into one training, not into a search: give tune=none.")
     if cfg.hardware.precision not in PRECISIONS:
         raise InputError(
             f"hardware.precision={cfg.hardware.precision}: choose 32-true or, on hardware that is faster with it, "
@@ -200,6 +226,11 @@ def _check_training(cfg: DictConfig) -> None:
         )
     make(cfg.schedule)
     make(cfg.augmentation)
+    make_freezing(cfg)
+    check_optimizer(cfg.optimizer)
+    if cfg.init["from"] is not None:
+        check_flag(**{"init.strict": cfg.init.strict})
+        make_initial(cfg)
     if 2 * cfg.border_frames >= cfg.window_frames:
         raise InputError(
             f"border_frames={cfg.border_frames} leaves nothing of a window of {cfg.window_frames} frames: "
@@ -239,6 +270,120 @@ def make_net(cfg: DictConfig, tasks: Multitask) -> Net:
         outputs=tasks.outputs,
         analysed=make(cfg.spectrogram).cached,
     )
+
+
+def make_initial(cfg: DictConfig) -> Initial | None:
+    """The weights to start from; None: there are none."""
+    given = cfg.init["from"]
+    if given is not None and not isinstance(given, str):
+        raise InputError(f"init.from={given}: give a run's folder, or a file with weights, as text.")
+    return None if given is None else Initial.read(given)
+
+
+def start(net: Net, initial: Initial | None, cfg: DictConfig, crops: Crops, device: torch.device) -> list[str]:
+    """Gives a network its initial weights, and fits a normalisation that has none -> the names of what was given."""
+    taken = [] if initial is None else initial.give(net, cfg.init.strict)
+    if not any(name.startswith("normalisation.") for name in taken):
+        fit_normalisation(net, crops, device)
+    return taken
+
+
+def past_of(cfg: DictConfig) -> Past | None:
+    """What the initial weights of a configuration had learnt from; None where it has none.
+
+    Of a run whose data are still there the works are known, and so of those that it began with in turn.
+    """
+    given = OmegaConf.select(cfg, "init")
+    if given is None or given["from"] is None:
+        return None
+    path = Path(given["from"])
+    run = path if path.is_dir() else run_of_file(path)
+    try:
+        if run is None:
+            raise InputError("it is no run's")
+        trained = OmegaConf.load(run / ".hydra" / "config.yaml")
+        assert isinstance(trained, DictConfig)
+        check_classes(OmegaConf.to_container(trained.data, resolve=True), ("ricercar.data",), None)
+        result = Result.read(min([*run.glob("result.json"), *run.glob("*/result.json")], default=run / "result.json"))
+        before = past_of(trained)
+        works = {track.work for track in make(trained.data).tracks("train")}
+    except (InputError, OSError, yaml.YAMLError, OmegaConfBaseException) as error:
+        log.warning("which works %s was trained on is not known: %s", given["from"], error)
+        return Past([path.name], None)
+    data = result.training.data if result.training is not None else [result.dataset.name]
+    if before is None:
+        return Past(data, works)
+    return Past(list(dict.fromkeys([*data, *before.data])), None if before.works is None else works | before.works)
+
+
+def make_freezing(cfg: DictConfig) -> Freezing:
+    values = plain(cfg)
+    return Freezing(values["freeze"], values["unfreeze_at"])
+
+
+def make_groups(optimizer: DictConfig) -> Groups:
+    values = plain(optimizer)
+    check_flag(**{"optimizer.decay_biases_and_norms": values["decay_biases_and_norms"]})
+    if not isinstance(values["groups"], dict):
+        raise InputError(
+            f"optimizer.groups={values['groups']!r}: give options by name, such as {{frontend: {{lr: 0.1}}}}."
+        )
+    return Groups(values["groups"], values["decay_biases_and_norms"])
+
+
+def make_optimizer(node: DictConfig, parameters: Parameters) -> torch.optim.Optimizer:
+    """Of any class that takes parameters, or groups of them, as torch.optim does."""
+    own = node.copy()
+    OmegaConf.set_struct(own, False)
+    for name in ("groups", "decay_biases_and_norms"):
+        own.pop(name, None)
+    made: torch.optim.Optimizer = make(own, params=parameters)
+    for group in made.param_groups:
+        if LR_FACTOR in group:
+            group["lr"] *= group.pop(LR_FACTOR)
+    return made
+
+
+def check_optimizer(node: DictConfig) -> None:
+    """InputError for options, of groups too, that the class does not take, and for one that needs a closure."""
+    _check_class(node)
+    for place, options in make_groups(node).own_options.items():
+        own = node.copy()
+        OmegaConf.set_struct(own, False)
+        own.update(options)
+        try:
+            _check_class(own)
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from error
+
+
+def _check_class(node: DictConfig) -> None:
+    """On a few numbers. A step itself is not tried: it may need a device."""
+    optimizer = make_optimizer(node, [torch.nn.Parameter(torch.ones(2, 2))])
+    needed = [
+        name
+        for name, each in inspect.signature(type(optimizer).step).parameters.items()
+        if name != "self" and each.default is each.empty and each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)
+    ]
+    if needed:
+        raise InputError(
+            f"optimizer: a step of {type(optimizer).__name__} needs {', '.join(needed)}, which is not given here: "
+            "a step follows the gradient of one batch. Choose another one."
+        )
+
+
+def check_start(cfg: DictConfig, net: Net) -> None:
+    """Whether options that name parts of a network, and weights to start from, fit this one."""
+    initial = make_initial(cfg)
+    if initial is not None:
+        initial.fitting(net, cfg.init.strict)
+    make_freezing(cfg).of(net)
+    make_optimizer(cfg.optimizer, grouped_of(cfg, net))
+
+
+def grouped_of(cfg: DictConfig, net: Net) -> Parameters:
+    """All parameters of a network, as its optimizer is given them."""
+    return grouped(dict(net.named_parameters()), make_groups(cfg.optimizer).options(net))
 
 
 def make_windows(cfg: DictConfig, frontend: Frontend, store: AudioStore, device: torch.device) -> Windows:

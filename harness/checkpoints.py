@@ -56,21 +56,7 @@ class Checkpoints:
         path = self.folder / f"{name}.pt"
         if not path.exists():
             return None
-        try:
-            with warnings.catch_warnings(action="ignore"):  # torch's, on pickles that it refuses anyway
-                state = torch.load(path, map_location="cpu", weights_only=True)
-        except pickle.UnpicklingError as error:
-            # Not torch's text, which tells how to load the file all the same.
-            found = re.search(r"GLOBAL ([\w.]+)", str(error))
-            raise InputError(
-                f"{path} is not a checkpoint that can be loaded safely: it holds "
-                f"{found[1] if found else 'something'} beside weights and plain values. Do not trust the file: "
-                "delete it, and take it from the run again."
-            ) from error
-        except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-            raise InputError(
-                f"{path} is damaged or cut short ({_reason(error)}). Delete it, or take it from the run again."
-            ) from error
+        state = read_safely(path)
         if not isinstance(state, dict) or state.get("format") != FORMAT:
             raise InputError(f"{path} is not a checkpoint of this version of Ricercar (format {FORMAT}).")
         if state.get("run_id") != self.run_id:
@@ -111,6 +97,25 @@ def furthest(places: Iterable[Checkpoints], seeds: Collection[int]) -> Found | N
                 if state is not None and set(seeds) <= set(state["seeds"]):
                     found.append((state["state"]["step"], Found(place, path.stem, state)))
     return max(found, key=lambda each: each[0])[1] if found else None
+
+
+def read_safely(path: Path) -> Any:
+    """What torch.save has written: tensors and plain values. InputError for a file that holds anything else."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # torch's, on pickles that it refuses anyway
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        # Not torch's text, which tells how to load the file all the same.
+        found = re.search(r"GLOBAL ([\w.]+)", str(error))
+        raise InputError(
+            f"{path} is not a checkpoint that can be loaded safely: it holds "
+            f"{found[1] if found else 'something'} beside weights and plain values. Do not trust the file: "
+            "delete it, and take it from the run again."
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path} is damaged or cut short ({_reason(error)}). Delete it, or take it from the run again."
+        ) from error
 
 
 def _reason(error: BaseException) -> str:

@@ -13,7 +13,7 @@ import pkgutil
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,8 +36,15 @@ _NEUTRAL = (
 # The same of options within a group: where and how fast it is computed, how often something is noted down.
 _NEUTRAL_WITHIN = frozenset({
     "trainer.num_workers", "trainer.log_every_steps", "trainer.checkpoint_minutes", "spectrogram.limit_gb",
+    "trainer.profile", "trainer.find_lr", "init.strict",
     "hardware.accelerator", "hardware.strategy", "hardware.devices", "hardware.num_nodes",
 })  # fmt: skip
+
+# Options that came later, with the value that means "as before": where they have it, the run is that without them.
+LATER: dict[str, Any] = {
+    "init": {}, "init.from": None, "init.strict": True, "freeze": [], "unfreeze_at": None,
+    "optimizer.groups": {}, "optimizer.decay_biases_and_norms": True, "trainer.profile": None, "trainer.find_lr": None,
+}  # fmt: skip
 
 # Options of data sets, wherever in `data`, that say where files are.
 PLACES = ("root", "soundfonts", "home")
@@ -65,16 +72,14 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     """What determines a result, of a configuration as it is in result.json, under the same names.
 
     In place of the folders and files of data stands what `content` says of them, so that a copy elsewhere is the same
-    (see harness/settled.py); where it says nothing, the last part of the path. trainer.batch_size is that of all
-    devices together. The options that a search tries are not in it: what it chose differs from seed to seed, what it
-    could choose from is in `tune`.
+    (see harness/settled.py); where it says nothing, the last part of the path; the same of init.from.
+    trainer.batch_size is that of all devices together. The options that a search tries are not in it: what it chose
+    differs from seed to seed, what it could choose from is in `tune`.
     """
     dropped = _NEUTRAL_WITHIN | set((config.get("tune") or {}).get("space") or {})
-    found = {
-        key: _without(value, key, dropped)
-        for key, value in config.items()
-        if key not in _NEUTRAL and key not in dropped
-    }
+    found = _without({key: value for key, value in config.items() if key not in _NEUTRAL}, "", dropped)
+    if init := found.get("init"):
+        found["init"] = init | {"from": (config.get("content") or {}).get("init.from", _last(init["from"]))}
     if isinstance(found.get("data"), dict):
         found["data"] = _anywhere(found["data"], "data", config.get("content") or {})
     if "batch_size" in (trainer := found.get("trainer") or {}):
@@ -151,12 +156,16 @@ def _plain(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
     return determining(config) if isinstance(config, DictConfig) else dict(config)
 
 
-def _without(value: Any, path: str, dropped: Iterable[str]) -> Any:
-    if not isinstance(value, dict):
-        return value
-    return {
-        key: _without(each, f"{path}.{key}", dropped) for key, each in value.items() if f"{path}.{key}" not in dropped
-    }
+def _without(options: Mapping[str, Any], path: str, dropped: Collection[str]) -> dict[str, Any]:
+    """The options but those of these names, and those that are as they were before they came."""
+    found = {}
+    for key, value in options.items():
+        here = f"{path}{key}"
+        if here not in dropped:
+            kept = _without(value, f"{here}.", dropped) if isinstance(value, dict) else value
+            if here not in LATER or kept != LATER[here]:
+                found[key] = kept
+    return found
 
 
 def _anywhere(data: Mapping[str, Any], path: str, content: Mapping[str, Any]) -> dict[str, Any]:

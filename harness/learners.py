@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,30 +13,60 @@ from torch.func import functional_call, vmap
 
 from ricercar.data.batches.augmentation import Augmentation
 from ricercar.data.batches.crops import to_float
+from ricercar.harness.identity import stable_hash
+from ricercar.harness.parts import Parameters, grouped, set_modes
 from ricercar.models.net import Net
 from ricercar.tasks.multitask import Multitask
 
 Batch = dict[str, Any]  # what Crops.batch gives
 Losses = dict[str, Tensor]
-Optimizers = Callable[[list[nn.Parameter]], torch.optim.Optimizer]  # parameters -> what changes them
+Optimizers = Callable[[Parameters], torch.optim.Optimizer]  # parameters, or groups of them -> what changes them
+GroupOptions = Mapping[str, Mapping[str, Any]]  # {name of a parameter: the options of its group}
 OptimizerState = dict[str, Any]  # its state_dict
 
 
 class Learner(ABC):
     """K networks of one configuration that learn independently: network k from batch k, with its own random numbers.
 
-    parameters   what each optimizer changes; the networks see the changes
+    options      of the groups of their optimizers
+    parameters   what each optimizer is given; the networks see the changes
+    mark         told what the next piece of a step is, for a profile
     """
 
-    parameters: list[list[nn.Parameter]]
+    mark: Callable[[str], None]
 
     def __init__(
-        self, fabric: Fabric, nets: Sequence[Net], tasks: Sequence[Multitask], augmentation: Augmentation
+        self,
+        fabric: Fabric,
+        nets: Sequence[Net],
+        tasks: Sequence[Multitask],
+        augmentation: Augmentation,
+        options: GroupOptions,
     ) -> None:
         self.fabric, self.nets, self.tasks, self.augmentation = fabric, nets, tasks, augmentation
+        self.mark = _nothing
+        self._learnt = self._learnt_by_name()
+        self.parameters = [grouped(named, options) for named in self._learnt]
+        self._in_order = [_flat(each) for each in self.parameters]
         # Fabric's mixed precision would round every floating tensor that a module is called with: audio, spectrograms.
         # Autocast, inside, lowers what may be lowered.
         fabric.strategy.precision.convert_input = _as_it_is  # type: ignore[method-assign]
+
+    @abstractmethod
+    def _learnt_by_name(self) -> list[dict[str, nn.Parameter]]:
+        """{name: parameter} of each optimizer."""
+
+    @abstractmethod
+    def named(self, k: int) -> Iterator[tuple[str, Tensor, Tensor | None]]:
+        """(name, weight, gradient where there is one) of each parameter of network k."""
+
+    def freeze(self, frozen: Collection[str]) -> None:
+        """Of what learns, the parameters of these names do not, from now on; all others do."""
+        for named in self._learnt:
+            for name, parameter in named.items():
+                parameter.requires_grad_(name not in frozen)
+        for net in self.nets:
+            set_modes(net, frozen)
 
     @abstractmethod
     def add_gradients(self, batches: Sequence[Batch], seeds: Sequence[int], share: float, last: bool) -> list[Losses]:
@@ -67,6 +97,15 @@ def _as_it_is(data: Any) -> Any:
     return data
 
 
+def _nothing(name: str) -> None:
+    """Where nothing is profiled."""
+
+
+def _flat(parameters: Parameters) -> list[nn.Parameter]:
+    """In the order in which an optimizer counts them."""
+    return [own for each in parameters for own in (each["params"] if isinstance(each, dict) else [each])]
+
+
 def draw_from(seed: int, device: torch.device) -> None:
     """Seeds PyTorch's generators of the CPU and of `device`; torch.manual_seed takes 0.4 ms where there is no GPU."""
     torch.default_generator.manual_seed(seed)
@@ -86,26 +125,53 @@ class Sequential(Learner):
     """Each network learns to the last bit what it would learn alone."""
 
     def __init__(
-        self, fabric: Fabric, nets: Sequence[Net], tasks: Sequence[Multitask], augmentation: Augmentation
+        self,
+        fabric: Fabric,
+        nets: Sequence[Net],
+        tasks: Sequence[Multitask],
+        augmentation: Augmentation,
+        options: GroupOptions,
     ) -> None:
-        super().__init__(fabric, nets, tasks, augmentation)
-        self.parameters = [[parameter for parameter in net.parameters() if parameter.requires_grad] for net in nets]
+        super().__init__(fabric, nets, tasks, augmentation, options)
         self._models = [fabric.setup_module(net) for net in nets]
+
+    def _learnt_by_name(self) -> list[dict[str, nn.Parameter]]:
+        return [{name: each for name, each in net.named_parameters() if each.requires_grad} for net in self.nets]
+
+    def named(self, k: int) -> Iterator[tuple[str, Tensor, Tensor | None]]:
+        for name, parameter in self.nets[k].named_parameters():
+            yield name, parameter, parameter.grad
+
+    def freeze(self, frozen: Collection[str]) -> None:
+        super().freeze(frozen)
+        if self.fabric.world_size > 1:  # gradients are gathered of what had some when a network was set up
+            self._models = [self.fabric.setup_module(net) for net in self.nets]
+
+    def _augmented(self, spectrogram: Tensor) -> Tensor:
+        """Where the frontend ends and the network begins."""
+        augmented = self.augmentation.spectrogram(spectrogram)
+        self.mark("network")
+        return augmented
 
     def add_gradients(self, batches: Sequence[Batch], seeds: Sequence[int], share: float, last: bool) -> list[Losses]:
         found = []
         for model, tasks, batch, seed in zip(self._models, self.tasks, batches, seeds, strict=True):
+            self.mark("augmentation")
             draw_from(seed, self.fabric.device)
             audio = self.augmentation.audio(to_float(batch["input"]))
+            self.mark("frontend")
             with self.fabric.no_backward_sync(model, enabled=not last):
-                logits = model(audio, batch["valid"], self.augmentation.spectrogram)
+                logits = model(audio, batch["valid"], self._augmented)
+                self.mark("loss")
                 losses = tasks.loss(logits, batch["targets"], batch["valid"], batch["labelled"])
-                self.fabric.backward(share * torch.stack(list(losses.values())).sum())
+                total = share * torch.stack(list(losses.values())).sum()
+                self.mark("backward")
+                self.fabric.backward(total)
             found.append({name: loss.detach() for name, loss in losses.items()})
         return found
 
     def clip(self, limit: float) -> list[Tensor]:
-        return [nn.utils.clip_grad_norm_(own, limit) for own in self.parameters]
+        return [nn.utils.clip_grad_norm_(own, limit) for own in self._in_order]
 
     def split(self, states: Sequence[OptimizerState]) -> list[OptimizerState]:
         return list(states)
@@ -126,27 +192,52 @@ class Vmapped(Learner):
     """
 
     def __init__(
-        self, fabric: Fabric, nets: Sequence[Net], tasks: Sequence[Multitask], augmentation: Augmentation
+        self,
+        fabric: Fabric,
+        nets: Sequence[Net],
+        tasks: Sequence[Multitask],
+        augmentation: Augmentation,
+        options: GroupOptions,
     ) -> None:
-        super().__init__(fabric, nets, tasks, augmentation)
         self._stack = _Stack(nets)
-        self._joint = [tensor for tensor in self._stack.joint.values() if isinstance(tensor, nn.Parameter)]
-        self.parameters = [self._joint]
+        super().__init__(fabric, nets, tasks, augmentation, options)
+        [self._joint] = self._in_order
         self._model = fabric.setup_module(self._stack)
 
+    def _learnt_by_name(self) -> list[dict[str, nn.Parameter]]:
+        return [{name: each for name, each in self._stack.joint.items() if isinstance(each, nn.Parameter)}]
+
+    def named(self, k: int) -> Iterator[tuple[str, Tensor, Tensor | None]]:
+        for name, parameter in self.nets[k].named_parameters():
+            joint = self._learnt[0].get(name)
+            yield name, parameter, None if joint is None or joint.grad is None else joint.grad[k]
+
+    def freeze(self, frozen: Collection[str]) -> None:
+        super().freeze(frozen)
+        set_modes(self._stack.net, frozen)
+
     @staticmethod
-    def possible(net: Net, optimizer: Optimizers) -> bool:
+    def possible(net: Net, optimizer: Optimizers, options: GroupOptions) -> bool:
         """Only what follows the spectrogram is stacked; torch.func cannot map over recurrent layers, and not every
-        optimizer does to stacked parameters what it does to each.
+        optimizer, with the options of each of its groups, does to stacked parameters what it does to each.
         """
         recurrent = any(isinstance(module, nn.RNNBase) for module in net.modules())
-        return not net.trains_spectrogram and not recurrent and _elementwise(optimizer)
+        if net.trains_spectrogram or recurrent:
+            return False
+        different = {stable_hash(each): each for each in ({}, *options.values())}
+        return all(_elementwise(optimizer, each) for each in different.values())
 
     def add_gradients(self, batches: Sequence[Batch], seeds: Sequence[int], share: float, last: bool) -> list[Losses]:
+        self.mark("augmentation")
         valid = torch.stack([batch["valid"] for batch in batches])
-        logits = self._model(self._spectrograms(batches, seeds), valid)
+        spectrograms = self._spectrograms(batches, seeds)
+        self.mark("network")
+        logits = self._model(spectrograms, valid)
+        self.mark("loss")
         losses = self._losses(logits, batches, valid)
-        self.fabric.backward(share * torch.stack([loss.sum() for loss in losses.values()]).sum())
+        total = share * torch.stack([loss.sum() for loss in losses.values()]).sum()
+        self.mark("backward")
+        self.fabric.backward(total)
         each = [loss.detach().unbind() for loss in losses.values()]
         return [dict(zip(losses, own, strict=True)) for own in zip(*each, strict=True)]
 
@@ -173,6 +264,7 @@ class Vmapped(Learner):
             draw_from(seed, self.fabric.device)
             sounds[k] = augmentation.audio(sounds[k])
             random.append(_random_state(device))
+        self.mark("frontend")
         spectrograms = []
         for net, compressed, state in zip(
             self.nets, self.nets[0].compressed(torch.cat(sounds)).chunk(len(batches)), random, strict=True
@@ -214,8 +306,8 @@ class Vmapped(Learner):
         self._stack.compile(mode=mode)
 
 
-def _elementwise(optimizer: Optimizers) -> bool:
-    """Whether it changes two stacked parameters as it changes each alone, tried on a few numbers.
+def _elementwise(optimizer: Optimizers, options: Mapping[str, Any]) -> bool:
+    """Whether it changes two stacked parameters as it changes each alone, tried on a few numbers, in a group.
 
     It does not where an element's step depends on others of its parameter, on the norm or the shape of it.
     """
@@ -228,7 +320,7 @@ def _elementwise(optimizer: Optimizers) -> bool:
     alone = [[nn.Parameter(values) for values in drawn(scale)] for scale in (1.0, 10.0)]
     stacked = [nn.Parameter(torch.stack([values.detach() for values in each])) for each in zip(*alone, strict=True)]
     try:
-        optimizers = [optimizer(own) for own in (*alone, stacked)]
+        optimizers = [optimizer([{"params": own, **options}]) for own in (*alone, stacked)]
         for _ in range(3):
             gradients = [drawn(scale) for scale in (1.0, 0.01)]
             for own, each in zip(alone, gradients, strict=True):
@@ -261,6 +353,11 @@ class _Stack(nn.Module):
                 each[name].data = own
         # Only its structure is used: a call replaces each of its tensors. In a list: no part of this module.
         self._body = [_Body(copy.deepcopy(nets[0]).to("meta"))]
+
+    @property
+    def net(self) -> Net:
+        """The network that is called."""
+        return self._body[0].net
 
     def forward(self, spectrograms: Tensor, valid: Tensor) -> dict[str, Tensor]:
         def one(tensors: dict[str, Tensor], spectrogram: Tensor, valid: Tensor) -> dict[str, Tensor]:

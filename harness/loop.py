@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -19,7 +20,10 @@ from ricercar.data.batches.prefetch import Prefetched, from_workers
 from ricercar.harness.checkpoints import Checkpoints, furthest
 from ricercar.harness.console import Lines
 from ricercar.harness.evaluate import Validated, primary_of
-from ricercar.harness.learners import Batch, Learner, Losses, Optimizers, Sequential, Vmapped, mixed
+from ricercar.harness.inside import Profile, histograms_of, norms_of, num_steps
+from ricercar.harness.learners import Batch, GroupOptions, Learner, Losses, Optimizers, Sequential, Vmapped, mixed
+from ricercar.harness.lr_finder import range_test, tell
+from ricercar.harness.parts import Times, frozen_at, frozen_until
 from ricercar.harness.schedules import Schedule
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.training_state import EMA, Best, Budget, DivergenceError, Progress, Watch
@@ -28,6 +32,7 @@ from ricercar.tasks.multitask import Multitask
 
 log = logging.getLogger(__name__)
 _OF_MEMBERS = ("nets", "averages", "optimizers")  # what a checkpoint has for each
+_LONGEST = 300  # characters of a line that lists names
 NUM_AHEAD = 2  # batches made while a GPU computes; on a CPU that would take its cores away
 
 
@@ -76,6 +81,8 @@ class Loop:
     accumulation   parts in which a batch is computed, one after the other, for a smaller memory; each part's losses
                    are means of their own
     compile        null, or a mode of torch.compile for what follows the spectrogram
+    profile        null, or how many steps to profile, such as "20 steps"
+    find_lr        null, or the steps of a learning-rate range test before the training, which it leaves as it is
     Several members (seeds) share each step; one that diverges is left behind. They need a budget in steps or epochs,
     and nothing that depends on one member's validation: patience=null, schedule other than plateau.
     """
@@ -94,6 +101,8 @@ class Loop:
         checkpoint_minutes: float,
         log_every_steps: int,
         num_workers: int,
+        profile: str | None,
+        find_lr: str | None,
     ) -> None:
         self.batch_size = batch_size
         self.accumulation = accumulation
@@ -106,6 +115,8 @@ class Loop:
         self.checkpoint_s = checkpoint_minutes * 60.0
         self.log_every_steps = log_every_steps
         self.num_workers = num_workers
+        self.profile = profile
+        self.find_lr = find_lr
 
     def fit(
         self,
@@ -115,12 +126,16 @@ class Loop:
         averaged: Net,
         augmentation: Augmentation,
         optimizer: Optimizers,
+        options: GroupOptions,
+        frozen: Times,
         schedule: Schedule,
         resume_from: Sequence[Checkpoints],
     ) -> list[Trained]:
         """-> what each member's training came to.
 
         averaged      a network like the members', which is given the averaged weights to be validated
+        options       of the optimizer's groups, by parameters' names
+        frozen        which parameters do not learn, and until when
         resume_from   where a checkpoint `last` to go on from may be; it may have other members besides
         """
         crops = members[0].crops
@@ -128,7 +143,8 @@ class Loop:
         budget = Budget(self.budget, steps_per_epoch=max(1.0, crops.total_s / batch_s))
         nets = [member.net for member in members]
         seeds = [member.seed for member in members]
-        learner = self._learner(fabric, members, augmentation, optimizer)
+        learner = self._learner(fabric, members, augmentation, optimizer, options)
+        until = frozen_until(frozen, budget.steps_per_epoch)
         optims = [optimizer(parameters) for parameters in learner.parameters]
         rates = [group["lr"] for optim in optims for group in optim.param_groups]
         state = Progress(schedule, [Best() for _ in members])
@@ -150,6 +166,14 @@ class Loop:
         averages = [EMA(net, self.ema_decay, each) for net, each in zip(nets, average_of, strict=True)]
         for net in nets:
             net.train()
+        asleep = frozen_at(state.step, until)
+        if until:
+            learner.freeze(asleep)
+        folder = members[0].checkpoints.folder.parent
+        if self.find_lr is not None and saved is None:
+            self._find_lr(fabric, members, learner, optimizer, num_steps(self.find_lr, "trainer.find_lr"), folder)
+        profile = Profile(self.profile if fabric.is_global_zero else None, folder / "profile", fabric.device)
+        learner.mark = profile.mark
 
         def save_last() -> None:
             _leave_diverged(watch, members, state)
@@ -176,7 +200,15 @@ class Loop:
         while state.progress < 1.0 and not state.stopped:
             for group, rate in zip(groups, rates, strict=True):
                 group["lr"] = rate * schedule.factor(budget.ahead(state.step, state.elapsed_s))
-            values = self._update(fabric, learner, optims, streams, seeds, state.step)
+            if woken := asleep - frozen_at(state.step, until):
+                asleep -= woken
+                learner.freeze(asleep)
+                if fabric.is_global_zero:
+                    log.info("unfrozen at step %d: %s", state.step, ", ".join(sorted(woken))[:_LONGEST])
+            profile.begin_step()
+            logs = (state.step + 1) % self.log_every_steps == 0
+            values, norms = self._update(fabric, learner, optims, streams, seeds, state.step, logs)
+            profile.mark("other")
             watch.see(state.step, values)
             state.step += 1
             for average in averages:
@@ -190,9 +222,9 @@ class Loop:
                 state.elapsed_s = fabric.broadcast(state.elapsed_s)  # the clock of one process decides for all
             state.progress = budget.progress(state.step, state.elapsed_s)
             validates = state.progress * self.num_validations >= state.num_validations + 1 or state.progress >= 1.0
-            if state.step % self.log_every_steps == 0:
+            if logs:
                 _leave_diverged(watch, members, state)
-                loss = self._log(members, state, means, groups[0]["lr"])
+                loss = self._log(members, state, means, groups[0]["lr"], norms)
                 bar.set_postfix_str(f"loss {loss:.4f}")
                 if fabric.is_global_zero and not validates and lines.due(state.progress):
                     lines.add(state, means.losses(), means.total_steps, groups[0]["lr"], [None] * len(members))
@@ -202,7 +234,13 @@ class Loop:
             bar.update(state.progress - bar.n)
 
             if validates:
+                profile.mark("validation")
                 _leave_diverged(watch, members, state)
+                if fabric.is_global_zero:
+                    _log_histograms(members, learner, state)
+            for optim in optims:
+                optim.zero_grad()
+            if validates:
                 state.num_validations = int(state.progress * self.num_validations)
                 scores: list[float | None] = [None] * len(members)
                 for k, (member, average, best) in enumerate(zip(members, averages, state.best, strict=True)):
@@ -214,7 +252,8 @@ class Loop:
                 save_last()
                 since = saved_at = time.monotonic()
         if means.num_steps > 0:
-            self._log(members, state, means, groups[0]["lr"])
+            self._log(members, state, means, groups[0]["lr"], [{} for _ in members])
+        profile.close()
         bar.close()
         done = Trained(state.step, state.elapsed_s / len(members), state.step * batch_s, math.nan, 0, None)
         return [
@@ -225,13 +264,18 @@ class Loop:
         ]
 
     def _learner(
-        self, fabric: Fabric, members: Sequence[Member], augmentation: Augmentation, optimizer: Optimizers
+        self,
+        fabric: Fabric,
+        members: Sequence[Member],
+        augmentation: Augmentation,
+        optimizer: Optimizers,
+        options: GroupOptions,
     ) -> Learner:
         """Side by side on one GPU, which saves launches, if the networks can be; else in turn."""
         nets, tasks = [member.net for member in members], [member.tasks for member in members]
         alone_on_gpu = fabric.device.type == "cuda" and fabric.world_size == 1  # stacked weights know no other process
-        together = len(nets) > 1 and alone_on_gpu and Vmapped.possible(nets[0], optimizer)
-        learner = (Vmapped if together else Sequential)(fabric, nets, tasks, augmentation)
+        together = len(nets) > 1 and alone_on_gpu and Vmapped.possible(nets[0], optimizer, options)
+        learner = (Vmapped if together else Sequential)(fabric, nets, tasks, augmentation, options)
         if self.compile is not None:
             learner.compile(self.compile)
         return learner
@@ -244,25 +288,70 @@ class Loop:
         streams: Sequence[Iterator[Batch]],
         seeds: Sequence[int],
         step: int,
-    ) -> list[Losses]:
-        """One step of the optimizers -> for each member {part of the loss: ()} and the norm of its gradient."""
+        looks: bool,
+    ) -> tuple[list[Losses], list[Losses]]:
+        """One step of the optimizers -> for each member {part of the loss: ()} and the norm of its gradient.
+
+        Besides, where one looks, norms of parts of the networks, before they change. Gradients stay, clipped.
+        """
         found: list[Losses] = [{} for _ in seeds]
         for part in range(self.accumulation):
             batches = []
             for stream in streams:
+                learner.mark("waiting" if self.num_workers or fabric.device.type == "cuda" else "data")
                 batch = next(stream)
+                learner.mark("data")
                 labelled = batch.pop("labelled")  # stays on the CPU: choosing items by it must not wait for a GPU
                 batches.append({**fabric.to_device(batch), "labelled": labelled})
             drawn = [mixed(seed, step, fabric.global_rank + fabric.world_size * part) for seed in seeds]
             losses = learner.add_gradients(batches, drawn, 1 / self.accumulation, part == self.accumulation - 1)
             for own, each in zip(found, losses, strict=True):
                 _add(own, {name: loss / self.accumulation for name, loss in each.items()})
+        learner.mark("optimizer")
+        norms = [norms_of(learner.named(k)) if looks else {} for k in range(len(seeds))]
         for own, norm in zip(found, learner.clip(self.clip_norm), strict=True):
             own["gradient_norm"] = norm.detach()
         for optimizer in optimizers:
             optimizer.step()
-            optimizer.zero_grad()
-        return found
+        return found, norms
+
+    def _find_lr(
+        self,
+        fabric: Fabric,
+        members: Sequence[Member],
+        learner: Learner,
+        optimizer: Optimizers,
+        steps: int,
+        folder: Path,
+    ) -> None:
+        """Trains at growing learning rates, with optimizers of its own, and puts the networks back as they were."""
+        seeds = [member.seed for member in members]
+        before = [{name: value.clone() for name, value in member.net.state_dict().items()} for member in members]
+        own = [optimizer(parameters) for parameters in learner.parameters]
+        groups = [group for optim in own for group in optim.param_groups]
+        configured = groups[0]["lr"]
+        factors = [group["lr"] / configured if configured > 0 else 1.0 for group in groups]
+        optims = [cast(torch.optim.Optimizer, fabric.setup_optimizers(optim)) for optim in own]
+        streams = [self._stream(fabric, member.crops, 0) for member in members]
+
+        def loss_at(step: int, rate: float) -> float:
+            for optim in optims:
+                for group, factor in zip(optim.param_groups, factors, strict=True):
+                    group["lr"] = rate * factor
+            values, _ = self._update(fabric, learner, optims, streams, seeds, step, False)
+            for optim in optims:
+                optim.zero_grad()
+            return fabric.broadcast(_loss({name: float(value) for name, value in values[0].items()}))
+
+        curve = range_test(steps, loss_at)
+        for stream in streams:
+            stream.close()  # type: ignore[attr-defined]  # a generator
+        for member, weights in zip(members, before, strict=True):
+            member.net.load_state_dict(weights)
+        if fabric.is_global_zero:
+            curve.write(folder)
+            curve.log(members[0].tracker)
+            tell(curve, configured, folder)
 
     def _stream(self, fabric: Fabric, crops: Crops, step: int) -> Iterator[Batch]:
         """The parts of this process's batches from step `step` on."""
@@ -274,12 +363,15 @@ class Loop:
             return from_workers(part, first, self.num_workers, pin=gpu)
         return iter(Prefetched(part, first, depth=NUM_AHEAD if gpu else 0, pin=gpu))
 
-    def _log(self, members: Sequence[Member], state: Progress, means: "_Means", rate: float) -> float:
+    def _log(
+        self, members: Sequence[Member], state: Progress, means: "_Means", rate: float, norms: Sequence[Losses]
+    ) -> float:
         """-> the mean loss of the first member."""
         taken = means.take()
-        for member, best, own in zip(members, state.best, taken, strict=True):
+        for member, best, own, parts in zip(members, state.best, taken, norms, strict=True):
             if best.diverged is None:
-                named = {f"train/{name}": value for name, value in own.items()}
+                of_parts = zip(parts, torch.stack(list(parts.values())).tolist() if parts else [], strict=True)
+                named = {f"train/{name}": value for name, value in [*own.items(), *of_parts]}
                 member.tracker.log(state.step, {**named, "train/loss": _loss(own), "train/learning_rate": rate})
         return _loss(taken[0])
 
@@ -296,6 +388,14 @@ class Loop:
         state.stopped = self.patience is not None and best.waited >= self.patience
         member.tracker.log(state.step, {f"valid/{name}": value for name, value in validated.metrics.items()})
         return score
+
+
+def _log_histograms(members: Sequence[Member], learner: Learner, state: Progress) -> None:
+    """Of the weights and of the last gradients, as they were clipped."""
+    for k, (member, best) in enumerate(zip(members, state.best, strict=True)):
+        if best.diverged is None:
+            for name, (counts, edges) in histograms_of(learner.named(k)).items():
+                member.tracker.log_histogram(state.step, f"train/{name}", counts, edges)
 
 
 def _part(crops: Crops, batch_size: int, accumulation: int, rank: int, world_size: int, number: int) -> Batch:

@@ -1,7 +1,7 @@
 """What stands beside a system's scores: where it comes from, what it learnt from, and how much was tried."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,6 +48,23 @@ class TrainingData:
         """The training of a system of our own, on `training_tracks` of one data set."""
         shared = {track.work for track in training_tracks} & {track.work for track in scored}
         return cls([data], KNOWN, sorted(shared), fingerprint)
+
+    def after(self, past: "Past | None", scored: Iterable[Track]) -> "TrainingData":
+        """The same of a training that began with weights which had learnt before."""
+        if past is None:
+            return self
+        shared = set(self.shared) | (past.works or set()) & {track.work for track in scored}
+        data = list(dict.fromkeys([*self.data, *past.data]))
+        works = UNKNOWN if past.works is None else self.works
+        return replace(self, data=data, works=works, shared=sorted(shared))
+
+
+@dataclass(frozen=True)
+class Past:
+    """What weights learnt from before a training began with them. works: None: not known."""
+
+    data: list[str]
+    works: set[str] | None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ricercar.data.sources.index import SOUNDS, scan_index
 from ricercar.data.sources.rendering.soundfont import SoundFont
 from ricercar.errors import InputError
 from ricercar.harness.identity import PINNED, PLACES, class_hashes, determining, stable_hash
+from ricercar.harness.initial import content_hash
 
 _BEGINNING = 1 << 20  # bytes
 _FROM_OUTSIDE = re.compile(r"\$\{\s*[\w.]+\s*:")  # an interpolation by a resolver, such as ${oc.env:NAME}
@@ -25,9 +26,9 @@ def settled(cfg: DictConfig, base: Path) -> DictConfig:
 
     Paths of data begin at the root of the file system, those that were relative being so to `base`. What comes out of
     the environment stands there as its value, and so does the number of devices. `content` has a hash for each folder
-    with an index.csv, of that and of the beginnings of its first and last recording, and for each SoundFont: cheap to
-    have before any data are read, the same for a copy elsewhere, and another for other tracks, other splits, or the
-    same names of other sound. Where there is no such folder or file there is none.
+    with an index.csv, of that and of the beginnings of its first and last recording, for each SoundFont, and for the
+    weights to start from: cheap to have before any data are read, the same for a copy elsewhere, and another for other
+    tracks, other splits, or the same names of other sound. Where there is no such folder or file there is none.
     """
     plain = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(plain, dict)
@@ -44,6 +45,10 @@ def settled(cfg: DictConfig, base: Path) -> DictConfig:
             hashes = [_content_of(Path(str(place))) for place in places]
             if key not in PINNED and all(hashes):
                 content[".".join(path)] = hashes if several else hashes[0]
+        if path == ("init", "from") and values[key] is not None:
+            node[key] = _absolute(base, values[key])
+            if (hashed := content_hash(Path(str(node[key])))) is not None:
+                content["init.from"] = hashed
     hardware = own.get("hardware")
     if isinstance(hardware, dict) and str(hardware.get("devices")) in ("-1", "auto"):
         hardware["devices"] = _devices_here(str(hardware.get("accelerator")), hardware["devices"])

@@ -1,7 +1,7 @@
 """Where a training stands: the budget, the best validations, the averaged weights, and what diverged."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from ricercar.errors import InputError
-from ricercar.harness.learners import Losses
 from ricercar.harness.schedules import Schedule
 
 
@@ -65,13 +64,15 @@ class Budget:
 
     text   "300 steps", "20 epochs" or "2.5 minutes"; the space may be left out.
            An epoch is as many windows as cover the training tracks once.
+    option the text's name, for what is told of it
     """
 
-    def __init__(self, text: str, steps_per_epoch: float) -> None:
+    def __init__(self, text: str, steps_per_epoch: float, option: str = "trainer.budget") -> None:
         found = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(step|epoch|minute)s?\s*", text)
         amount = float(found[1]) if found else 0.0
+        self.steps_per_epoch = steps_per_epoch
         if found is None or amount <= 0:
-            raise InputError(f"trainer.budget={text!r}: expected something like 300steps, 20epochs or 2.5minutes.")
+            raise InputError(f"{option}={text!r}: expected something like 300steps, 20epochs or 2.5minutes.")
         unit = found[2]
         self.max_s = amount * 60.0 if unit == "minute" else None
         self.max_steps = {"step": amount, "epoch": amount * steps_per_epoch}.get(unit)
@@ -130,7 +131,7 @@ class Watch:
     def __init__(self, num_networks: int, device: torch.device) -> None:
         self._first_bad = torch.full((num_networks,), -1, device=device)
 
-    def see(self, step: int, values: Sequence[Losses]) -> None:
+    def see(self, step: int, values: Sequence[Mapping[str, Tensor]]) -> None:
         """values: for each network {what: ()}."""
         bad = torch.stack([_sum(each) for each in values]).isfinite().logical_not()
         self._first_bad = torch.where((self._first_bad < 0) & bad, step, self._first_bad)
@@ -140,6 +141,6 @@ class Watch:
         return [step if step >= 0 else None for step in self._first_bad.tolist()]
 
 
-def _sum(values: Losses) -> Tensor:
+def _sum(values: Mapping[str, Tensor]) -> Tensor:
     """Finite where all are, which are far from the largest number that there is."""
     return torch.stack(list(values.values())).sum()

@@ -16,7 +16,7 @@ from ricercar.harness.training_state import DivergenceError
 _LONGEST = 120  # characters of a trial's name
 # Trials differ in these in vain, or not in a way that the validation split can judge.
 _FIXED = {"data": "all trials share the tracks", "hardware": "all trials share the device", "seed": "a run has one",
-          "tune": "it is the search itself"}  # fmt: skip
+          "tune": "it is the search itself", "init": "all trials start from the same weights"}  # fmt: skip
 
 
 class Tune:

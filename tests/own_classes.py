@@ -49,6 +49,19 @@ class LossesKept(NoTracker):
             self.losses[step] = values["train/loss"]
 
 
+class AllKept(NoTracker):
+    """Keeps the curves and histograms that are logged: {step: {name: value}}."""
+
+    curves: ClassVar[dict[int, dict[str, float]]] = {}
+    histograms: ClassVar[dict[int, dict[str, Any]]] = {}
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        self.curves.setdefault(step, {}).update(values)
+
+    def log_histogram(self, step: int, name: str, counts: Any, edges: Any) -> None:
+        self.histograms.setdefault(step, {})[name] = counts, edges
+
+
 class NormOfAll(torch.optim.SGD):
     """A step's length depends on all parameters of the optimizer, as of those that estimate a learning rate."""
 

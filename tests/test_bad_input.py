@@ -139,7 +139,7 @@ def test_value_is_refused_by_name(override: str) -> None:
 def test_value_that_torch_refuses_is_told(override: str) -> None:
     key, _, value = override.partition("=")
     with pytest.raises(InputError) as error:
-        assemble.make(composed(override).optimizer, params=[torch.zeros(1, requires_grad=True)])
+        assemble.make_optimizer(composed(override).optimizer, [torch.nn.Parameter(torch.zeros(1))])
     assert str(error.value).startswith("optimizer: ")
     assert f"{key.split('.')[1]}={value.replace('null', 'None')}" in str(error.value)
 

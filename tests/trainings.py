@@ -29,7 +29,7 @@ def benchmark(
 def trained(folder: Path, *overrides: str) -> list[Result]:
     """The results of one job in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    given = dict(each.split("=", 1) for each in overrides)
+    given = dict(each.split("=", 1) for each in overrides if "=" in each)
     choices = {group: given.get(group, choice) for group, choice in CHOICES.items()}
     return train(Run(composed(*overrides), folder, choices, ["seed=0"]))
 

@@ -23,6 +23,9 @@ class Prefixed(Tracker):
     def log(self, step: int, values: Mapping[str, float]) -> None:
         self.tracker.log(step, {self.prefix + name: value for name, value in values.items()})
 
+    def log_histogram(self, step: int, name: str, counts: NDArray[np.int64], edges: NDArray[np.float64]) -> None:
+        self.tracker.log_histogram(step, self.prefix + name, counts, edges)
+
     def log_tracks(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         self.tracker.log_tracks(self.prefix + name, rows)
 

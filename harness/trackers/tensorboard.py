@@ -48,6 +48,14 @@ class Tensorboard(Tracker):
         for name, value in values.items():
             self._call("add_scalar", name, value)
 
+    def log_histogram(self, step: int, name: str, counts: NDArray[np.int64], edges: NDArray[np.float64]) -> None:
+        self._step = step
+        middles = (edges[:-1] + edges[1:]) / 2
+        sums = {"sum": float(counts @ middles), "sum_squares": float(counts @ middles**2)}
+        ends = {"min": float(edges[0]), "max": float(edges[-1]), "num": int(counts.sum())}
+        buckets = {"bucket_limits": edges[1:].tolist(), "bucket_counts": counts.tolist()}
+        self._call("add_histogram_raw", name, **ends, **sums, **buckets)
+
     def log_tracks(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         columns = list(dict.fromkeys(column for row in rows for column in row))
         lines = [columns, ["---"] * len(columns), *([_cell(row.get(column)) for column in columns] for row in rows)]

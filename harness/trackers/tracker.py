@@ -59,6 +59,9 @@ class Tracker(ABC):
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """One point of each curve, such as train/loss. NaN is allowed."""
 
+    def log_histogram(self, step: int, name: str, counts: NDArray[np.int64], edges: NDArray[np.float64]) -> None:
+        """(n,) how many values lie between (n + 1,) edges. A tracker that shows no histograms leaves it out."""
+
     @abstractmethod
     def log_tracks(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """The table of test tracks: one row each, columns by name. NaN is an empty cell."""

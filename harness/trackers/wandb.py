@@ -114,6 +114,12 @@ class Wandb(Tracker):
         self._started().config.update(config, allow_val_change=True)  # type: ignore[no-untyped-call]
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
+        self._log(step, values)
+
+    def log_histogram(self, step: int, name: str, counts: NDArray[np.int64], edges: NDArray[np.float64]) -> None:
+        self._log(step, {name: wandb.Histogram(np_histogram=(counts.tolist(), edges.tolist()))})
+
+    def _log(self, step: int, values: Mapping[str, Any]) -> None:
         # An axis of our own: W&B's counter only grows, a resumed run goes back to its last checkpoint.
         run = self._started()
         for name in values:

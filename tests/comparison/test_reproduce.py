@@ -158,5 +158,5 @@ def test_committed_results_can_be_trained_again(place: str) -> None:
     cfg = reproduce.configuration(Result.read(ROOT / "docs" / "results" / place), None, None, None, [])
     assemble.make(cfg.trainer)
     assemble.make(cfg.schedule)
-    assemble.make(cfg.optimizer, params=[torch.nn.Parameter(torch.zeros(1))])
+    assemble.make_optimizer(cfg.optimizer, [torch.nn.Parameter(torch.zeros(1))])
     assemble.make_net(cfg, assemble.make_tasks(cfg))

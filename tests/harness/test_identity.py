@@ -15,7 +15,7 @@ from configs import composed
 from conftest import Here
 from ricercar.comparison.systems import key_of
 from ricercar.errors import InputError
-from ricercar.harness import identity
+from ricercar.harness import assemble, identity
 from ricercar.harness.command import expanded
 from ricercar.harness.identity import dataset_name, named, run_id, system_id
 from ricercar.harness.results import Result
@@ -39,6 +39,7 @@ def id_of(*overrides: str) -> str:
     [
         ["trainer.num_workers=3"], ["trainer.log_every_steps=7"], ["trainer.checkpoint_minutes=1"],
         ["spectrogram=cached", "spectrogram.limit_gb=1"], ["hardware.accelerator=gpu"], ["hardware.strategy=ddp_spawn"],
+        ["trainer.profile=9steps"], ["trainer.find_lr=9steps"], ["init.strict=false"],
         ["tracker=none"], ["cache_dir=x"], ["num_threads=2"], ["resume=anyway"], ["seeds_per_job=3"],
     ],
 )  # fmt: skip
@@ -71,6 +72,43 @@ def test_all_devices_are_counted(devices: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     assert settled(cfg, Path()).hardware.devices == 4
     assert run_id(settled(cfg, Path())) == id_of("hardware=gpu", "trainer.batch_size=32")
+
+
+# Of runs from before there were the options of identity.LATER, as results were published with them.
+BEFORE = {
+    ("experiment=maps_harmonic",): "a6ef19b92094f484",
+    ("experiment=maps_table",): "fc3499096bd54e1f",
+    ("experiment=rendered_melody",): "1a5713d7273c8278",
+    ("optimizer=adam",): "c1cda1ce3c3e6b48",
+    ("optimizer=sgd",): "256c0d77fc8f0dae",
+    ("tune=lr",): "4ac8d24557f3717b",
+    (): "1b2c122a89d0af8c",
+}
+
+
+@pytest.mark.parametrize("overrides", BEFORE, ids=str)
+def test_options_that_came_later_leave_runs_what_they_were(overrides: tuple[str, ...]) -> None:
+    """Whether a configuration has them, with the values that mean so, or has not."""
+    cfg = composed(*overrides)
+    assert run_id(cfg) == BEFORE[overrides]
+    without = OmegaConf.to_container(cfg)
+    assert isinstance(without, dict)
+    for key in identity.LATER:
+        group, _, name = key.rpartition(".")
+        (without.get(group, {}) if group else without).pop(name, None)
+    assert run_id(OmegaConf.create(without)) == BEFORE[overrides]
+    assert assemble.completed(OmegaConf.create(without)) == cfg
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "init.from=a.pt", "freeze=[heads]", "unfreeze_at=3steps", "optimizer.decay_biases_and_norms=false",
+        "++optimizer.groups={heads: {lr: 0.1}}",
+    ],
+)  # fmt: skip
+def test_options_that_came_later_count(override: str) -> None:
+    assert id_of(override) != id_of()
 
 
 def at(root: Path, *overrides: str) -> DictConfig:

@@ -95,6 +95,7 @@ def test_budget(on_tones: list[str], tmp_path: Path, budget: str, steps: int) ->
 
 def test_minutes(on_tones: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Which make it another run each time, as is said."""
+    caplog.set_level("INFO")
     [result] = trained(tmp_path / "run", *SMALL, *on_tones, "trainer.budget=0.02minutes")
     assert result.cost.train_s is not None
     assert result.cost.train_s >= 1.2

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -45,6 +45,7 @@ def tracked(folder, mode="auto", resumed=False, project="test"):
         tracker.start(folder, job, {"backbone": {"dim": 64}, "seed": 3}, resumed)
         tracker.log(10, {"train/loss": 0.5, "train/rate": 1e-3})
         tracker.log(20, {"train/loss": 0.25, "valid/f1": float("nan")})
+        tracker.log_histogram(20, "train/weights/heads", np.array([3, 1]), np.array([-1.0, 0.0, 1.0]))
         tracker.log_tracks("test/tracks", [{"id": "a", "f1": 0.5}, {"id": "b", "f1": float("nan")}])
         tracker.log_image("worst", np.full((4, 6, 3), 200, dtype=np.uint8))
         tracker.log_audio("worst_sound", np.zeros(160, dtype=np.float32), 16000, "the worst track")
@@ -120,7 +121,14 @@ def test_wandb_keeps_everything(offline: tuple[Path, subprocess.CompletedProcess
     assert run["tags"] == ["tag", "notes", "lstm", ("long" * 20)[:64]]  # a longer one is refused by wandb
 
     points = [each["history"]["item"] for each in written if each["type"] == "history"]
-    assert [(point["step"], point["train/loss"]) for point in points if "step" in point] == [(10, 0.5), (20, 0.25)]
+    losses = [(point["step"], point["train/loss"]) for point in points if "train/loss" in point]
+    assert losses == [(10, 0.5), (20, 0.25)]
+    [shown] = [point for point in points if "train/weights/heads._type" in point]
+    assert [shown[f"train/weights/heads.{part}"] for part in ("_type", "values", "bins")] == [
+        "histogram",
+        [3, 1],
+        [-1, 0, 1],
+    ]
     axes = [
         (each["metric"]["glob_name"], each["metric"]["step_metric"]) for each in written if each["type"] == "metric"
     ]
@@ -368,3 +376,45 @@ def test_wandb_keeps_the_leaderboard(tmp_path: Path) -> None:
     assert "page.html" in json.dumps([each for each in written if "artifact" in json.dumps(each)])
     (table,) = tmp_path.glob("out/wandb/offline-run-*/files/media/table/notes*.json")
     assert json.loads(table.read_text())["data"] == [["a", 0.5]]
+
+
+class Both(Wandb):
+    """W&B and TensorBoard at once."""
+
+    def __init__(self) -> None:
+        super().__init__(project="test", entity=None, group=None, tags=[], mode="offline")
+        self.other = Tensorboard()
+
+    def start(self, run_dir: Path, label: RunLabel, config: dict[str, Any], resumed: bool) -> None:
+        super().start(run_dir, label, config, resumed)
+        self.other.start(run_dir, label, config, resumed)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        super().log(step, values)
+        self.other.log(step, values)
+
+    def log_histogram(self, step: int, name: str, counts: Any, edges: Any) -> None:
+        super().log_histogram(step, name, counts, edges)
+        self.other.log_histogram(step, name, counts, edges)
+
+    def close(self, exit_code: int) -> None:
+        super().close(exit_code)
+        self.other.close(exit_code)
+
+
+def test_names_are_the_same_everywhere(
+    on_tones: list[str], tmp_path: Path, no_key: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the curves and histograms of a training, as read back from what W&B and TensorBoard wrote."""
+    monkeypatch.setattr("own_classes.AllKept", Both)
+    options = ["tracker._target_=own_classes.AllKept", "trainer.log_every_steps=1", "trainer.find_lr=4steps"]
+    trained(tmp_path, *ONSETS, *on_tones, *options)
+    points = [each["history"]["item"] for each in records(tmp_path) if each["type"] == "history"]
+    written = {name for point in points if "step" in point for name in point if not name.startswith("_")}
+    names = {name.partition("._type")[0] for name in written if not name.endswith((".bins", ".values"))} - {"step"}
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    tags = {*events.Tags()["scalars"], *events.Tags()["histograms"]}
+    assert {"lr_finder/loss", "train/gradient_norm", "train/gradient_norm/heads", "train/weights/backbone"} <= names
+    assert names == {tag for tag in tags if tag.split("/")[0] in ("lr_finder", "train", "valid")}
+    assert events.Histograms("train/weights/heads")[0].histogram_value.num > 0
