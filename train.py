@@ -48,6 +48,7 @@ from ricercar.harness.run import (
     record_of,
     runs_of,
 )
+from ricercar.harness.trackers.lasting import Lasting
 from ricercar.harness.trackers.prefixed import Prefixed
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.training_state import Budget, DivergenceError
@@ -132,8 +133,9 @@ def _train(fabric: Fabric, runs: list[Run], siblings: list[Run], tasks: Multitas
     with threads(cfg.num_threads), ExitStack() as stack:
         trackers: list[Tracker] = []
         for run in runs:
-            tracker = assemble.make(cfg.tracker if first else OmegaConf.create({"_target_": assemble.NO_TRACKER}))
-            trackers.append(stack.enter_context(tracker))
+            made = assemble.make(cfg.tracker if first else OmegaConf.create({"_target_": assemble.NO_TRACKER}))
+            tracker: Tracker = stack.enter_context(Lasting(made))
+            trackers.append(tracker)
             label_of_run = identity.label(run.cfg, run.id, run.folder.name, run.choices)
             tracker.start(run.folder, label_of_run, _config(run), cfg.resume)
         values = [each for each, _ in _trials(runs[0])]

@@ -1,15 +1,17 @@
 """What a training says: first what is trained, then a line for each validation, in columns."""
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
 
 from ricercar.data.track import Track
 from ricercar.harness.evaluate import primary_of
-from ricercar.harness.run import Run
+from ricercar.harness.run import Pace, Run
 from ricercar.harness.text import amount, broken
 from ricercar.harness.training_state import Best, Progress
 from ricercar.models.frontends.frontend import Frontend
@@ -53,14 +55,15 @@ def tell_start(
 
 
 class Lines:
-    """A table that grows while networks are trained: a header, then a line for each of them.
+    """A table that grows while networks are trained: a header, then a line for each of them, also as pace.json.
 
-    score   name of what the validation gives
-    seeds   one for each network; of several, the first column says which
+    score     name of what the validation gives
+    seeds     one for each network; of several, the first column says which
+    folders   of their trainings
     """
 
-    def __init__(self, score: str, seeds: Sequence[int], progress: float) -> None:
-        self.seeds = seeds
+    def __init__(self, score: str, seeds: Sequence[int], folders: Sequence[Path], progress: float) -> None:
+        self.score, self.seeds, self.folders = score, seeds, folders
         self._began_s = self._last_s = time.monotonic()
         self._began = self._last = progress
         self._losses, self._num_steps = [0.0] * len(seeds), 0
@@ -100,8 +103,12 @@ class Lines:
         now_s = time.monotonic()
         elapsed_s, share = now_s - self._began_s, state.progress - self._began
         left_s = elapsed_s * (1.0 - state.progress) / share if share > 0 else 0.0
-        for seed, best, loss, before, score in zip(self.seeds, state.best, losses, self._losses, scores, strict=True):
+        for seed, folder, best, loss, before, score in zip(
+            self.seeds, self.folders, state.best, losses, self._losses, scores, strict=True
+        ):
             if best.diverged is None:
+                found = best.score if best.step > 0 and math.isfinite(best.score) else None
+                Pace(state.step, state.progress, elapsed_s, left_s, self.score, found).write(folder)
                 mean = (loss - before) / max(1, num_steps - self._num_steps)
                 cells = [
                     str(state.step), f"{state.progress:.0%}", _number(mean), f"{rate:.2e}", *_scores(score, best),

@@ -194,7 +194,8 @@ class Loop:
         watch = Watch(len(members), fabric.device)
         means = _Means(len(members))
         score_name = primary_of(members[0].tasks) if len(members[0].tasks) == 1 else "mean of tasks"
-        lines = Lines(score_name, seeds, state.progress)
+        folders = [member.checkpoints.folder.parent for member in members]
+        lines = Lines(score_name, seeds, folders, state.progress)
         since = saved_at = time.monotonic()
         compiling = self.compile is not None  # in the first step, which is not charged
         while state.progress < 1.0 and not state.stopped:

@@ -1,5 +1,6 @@
 """Trackers keep what a run hands them. W&B runs for real, offline, in processes without a key, a home or a terminal."""
 
+import errno
 import json
 import os
 import shlex
@@ -22,6 +23,7 @@ from wandb import Settings
 
 from ricercar.errors import InputError
 from ricercar.harness.piano_roll import write_png
+from ricercar.harness.trackers.lasting import Lasting
 from ricercar.harness.trackers.none import NoTracker
 from ricercar.harness.trackers.tensorboard import Tensorboard
 from ricercar.harness.trackers.tracker import RunLabel, Tracker
@@ -418,3 +420,28 @@ def test_names_are_the_same_everywhere(
     assert {"lr_finder/loss", "train/gradient_norm", "train/gradient_norm/heads", "train/weights/backbone"} <= names
     assert names == {tag for tag in tags if tag.split("/")[0] in ("lr_finder", "train", "valid")}
     assert events.Histograms("train/weights/heads")[0].histogram_value.num > 0
+
+
+class Filling(NoTracker):
+    """Its disk is full from the second call on."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        self.calls.append(f"log {step}")
+        if step > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    def close(self, exit_code: int) -> None:
+        self.calls.append(f"close {exit_code}")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_training_outlives_the_disk_of_its_tracker(caplog: pytest.LogCaptureFixture) -> None:
+    full = Filling()
+    with Lasting(full) as tracker:
+        for step in range(4):
+            tracker.log(step, {"train/loss": 1.0})
+    assert full.calls == ["log 0", "log 1", "log 2", "close 0"]
+    assert caplog.text.count("tracker=filling can no longer write (No space left on device)") == 1
