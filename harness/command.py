@@ -69,7 +69,8 @@ def _run(main: Callable[[], Any], config_name: str) -> None:
     except (HydraException, OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
         _fail(_about_the_folder(error) or _explained(error, config_name))  # ValueError: Hydra's own, or from a sweep
     except KeyboardInterrupt:
-        go_on = ": resume=true goes on from the last checkpoint" if config_name == "config" else ""
+        again = "the same command" if Begun.sweep is not None else "resume=true"
+        go_on = f": {again} goes on from the last checkpoint" if config_name == "config" else ""
         print(f"\ninterrupted{go_on}.", file=sys.stderr)
         sys.exit(130)
 
