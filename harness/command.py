@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -200,7 +201,9 @@ def _check_types(cfg: DictConfig) -> None:
     groups = [each for each in overrides if each.split("=")[0].lstrip("+") in HydraConfig.get().runtime.choices]
     if not (set(overrides) - set(groups)):
         return
-    base = _composed(config_name, groups)
+    base = _base(
+        config_name, tuple(groups), tuple(each.path for each in GlobalHydra.instance().config_loader().get_sources())
+    )
     for override in set(overrides) - set(groups):
         key = override.split("=")[0].lstrip("+~")
         given, default = _at(cfg, key), _at(base, key)
@@ -208,6 +211,12 @@ def _check_types(cfg: DictConfig) -> None:
             raise InputError(f"unknown option {key}: {_choices(key, config_name or '')}")
         if given is not None and default is not None and _kind(given) != _kind(default) and key not in _OF_TWO_KINDS:
             raise InputError(f"{key}={given!r}: expected {_kind(default)}, such as {default!r}.")
+
+
+@cache
+def _base(config_name: str | None, groups: tuple[str, ...], folders: tuple[str, ...]) -> DictConfig:
+    """What the yamls of some choices say, once for all jobs of a sweep that choose the same. folders: of the yamls."""
+    return _composed(config_name, list(groups))
 
 
 def _composed(config_name: str | None, overrides: list[str]) -> DictConfig:
