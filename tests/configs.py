@@ -1,6 +1,7 @@
 """Configurations for tests."""
 
 import copy
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -38,41 +39,58 @@ def choices(group: str) -> list[str]:
 
 def trained_tasks() -> list[str]:
     """The tasks that a network learns, one at a time."""
-    return [name for name in choices("task") if issubclass(get_class(_target("task", name)), Task)]
+    return [name for name in choices("task") if issubclass(get_class(_option("task", name)._target_), Task)]
 
 
-def make_task(name: str) -> Any:
-    """The task of conf/task/<name>.yaml."""
-    return instantiate(OmegaConf.load(CONF / "task" / f"{name}.yaml"), _convert_="all")
+def make_task(name: str, **protocol: Any) -> Any:
+    """The task of conf/task/<name>.yaml, to which nothing has happened yet, with `protocol` changed."""
+    return copy.deepcopy(_task(name, json.dumps({"protocol": protocol} if protocol else {})))
 
 
-def _target(group: str, name: str) -> str:
-    return str(OmegaConf.load(CONF / group / f"{name}.yaml")._target_)
+@cache
+def _task(name: str, changes: str) -> Any:
+    return instantiate(OmegaConf.merge(_option("task", name), json.loads(changes)), _convert_="all")
 
 
 def option(group: str, name: str) -> DictConfig:
     """conf/<group>/<name>.yaml, with what it is composed of."""
+    return copy.deepcopy(_option(group, name))
+
+
+@cache
+def _option(group: str, name: str) -> DictConfig:
     found = OmegaConf.load(CONF / group / f"{name}.yaml")
     if "defaults" in found:
-        found = OmegaConf.select(composed(config=f"{group}/{name}"), group)
-        OmegaConf.set_struct(found, False)
+        found = OmegaConf.select(hydra_composed((), config=f"{group}/{name}"), group)
+        OmegaConf.set_struct(found, None)
     assert isinstance(found, DictConfig)
     return found
 
 
 def composed(*overrides: str, config: str = "config") -> DictConfig:
-    """As Hydra composes it. What it makes of choices in groups is kept: that takes longer than most of what follows."""
-    values = [each for each in overrides if re.match(r"[\w.]+=", each) and not (CONF / each.partition("=")[0]).is_dir()]
-    cfg = copy.deepcopy(_composed(tuple(each for each in overrides if each not in values), config))
+    """As Hydra composes it, which takes longer than most of what follows: it composes what is neither value nor choice.
+
+    test_structure.py has the two side by side.
+    """
+    keys = [each.partition("=")[0] for each in overrides]
+    others = tuple(each for each in overrides if not re.match(r"[\w.]+=", each) or each.startswith("experiment="))
+    chosen = [each for each, key in zip(overrides, keys, strict=True) if each not in others and (CONF / key).is_dir()]
+    if others or not all((CONF / each.replace("=", "/")).with_suffix(".yaml").exists() for each in chosen):
+        others, chosen = tuple(each for each in overrides if each in [*others, *chosen]), []
+    cfg = copy.deepcopy(hydra_composed(others, config))
     try:
+        for each in chosen:
+            group, name = each.split("=")
+            cfg[group] = option(group, name)
+        values = [each for each in overrides if each not in (*others, *chosen)]
         for each in OverridesParser.create().parse_overrides(values):
             OmegaConf.update(cfg, each.key_or_group, each.value())
     except OmegaConfBaseException:
-        return _composed(overrides, config)  # Hydra's own error
+        return hydra_composed(overrides, config)  # Hydra's own error
     return cfg
 
 
 @cache
-def _composed(overrides: tuple[str, ...], config: str) -> DictConfig:
+def hydra_composed(overrides: tuple[str, ...], config: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose(config, overrides=list(overrides))

@@ -4,13 +4,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from configs import CONF
+from configs import option
 from ricercar.tasks.notes import Notes
 
 
 def make(**changes: Any) -> Notes:
     """The task of conf/task/notes.yaml; decoding__onset_threshold=0.1 changes a value inside a group."""
-    cfg = OmegaConf.load(CONF / "task" / "notes.yaml")
+    cfg = option("task", "notes")
     for name, value in changes.items():
         OmegaConf.update(cfg, name.replace("__", "."), value)
     options = OmegaConf.to_container(cfg)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from configs import CONF, ROOT, option
+from configs import CONF, ROOT, choices, composed, hydra_composed, option
 
 ONLY_PLACES = {
     "nnAudio": ["models/frontends/"],
@@ -127,3 +127,11 @@ def test_groups_stand_alone() -> None:
         if others and path.parent.name != "experiment":
             wrong[str(path.relative_to(CONF))] = others
     assert wrong == {}
+
+
+def test_tests_compose_as_hydra_does() -> None:
+    """The last choice of every group at once, those with defaults of their own, and values."""
+    last = [f"{path.name}={choices(path.name)[-1]}" for path in sorted(CONF.iterdir()) if path.name in composed()]
+    nested = ["task=beat", "data=midi", "augmentation=masking", "data.seed=3", "task.protocol.skip_s=1", "seed=2"]
+    for overrides in (tuple(last), tuple(nested)):
+        assert composed(*overrides) == hydra_composed(overrides, "config")

@@ -9,11 +9,9 @@ from typing import Any
 import mir_eval
 import numpy as np
 import pytest
-from hydra.utils import instantiate
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 
-from configs import CONF, choices, make_task, trained_tasks
+from configs import choices, make_task, trained_tasks
 from ricercar.data.annotations.beats import Beats
 from ricercar.data.annotations.chords import Chords
 from ricercar.data.annotations.hierarchy import Hierarchy
@@ -29,12 +27,6 @@ from ricercar.tasks.marks import KINDS, REFERENCE, RIGHT, UNSCORED, Mark, frame_
 from ricercar.tasks.notes.marks import extended
 
 SEEDS = (0, 1, 2)
-
-
-def make(name: str, **protocol: Any) -> Any:
-    """The task of conf/task/<name>.yaml with another protocol."""
-    options = OmegaConf.load(CONF / "task" / f"{name}.yaml")
-    return instantiate(OmegaConf.merge(options, {"protocol": protocol}), _convert_="all")
 
 
 def example(name: str, seed: int) -> Any:
@@ -142,9 +134,9 @@ def test_notes_by_hand() -> None:
 def test_notes_follow_the_protocol() -> None:
     reference = Notes.make([1.0], [2.0], [60], pedalled_offset_s=[5.0])
     estimate = Notes.make([1.03], [2.0], [60])
-    assert said(make("notes", onset_tolerance_s=0.02).marks(reference, estimate))[0][0] == "missed"
-    assert said(make("notes", pedal="ignore").marks(reference, estimate)) == [(RIGHT, 60, "")]
-    assert said(make("notes", pedal="extend").marks(reference, estimate)) == [("offset", 60, "")]
+    assert said(make_task("notes", onset_tolerance_s=0.02).marks(reference, estimate))[0][0] == "missed"
+    assert said(make_task("notes", pedal="ignore").marks(reference, estimate)) == [(RIGHT, 60, "")]
+    assert said(make_task("notes", pedal="extend").marks(reference, estimate)) == [("offset", 60, "")]
     drums = Notes.make([1.0], [1.1], [36], program=[DRUMS])
     assert make_task("notes").marks(drums, drums) == []
 
@@ -176,7 +168,7 @@ def test_instruments_by_hand() -> None:
         [0, 1, 2, 3, 4], [0.9, 1.9, 2.9, 3.1, 4.1], [60, 62, 64, 36, 38], program=[0, 24, 0, 128, 128]
     )
     estimate = Notes.make([0, 1, 2, 3, 4], [0.9, 1.9, 2.9, 3.9, 4.9], [60, 62, 52, 36, 50], program=[0, 0, 0, 128, 128])
-    marks = make("instruments", grouping="families", lowest_pitch=0, highest_pitch=127).marks(reference, estimate)
+    marks = make_task("instruments", grouping="families", lowest_pitch=0, highest_pitch=127).marks(reference, estimate)
     assert sorted(said(marks)) == [
         ("label", 62, "piano"),
         ("missed", 38, "drums"),
@@ -191,7 +183,7 @@ def test_instruments_by_hand() -> None:
 
 @pytest.mark.parametrize("grouping", ["flat", "families", "full"])
 def test_instruments_count_as_in_the_scores(grouping: str) -> None:
-    task, reference = make("instruments", grouping=grouping), example("instruments", 0)
+    task, reference = make_task("instruments", grouping=grouping), example("instruments", 0)
     estimate = disturbed(reference, np.random.default_rng(0))
     scores, marks = task.score(reference, estimate), task.marks(reference, estimate)
     given = number(marks, RIGHT, "offset", "label", "octave", "spurious")
@@ -233,7 +225,7 @@ def test_melody_takes_the_time_that_mir_eval_counts(seed: int, hop_s: float) -> 
     random = np.random.default_rng(seed)
     factor = random.choice([1.0, 1.0, 2.0, 1.3, 0.0], 50).repeat(10)
     estimate = Melody(time_s=reference.time_s, frequency_hz=np.roll(reference.frequency_hz, 3) * factor)
-    marks = make("melody", hop_s=hop_s).marks(reference, estimate)
+    marks = make_task("melody", hop_s=hop_s).marks(reference, estimate)
     frames = mir_eval.melody.to_cent_voicing(
         reference.time_s, reference.frequency_hz, estimate.time_s, estimate.frequency_hz, hop=hop_s or None
     )
@@ -286,7 +278,7 @@ def test_beats_count_as_in_mir_eval(seed: int) -> None:
     estimate = Beats.make(
         time_s[kept] + random.normal(0, 0.06, kept.sum()).cumsum() * 0.3, random.integers(1, 4, kept.sum())
     )
-    marks = make("beat", skip_s=5.0).marks(reference, estimate)
+    marks = make_task("beat", skip_s=5.0).marks(reference, estimate)
     for label, a, b in (
         ("beat", reference.time_s, estimate.time_s),
         ("downbeat", reference.downbeat_s, estimate.downbeat_s),
@@ -331,7 +323,7 @@ def test_drums_by_hand() -> None:
 @pytest.mark.parametrize("borders", ["all", "inner"])
 def test_borders_count_as_in_mir_eval(seed: int, borders: str) -> None:
     reference, estimate = (Hierarchy.flat(example("segment", each).levels[0]) for each in (seed, seed + 10))
-    marks = make("segment", borders=borders, window_s=0.15, wide_window_s=3.0).marks(reference, estimate)
+    marks = make_task("segment", borders=borders, window_s=0.15, wide_window_s=3.0).marks(reference, estimate)
     pair = [np.stack([side.levels[0].start_s, side.levels[0].end_s], axis=1) for side in (reference, estimate)]
     precision, recall, _ = mir_eval.segment.detection(*pair, window=0.15, trim=borders == "inner")
     right = number(marks, RIGHT)
@@ -344,7 +336,7 @@ def test_borders_count_as_in_mir_eval(seed: int, borders: str) -> None:
 def test_sections_reach_from_the_start_to_the_end_of_the_reference() -> None:
     reference = Hierarchy.flat(Segments(np.array([0.0, 5]), np.array([5.0, 9]), ("A", "B")))
     estimate = Hierarchy.flat(Segments(np.array([1.0]), np.array([20.0]), ("x",)))
-    marks = make("segment", borders="all").marks(reference, estimate)
+    marks = make_task("segment", borders="all").marks(reference, estimate)
     assert [(mark.start_s, mark.end_s) for mark in marks if mark.kind == UNSCORED] == [(0, 1), (1, 9)]
     assert Counter(mark.kind for mark in marks) == {UNSCORED: 2, RIGHT: 2, "missed": 1, "spurious": 1}
 

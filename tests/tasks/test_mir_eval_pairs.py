@@ -10,10 +10,8 @@ import mir_eval
 import numpy as np
 import pytest
 import soundfile
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
-from configs import CONF
+from configs import make_task
 from ricercar.data.annotations.hierarchy import Hierarchy
 from ricercar.data.annotations.segments import Segments
 from ricercar.tasks.scale import of_mir_eval
@@ -34,9 +32,7 @@ AS_MIR_EVAL: Mapping[str, dict[str, Any]] = {
 
 def make(module: str, **protocol: Any) -> Scoring:
     name = TASKS.get(module, module)
-    cfg = OmegaConf.load(CONF / "task" / f"{name}.yaml")
-    own = {"protocol": {**AS_MIR_EVAL.get(name, {}), **protocol}}
-    made: Scoring = instantiate(OmegaConf.merge(cfg, own), _convert_="all")
+    made: Scoring = make_task(name, **{**AS_MIR_EVAL.get(name, {}), **protocol})
     return made
 
 

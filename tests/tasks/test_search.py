@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from configs import CONF, trained_tasks
+from configs import option, trained_tasks
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.tasks.shared.search import best, nearest_first, on_time, remembered
 from ricercar.tasks.task import Task
 
-TUNED = [name for name in trained_tasks() if "tuning" in OmegaConf.load(CONF / "task" / f"{name}.yaml")]
+TUNED = [name for name in trained_tasks() if "tuning" in option("task", name)]
 
 
 def test_of_equally_good_values_the_nearest_is_first() -> None:
@@ -47,14 +47,14 @@ def test_a_decoding_is_looked_at_once() -> None:
 
 
 def with_tuning(name: str, tuning: Any) -> Task:
-    cfg = OmegaConf.load(CONF / "task" / f"{name}.yaml")
+    cfg = option("task", name)
     cfg.tuning = tuning
     task: Task = assemble.make(cfg)
     return task
 
 
 def lists(name: str) -> dict[str, Any]:
-    tuning: Any = OmegaConf.to_container(OmegaConf.load(CONF / "task" / f"{name}.yaml").tuning)
+    tuning: Any = OmegaConf.to_container(option("task", name).tuning)
     return tuning
 
 

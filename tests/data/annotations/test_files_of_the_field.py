@@ -8,12 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from hydra.utils import instantiate
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
 
-from configs import CONF
+from configs import make_task
 from ricercar.data.annotations.beats import Beats
 from ricercar.data.annotations.melody import Melody
 from ricercar.data.annotations.segments import Segments
@@ -36,8 +34,7 @@ SECONDS = 12
 
 
 def scoring(task: str, **protocol: Any) -> Scoring:
-    cfg = OmegaConf.merge(OmegaConf.load(CONF / "task" / f"{task}.yaml"), {"protocol": protocol})
-    made: Scoring = instantiate(cfg, _convert_="all")
+    made: Scoring = make_task(task, **protocol)
     return made
 
 

@@ -7,9 +7,8 @@ from typing import Any
 import mir_eval
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
-from configs import CONF
+from configs import option
 from ricercar.data.annotations.alignment import Alignment as AlignmentAnnotation
 from ricercar.errors import InputError
 from ricercar.tasks.alignment import Alignment
@@ -17,7 +16,7 @@ from ricercar.tasks.scoring import Clip
 
 
 def make(**protocol: Any) -> Alignment:
-    default = OmegaConf.load(CONF / "task" / "alignment.yaml").protocol
+    default = option("task", "alignment").protocol
     return Alignment(protocol={**default, **protocol})
 
 

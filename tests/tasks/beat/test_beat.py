@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from configs import CONF, make_task
+from configs import make_task, option
 from ricercar.data.annotations.beats import Beats
 from ricercar.data.sources.index import read_index
 from ricercar.errors import InputError
@@ -31,7 +31,7 @@ FPS = 50.0
 
 def make(**changes: Any) -> Beat:
     """The task with options changed: make(protocol={"skip_s": 0.0})."""
-    config = OmegaConf.merge(OmegaConf.load(CONF / "task" / "beat.yaml"), changes)
+    config = OmegaConf.merge(option("task", "beat"), changes)
     options = OmegaConf.to_container(config)
     assert isinstance(options, dict)
     return Beat(**{str(name): value for name, value in options.items() if name != "_target_"})

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from configs import CONF
+from configs import option
 from ricercar.data.annotations.chords import Chords
 from ricercar.errors import InputError
 from ricercar.tasks.chord import Chord
@@ -28,7 +28,7 @@ LABELS = ("N", "X", "C:maj", "C:maj/3", "A:min7", "A:min7/b7", "Eb:sus4", "F#:di
 
 
 def make(**options: Any) -> Chord:
-    values: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.load(CONF / "task" / "chord.yaml"), options))
+    values: Any = OmegaConf.to_container(OmegaConf.merge(option("task", "chord"), options))
     return Chord(**{name: value for name, value in values.items() if name != "_target_"})
 
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from configs import CONF
+from configs import option
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.data.annotations.onsets import Onsets, drum_label
 from ricercar.errors import InputError
@@ -26,7 +26,7 @@ PROTOCOL = {"window_s": 0.05, "merge_s": 0.03, "empty": "exclude", "no_drums": "
 
 def make(protocol: Mapping[str, Any] | None = None, **changes: Any) -> Drums:
     """The task of conf/task/drums.yaml with changed options."""
-    options: Any = OmegaConf.to_container(OmegaConf.load(CONF / "task" / "drums.yaml"))
+    options: Any = OmegaConf.to_container(option("task", "drums"))
     del options["_target_"]
     return Drums(**{**options, **changes, "protocol": {**options["protocol"], **(protocol or {})}})
 

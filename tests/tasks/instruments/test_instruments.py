@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from configs import CONF
+from configs import option
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.errors import InputError
 from ricercar.tasks.instruments import Instruments
@@ -27,7 +27,7 @@ PRIMARY = Instruments.primary
 
 def make(**changes: Any) -> Instruments:
     """The task of conf/task/instruments.yaml; decoding__threshold=0.1 changes a value inside a group."""
-    cfg = OmegaConf.load(CONF / "task" / "instruments.yaml")
+    cfg = option("task", "instruments")
     for name, value in changes.items():
         OmegaConf.update(cfg, name.replace("__", "."), value, merge=False)
     options = OmegaConf.to_container(cfg)

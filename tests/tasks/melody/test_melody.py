@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from configs import CONF, make_task
+from configs import make_task, option
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.melody import Melody as MelodyAnnotation
 from ricercar.data.annotations.multipitch import Multipitch as MultipitchAnnotation
@@ -32,7 +32,7 @@ METRICS = ["Voicing Recall", "Voicing False Alarm", "Raw Pitch Accuracy", "Raw C
 
 def make(**changes: Any) -> Melody:
     """The task of conf/task/melody.yaml; protocol__hop_s=0.01 changes a value inside a group."""
-    options = OmegaConf.load(CONF / "task" / "melody.yaml")
+    options = option("task", "melody")
     for name, value in changes.items():
         OmegaConf.update(options, name.replace("__", "."), value)
     made = OmegaConf.to_container(options)

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import ArrayLike, NDArray
 from omegaconf import OmegaConf
 
-from configs import CONF
+from configs import option
 from note_examples import make as make_notes_task
 from ricercar.data.annotations.multipitch import Multipitch as MultipitchAnnotation
 from ricercar.data.annotations.notes import DRUMS, Notes
@@ -27,7 +27,7 @@ FPS = 50.0
 
 def make(**changes: Any) -> Multipitch:
     """The task of conf/task/multipitch.yaml; protocol__hop_s=0.02 changes a value inside a group."""
-    options = OmegaConf.load(CONF / "task" / "multipitch.yaml")
+    options = option("task", "multipitch")
     for name, value in changes.items():
         OmegaConf.update(options, name.replace("__", "."), value)
     made = OmegaConf.to_container(options)

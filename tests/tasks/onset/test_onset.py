@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from configs import CONF
+from configs import option
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.data.annotations.onsets import Onsets
 from ricercar.errors import InputError
@@ -26,7 +26,7 @@ Logits = dict[str, NDArray[np.float32]]
 
 def make(**changes: Any) -> Onset:
     """The task of conf/task/onset.yaml with changed options; protocol__window_s is an option in protocol."""
-    cfg = OmegaConf.load(CONF / "task" / "onset.yaml")
+    cfg = option("task", "onset")
     for name, value in changes.items():
         OmegaConf.update(cfg, name.replace("__", "."), value)
     options = OmegaConf.to_container(cfg)

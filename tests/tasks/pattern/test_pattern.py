@@ -7,9 +7,8 @@ from typing import Any
 import mir_eval
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
-from configs import CONF
+from configs import option
 from ricercar.data.annotations.patterns import Note, Patterns
 from ricercar.errors import InputError
 from ricercar.tasks.pattern import Pattern
@@ -20,7 +19,7 @@ OTHER = ((8.0, 50.0), (9.0, 52.0))
 
 
 def make(**protocol: Any) -> Pattern:
-    default = OmegaConf.load(CONF / "task" / "pattern.yaml").protocol
+    default = option("task", "pattern").protocol
     return Pattern(protocol={**default, **protocol})
 
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from configs import CONF
+from configs import option
 from ricercar.data.annotations.hierarchy import Hierarchy
 from ricercar.data.annotations.segments import Segments
 from ricercar.errors import InputError
@@ -26,7 +26,7 @@ FPS = 10.0
 
 
 def make(**options: Any) -> Segment:
-    values: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.load(CONF / "task" / "segment.yaml"), options))
+    values: Any = OmegaConf.to_container(OmegaConf.merge(option("task", "segment"), options))
     return Segment(**{name: value for name, value in values.items() if name != "_target_"})
 
 

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 from numpy.typing import NDArray
-from omegaconf import OmegaConf
 
-from configs import CONF
+from configs import option
 from ricercar.data.annotations.sources import Sources
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.sources.folder import Folder
@@ -28,7 +27,7 @@ NAMES = ("bass", "guitar")
 
 
 def make(**protocol: Any) -> Separation:
-    cfg = OmegaConf.load(CONF / "task" / "separation.yaml")
+    cfg = option("task", "separation")
     return Separation(scored_names=list(cfg.scored_names), protocol={**cfg.protocol, **protocol})
 
 

@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from scipy.special import expit
 from sklearn import metrics as sklearn_metrics
 
-from configs import CONF
+from configs import option
 from ricercar.data.annotations.tags import Tags
 from ricercar.data.sources.index import read_index
 from ricercar.errors import InputError
@@ -30,7 +30,7 @@ NAMES = ("alto", "bass", "drums", "fiddle", "guitar", "piano", "voice")
 
 def make(**changes: Any) -> Tag:
     """The task of conf/task/tag.yaml; decoding__threshold=0.1 changes a value inside a group."""
-    cfg = OmegaConf.load(CONF / "task" / "tag.yaml")
+    cfg = option("task", "tag")
     for name, value in changes.items():
         OmegaConf.update(cfg, name.replace("__", "."), value)
     options = OmegaConf.to_container(cfg)

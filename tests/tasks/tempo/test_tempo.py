@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from configs import CONF
+from configs import option
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.beats import Beats
 from ricercar.data.annotations.key import Key
@@ -30,7 +30,7 @@ FPS = 50.0
 
 def make(**changes: Any) -> Tempo:
     """The task with options changed: make(method="classes")."""
-    config = OmegaConf.merge(OmegaConf.load(CONF / "task" / "tempo.yaml"), changes)
+    config = OmegaConf.merge(option("task", "tempo"), changes)
     options = OmegaConf.to_container(config)
     assert isinstance(options, dict)
     return Tempo(**{str(name): value for name, value in options.items() if name != "_target_"})
