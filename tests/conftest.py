@@ -1,13 +1,17 @@
 """A tiny data set of sine tones, and a way to train on it in-process and as a command."""
 
+import contextlib
 import gc
 import logging
 import os
 import runpy
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +19,7 @@ import soundfile
 import torch
 
 from configs import ROOT, SYNTH, TINY
+from forked_python import Forked
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -73,27 +78,66 @@ def on_synth(cache: Path) -> list[str]:
     return [*TINY, *SYNTH, f"cache_dir={cache}"]
 
 
+@pytest.fixture(scope="session")
+def forked_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of forked_python.py, which is started by the first test that asks, for all workers."""
+    worker = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if worker else base) / "forked"
+    environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment["OMP_WAIT_POLICY"] = "passive"  # threads that wait are not to spin: another test may have the other core
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+        command = [sys.executable, str(ROOT / "tests" / "forked_python.py"), str(folder)]
+        with (folder / "log").open("w") as log:
+            subprocess.Popen(
+                [*command, str(os.getppid() if worker else os.getpid())],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+    deadline = time.monotonic() + 100
+    while not (folder / "python").exists():
+        assert time.monotonic() < deadline, (folder / "log").read_text()
+        time.sleep(0.02)
+    return folder
+
+
+Start = Callable[..., Forked]
+
+
+@pytest.fixture
+def start(tmp_path: Path, forked_python: Path) -> Start:
+    """start("train.py", ..., stderr=FILE), in an empty folder, as a user would, without a key, a terminal or a home.
+
+    It is a process of its own. folder: below the empty one, to start in.
+    """
+
+    def begin(
+        script: str, *arguments: str, folder: str = ".", stdout: Any = None, stderr: Any = None, **environment: str
+    ) -> Forked:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "HYDRA_"))}
+        clean |= {"HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "", **environment}
+        with open(os.devnull, "w") as nothing:
+            files = [stdout or nothing, stderr or nothing]
+            return Forked(forked_python, [str(ROOT / script), *arguments], tmp_path / folder, clean, files)
+
+    return begin
+
+
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def run_command(tmp_path: Path) -> Command:
-    """run_command("train.py", ...) in an empty folder, as a user would, without a key, a terminal or a home.
+def run_command(start: Start) -> Command:
+    """run_command("train.py", ...): as `start`, until it has ended."""
 
-    folder: below the empty one, to start in.
-    """
-
-    def run(script: str, *arguments: str, folder: str = ".", **environment: str) -> subprocess.CompletedProcess[str]:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "HYDRA_"))}
-        return subprocess.run(
-            [sys.executable, str(ROOT / script), *arguments],
-            cwd=tmp_path / folder,
-            env={**clean, "HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "", **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=240,
-        )
+    def run(script: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        with TemporaryFile("w+") as out, TemporaryFile("w+") as error:
+            code = start(script, *arguments, stdout=out, stderr=error, **more).wait()
+            printed = [(file.seek(0), file.read())[1] for file in (out, error)]
+        return subprocess.CompletedProcess([script, *arguments], code, *printed)
 
     return run
 

@@ -1,10 +1,9 @@
 """Bad input: one message that names the place and the value, exit code 1, no traceback; and odd input that works."""
 
+import contextlib
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +16,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from numpy.typing import NDArray
 from omegaconf import DictConfig
 
-from configs import ROOT, TINY, composed
-from conftest import Here
+from configs import TINY, composed
+from conftest import Here, Start
 from ricercar.checks import check_between, check_pair, check_whole
 from ricercar.errors import InputError
 from ricercar.harness import assemble
@@ -253,28 +252,21 @@ def test_home_folder_and_odd_names(
     assert len(list((tmp_path / "cache").glob("*/*.npy"))) == 4
 
 
-def test_interrupt(on_tones: list[str], tmp_path: Path) -> None:
+def test_interrupt(start: Start, on_tones: list[str], tmp_path: Path) -> None:
     """Ctrl-C ends at once, with a line that says how to go on, and leaves the checkpoint."""
     arguments = [*SMALL, *on_tones, "trainer.budget=100000steps", "trainer.num_validations=10000"]
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *arguments],
-        cwd=tmp_path,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.default_int_handler
-        ),  # a job in the background ignores it
-    )
+    with (tmp_path / "error").open("w") as errors:
+        process = start("train.py", *arguments, stderr=errors)
     deadline = time.monotonic() + 100
     while not list(tmp_path.glob("outputs/*/checkpoints/last.pt")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    os.kill(process.pid, signal.SIGINT)
     try:
-        _, error = process.communicate(timeout=60)
+        code = process.wait(60)
     finally:
-        process.kill()
-    assert process.returncode == 130
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    error = (tmp_path / "error").read_text()
+    assert code == 130
     assert error.strip().splitlines()[-1] == "interrupted: resume=true goes on from the last checkpoint."
     assert "Traceback" not in error

@@ -12,9 +12,7 @@ import json
 import os
 import re
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
@@ -29,7 +27,6 @@ EXTRA = {
     "train.py": [*TINY, *SMALL],
     "pytest": ["-n", "0", "-p", "no:cacheprovider"],
 }
-FORKED = Path(__file__).with_name("forked_python.py")
 FAILED = ("error:", "PROBLEMS")  # what a line begins with
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NAMED = re.compile(r"`([\w./-]+)`:\s*$")
@@ -74,20 +71,6 @@ def missing(expected: str, printed: str) -> list[str]:
     return [line for line, pattern in patterns.items() if not any(re.match(rf"{pattern}( |$)", each) for each in lines)]
 
 
-@pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with a program `python`."""
-    folder = tmp_path_factory.mktemp("python")
-    environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, str(FORKED), str(folder), json.dumps(EXTRA)]
-    with subprocess.Popen(command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL) as server:
-        while not (folder / "python").exists():
-            assert server.poll() is None
-            time.sleep(0.02)
-        yield folder
-        server.kill()
-
-
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the checkout's files, without its pages and results."""
@@ -104,13 +87,14 @@ def checkout(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bash(python: Path, checkout: Path, tmp_path: Path, cache: Path) -> Bash:
+def bash(forked_python: Path, checkout: Path, tmp_path: Path, cache: Path) -> Bash:
     """Runs a script in the copy, which is what is called ricercar there."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "HYDRA_", "PYTEST_"))}
     environment = {
         **clean,
         "HOME": str(tmp_path),
-        "PATH": f"{python}:{os.environ['PATH']}",
+        "EXTRA_ARGUMENTS": json.dumps(EXTRA),
+        "PATH": f"{forked_python}:{os.environ['PATH']}",
         "PYTHONPATH": str(tmp_path / "packages"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "RICERCAR_CACHE": str(cache),

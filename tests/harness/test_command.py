@@ -5,8 +5,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,8 +12,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from configs import CONF, ROOT, SYNTH, TINY, composed
-from conftest import Command, Here
+from configs import CONF, SYNTH, TINY, composed
+from conftest import Command, Here, Start
 
 SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000"]
 
@@ -133,7 +131,9 @@ def test_sweep_goes_on_after_a_failure(
     assert sorted((tmp_path / "multirun").glob("*/result.json")) == results
 
 
-def test_kill_and_resume_ends_with_the_same_weights(run_here: Here, on_tones: list[str], tmp_path: Path) -> None:
+def test_kill_and_resume_ends_with_the_same_weights(
+    start: Start, run_here: Here, on_tones: list[str], tmp_path: Path
+) -> None:
     """Killed with SIGKILL twice, and gone on with in three processes, the last of which is this one."""
     arguments = [
         *SMALL, *on_tones, "trainer.budget=60steps", "trainer.num_validations=3", "trainer.log_every_steps=1",
@@ -144,15 +144,12 @@ def test_kill_and_resume_ends_with_the_same_weights(run_here: Here, on_tones: li
 
     disturbed = tmp_path / "disturbed"
     disturbed.mkdir()
-    command = [sys.executable, str(ROOT / "train.py"), *arguments]
     for steps in (3, 25):  # killed twice, the second time after a resume
-        process = subprocess.Popen(
-            [*command, "resume=true"], cwd=disturbed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = start("train.py", *arguments, "resume=true", folder="disturbed")
         deadline = time.monotonic() + 100
-        while _steps(disturbed) < steps and process.poll() is None and time.monotonic() < deadline:
+        while _steps(disturbed) < steps and process.running() and time.monotonic() < deadline:
             time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+        os.kill(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "finished before it could be killed"
     run = only_run(disturbed / "outputs")
     assert _steps(disturbed) < 60
@@ -189,13 +186,13 @@ def _steps(folder: Path) -> int:
     return int(torch.load(found[0], weights_only=True)["state"]["step"]) if found else 0
 
 
-def test_two_processes_do_not_share_a_run(run_command: Command, on_tones: list[str], tmp_path: Path) -> None:
+def test_two_processes_do_not_share_a_run(start: Start, on_tones: list[str], tmp_path: Path) -> None:
     """The same command twice at once: two folders, or one message; never one folder written by both."""
-    command = [sys.executable, str(ROOT / "train.py"), *SMALL, *on_tones]
-    both = [subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    outcomes = [(process.communicate()[1], process.returncode) for process in both]
+    with (tmp_path / "one").open("w") as one, (tmp_path / "two").open("w") as two:
+        both = [start("train.py", *SMALL, *on_tones, stderr=errors) for errors in (one, two)]
+        codes = [process.wait() for process in both]
     folders = list((tmp_path / "outputs").glob("*/result.json"))
-    refused = [error for error, code in outcomes if code != 0]
+    refused = [(tmp_path / name).read_text() for name, code in zip(("one", "two"), codes, strict=True) if code != 0]
     assert len(folders) + len(refused) == 2
     assert all("in use by another process" in error for error in refused)
 

@@ -1,9 +1,10 @@
-"""A `python` that starts at once: each command runs in a fork of a process that has imported the packages already.
+"""Processes that start at once: each command runs in a fork of a process that has imported the packages already.
 
-python forked_python.py FOLDER EXTRA
+python forked_python.py FOLDER PID
 
-puts programs `python` and `ricercar` into FOLDER, once they can be used. EXTRA: {script, module or command of ricercar:
-arguments that are added}, as JSON.
+serves until the process PID has ended, and puts programs `python` and `ricercar` into FOLDER once they can be used.
+Started from Python: Forked(FOLDER, ...). EXTRA_ARGUMENTS in the environment of a command: {script, module or command
+of ricercar: arguments that are added}, as JSON.
 """
 
 import atexit
@@ -11,13 +12,18 @@ import contextlib
 import gc
 import json
 import os
+import random
 import runpy
+import select
 import signal
 import socket
 import sys
 import traceback
 from importlib import import_module
 from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
 
 # What costs seconds to import. Nothing of Ricercar: every command imports its own.
 PACKAGES = ("torch", "lightning_fabric", "hydra", "mir_eval", "scipy.stats", "scipy.signal", "pandas", "tabulate")
@@ -31,16 +37,42 @@ with socket.socket(socket.AF_UNIX) as connection:
     request = json.dumps([arguments, os.getcwd(), dict(os.environ)]).encode()
     socket.send_fds(connection, [len(request).to_bytes(8, "big")], [0, 1, 2])
     connection.sendall(request)
+    connection.recv(8, socket.MSG_WAITALL)
     sys.exit(int(connection.recv(8) or b"1"))
 """
 
 
-def serve(folder: Path, extra: dict[str, list[str]]) -> None:
-    """Until it is killed."""
+class Forked:
+    """A process that runs `python ARGUMENTS` in a folder, without an input. What it prints goes to files."""
+
+    def __init__(
+        self, server: Path, arguments: list[str], folder: Path, environment: dict[str, str], files: list[IO[Any]]
+    ) -> None:
+        self.connection = socket.socket(socket.AF_UNIX)
+        self.connection.connect(str(server / "socket"))
+        request = json.dumps([arguments, str(folder), environment]).encode()
+        with open(os.devnull) as nothing:
+            numbers = [file.fileno() for file in (nothing, *files)]
+            socket.send_fds(self.connection, [len(request).to_bytes(8, "big")], numbers)
+            self.connection.sendall(request)
+            self.pid = int.from_bytes(self.connection.recv(8, socket.MSG_WAITALL), "big")
+
+    def wait(self, timeout_s: float = 240.0) -> int:
+        """-> exit code; as of a subprocess, -9 where it was killed."""
+        self.connection.settimeout(timeout_s)
+        with self.connection:
+            return int(self.connection.recv(8) or -signal.SIGKILL)
+
+    def running(self) -> bool:
+        return not select.select([self.connection], [], [], 0)[0]
+
+
+def serve(folder: Path, of: int) -> None:
     address = str(folder / "socket")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
         server.listen()
+        server.settimeout(1.0)
         for name in PACKAGES:
             with contextlib.suppress(ImportError):
                 import_module(name)
@@ -50,18 +82,29 @@ def serve(folder: Path, extra: dict[str, list[str]]) -> None:
         client.chmod(0o755)
         (folder / "ricercar").symlink_to(folder / "python")
         client.rename(folder / "python")
-        while True:
-            connection, _ = server.accept()
-            signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
-            if os.fork() == 0:
-                server.close()
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                _answer(connection, extra)
-            connection.close()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
+        while _exists(of):
+            with contextlib.suppress(TimeoutError):
+                connection, _ = server.accept()
+                if os.fork() == 0:
+                    server.close()
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background ignores
+                    _answer(connection)
+                connection.close()
 
 
-def _answer(connection: socket.socket, extra: dict[str, list[str]]) -> None:
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _answer(connection: socket.socket) -> None:
     """Runs one command, in the place and with the streams of the client; does not return."""
+    connection.sendall(os.getpid().to_bytes(8, "big"))
     length, files, *_ = socket.recv_fds(connection, 8, 3)
     for number, file in enumerate(files):
         os.dup2(file, number)
@@ -73,9 +116,11 @@ def _answer(connection: socket.socket, extra: dict[str, list[str]]) -> None:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    random.seed()
+    np.random.seed()
     code = 0
     try:
-        _run(arguments, extra)
+        _run(arguments, json.loads(environment.get("EXTRA_ARGUMENTS", "{}")))
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
         if isinstance(ended.code, str):
@@ -118,4 +163,4 @@ def _more(arguments: list[str], extra: list[str]) -> list[str]:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), json.loads(sys.argv[2]))
+    serve(Path(sys.argv[1]), int(sys.argv[2]))
