@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-
-from ricercar.tasks.task import Task
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
@@ -39,6 +38,8 @@ def choices(group: str) -> list[str]:
 
 def trained_tasks() -> list[str]:
     """The tasks that a network learns, one at a time."""
+    from ricercar.tasks.task import Task  # here, so that the process that hands out the tests need not wait for torch
+
     return [name for name in choices("task") if issubclass(get_class(_option("task", name)._target_), Task)]
 
 
@@ -53,8 +54,10 @@ def _task(name: str, changes: str) -> Any:
 
 
 def option(group: str, name: str) -> DictConfig:
-    """conf/<group>/<name>.yaml, with what it is composed of."""
-    return copy.deepcopy(_option(group, name))
+    """conf/<group>/<name>.yaml, with what it is composed of; open to other keys."""
+    found = copy.deepcopy(_option(group, name))
+    OmegaConf.set_struct(found, False)
+    return found
 
 
 @cache
@@ -72,22 +75,30 @@ def composed(*overrides: str, config: str = "config") -> DictConfig:
 
     test_structure.py has the two side by side.
     """
-    keys = [each.partition("=")[0] for each in overrides]
-    others = tuple(each for each in overrides if not re.match(r"[\w.]+=", each) or each.startswith("experiment="))
-    chosen = [each for each, key in zip(overrides, keys, strict=True) if each not in others and (CONF / key).is_dir()]
-    if others or not all((CONF / each.replace("=", "/")).with_suffix(".yaml").exists() for each in chosen):
-        others, chosen = tuple(each for each in overrides if each in [*others, *chosen]), []
-    cfg = copy.deepcopy(hydra_composed(others, config))
+    groups = [path.name for path in CONF.iterdir()]
+    of_groups = [each for each in overrides if not re.match(r"[\w.]+=", each) or each.partition("=")[0] in groups]
+    replaced = [each for each in of_groups if _stands_alone(each, of_groups)]
+    cfg = copy.deepcopy(hydra_composed(tuple(each for each in of_groups if each not in replaced), config))
     try:
-        for each in chosen:
+        for each in replaced:
             group, name = each.split("=")
-            cfg[group] = option(group, name)
-        values = [each for each in overrides if each not in (*others, *chosen)]
+            cfg[group] = _option(group, name)
+        values = [each for each in overrides if each not in of_groups]
         for each in OverridesParser.create().parse_overrides(values):
             OmegaConf.update(cfg, each.key_or_group, each.value())
     except OmegaConfBaseException:
         return hydra_composed(overrides, config)  # Hydra's own error
     return cfg
+
+
+def _stands_alone(choice: str, choices_: Sequence[str]) -> bool:
+    """Whether nothing else that is chosen puts values into the group."""
+    files = [CONF / f"{each.replace('=', '/')}.yaml" for each in choices_]
+    if not all(path.exists() for path in files):
+        return False
+    group = choice.partition("=")[0]
+    experiments = [path for path in files if path.parent.name == "experiment"]
+    return group != "experiment" and not any(group in OmegaConf.load(path) for path in experiments)
 
 
 @cache

@@ -5,10 +5,11 @@ import gc
 import logging
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import torch
+from hydra._internal.hydra import Hydra
 
 from configs import ROOT, SYNTH, TINY
 from forked_python import Forked
@@ -24,6 +25,8 @@ from forked_python import Forked
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
+    import torch  # here, so that the process that hands out the tests need not wait for it
+
     torch.set_num_threads(1)
 
 
@@ -85,7 +88,8 @@ def forked_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if worker else base) / "forked"
     environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    environment["OMP_WAIT_POLICY"] = "passive"  # threads that wait are not to spin: another test may have the other core
+    environment["OMP_WAIT_POLICY"] = "passive"  # threads that wait do not spin: another test may have the other core
+    environment["PYTHONHASHSEED"] = "1"  # another than here
     with contextlib.suppress(FileExistsError):
         folder.mkdir()
         command = [sys.executable, str(ROOT / "tests" / "forked_python.py"), str(folder)]
@@ -108,10 +112,11 @@ Start = Callable[..., Forked]
 
 
 @pytest.fixture
-def start(tmp_path: Path, forked_python: Path) -> Start:
+def start(tmp_path: Path, forked_python: Path) -> Iterator[Start]:
     """start("train.py", ..., stderr=FILE), in an empty folder, as a user would, without a key, a terminal or a home.
 
-    It is a process of its own. folder: below the empty one, to start in.
+    It is a process of its own, where texts have other hashes than here. script: "-c" and "-m", too, as to Python.
+    folder: below the empty one, to start in.
     """
 
     def begin(
@@ -121,9 +126,14 @@ def start(tmp_path: Path, forked_python: Path) -> Start:
         clean |= {"HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "", **environment}
         with open(os.devnull, "w") as nothing:
             files = [stdout or nothing, stderr or nothing]
-            return Forked(forked_python, [str(ROOT / script), *arguments], tmp_path / folder, clean, files)
+            command = [script if script.startswith("-") else str(ROOT / script), *arguments]
+            started.append(Forked(forked_python, command, tmp_path / folder, clean, files))
+            return started[-1]
 
-    return begin
+    started: list[Forked] = []
+    yield begin
+    for process in started:
+        process.send(signal.SIGKILL)
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
@@ -149,7 +159,8 @@ Here = Callable[..., tuple[int, str]]
 def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
     """run_here("train.py", ...) -> exit code and what is printed as errors; in this process, which saves its imports.
 
-    What else is printed is left to capsys. folder: below the empty one, to start in.
+    Hydra composes twice, to learn first whether its configuration asks for a sweep: here, only arguments do. What else
+    is printed is left to capsys. folder: below the empty one, to start in.
     """
 
     def run(script: str, *arguments: str, folder: str = ".") -> tuple[int, str]:
@@ -158,6 +169,7 @@ def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         monkeypatch.setattr(sys, "argv", [script, *arguments, *quiet])
         monkeypatch.setattr(logging, "raiseExceptions", True)
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+        monkeypatch.setattr(Hydra, "get_mode", lambda *arguments, **options: None)
         code: int | str | None = 0
         try:
             runpy.run_path(str(ROOT / script), run_name="__main__")

@@ -60,11 +60,17 @@ class Forked:
     def wait(self, timeout_s: float = 240.0) -> int:
         """-> exit code; as of a subprocess, -9 where it was killed."""
         self.connection.settimeout(timeout_s)
-        with self.connection:
-            return int(self.connection.recv(8) or -signal.SIGKILL)
+        code = self.connection.recv(8)
+        self.connection.close()
+        return int(code or -signal.SIGKILL)
 
     def running(self) -> bool:
-        return not select.select([self.connection], [], [], 0)[0]
+        return self.connection.fileno() >= 0 and not select.select([self.connection], [], [], 0)[0]
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal, unless it has ended."""
+        if self.running():
+            os.kill(self.pid, number)
 
 
 def serve(folder: Path, of: int) -> None:
@@ -148,7 +154,7 @@ def _run(arguments: list[str], extra: dict[str, list[str]]) -> None:
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     elif arguments[0] == "-c":
         sys.path[:1] = ["", *path]
-        sys.argv = arguments
+        sys.argv = ["-c", *arguments[2:]]
         exec(compile(arguments[1], "<string>", "exec"), {"__name__": "__main__"})
     else:
         sys.path[:1] = [str(Path(arguments[0]).resolve().parent), *path]

@@ -23,7 +23,7 @@ Open = Callable[..., Any]
 
 
 def launched() -> Iterator[Any]:
-    """A fixture: the browser."""
+    """A fixture: a page of the browser."""
     if not REQUIRED:
         pytest.importorskip("playwright", reason="tests of the page need the package playwright")
     from playwright.sync_api import sync_playwright
@@ -36,14 +36,15 @@ def launched() -> Iterator[Any]:
         pytest.skip(message)
     with sync_playwright() as driver:
         running = driver.chromium.launch(executable_path=path, args=" ".join(FLAGS).split())
-        yield running
+        page = running.new_context().new_page()
+        page.set_default_timeout(10_000)
+        yield page
         running.close()
 
 
-def shown(browser: Any, tmp_path: Path) -> Iterator[Open]:
-    """A fixture: show(content, excerpts, ...) -> page. At the end: no error, and no request to anywhere."""
+def shown(page: Any, tmp_path: Path) -> Iterator[Open]:
+    """A fixture: show(content, excerpts, ...) -> page, always the same one. At the end: no error, and no request."""
     wrong: list[str] = []
-    contexts = []
 
     def show(
         content: dict[str, Any],
@@ -53,26 +54,30 @@ def shown(browser: Any, tmp_path: Path) -> Iterator[Open]:
         fragment: str = "",
         expected: str = "nothing",
     ) -> Any:
-        def note(text: str) -> None:
-            if expected not in text:
-                wrong.append(text)
-
+        tolerated.append(expected)
         path = tmp_path / "page.html"
         path.write_text(render(content, excerpts or {}), encoding="utf-8")
-        context = browser.new_context(viewport=viewport or WIDE, color_scheme=scheme, reduced_motion="reduce")
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("console", lambda message: note(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: note(str(error)))
-        page.on("request", lambda request: note(request.url) if request.url.startswith("http") else None)
+        page.goto("about:blank")  # or another fragment alone would not load the page
+        page.set_viewport_size(viewport or WIDE)
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.goto(path.as_uri() + fragment)
         return page
 
+    tolerated: list[str] = []
+    notes: dict[str, Callable[[Any], str]] = {
+        "console": lambda message: message.text if message.type in ("error", "warning") else "",
+        "pageerror": str,
+        "request": lambda request: request.url if request.url.startswith("http") else "",
+    }
+    listeners = {event: lambda about, told=told: wrong.append(told(about)) for event, told in notes.items()}
+    for event, listener in listeners.items():
+        page.on(event, listener)
     yield show
-    for context in contexts:
-        context.close()
-    assert wrong == []
+    page.evaluate("localStorage.clear()")
+    page.goto("about:blank")
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
+    assert [text for text in wrong if text and not any(each in text for each in tolerated)] == []
 
 
 def with_excerpts(*excerpts: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

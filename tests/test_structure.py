@@ -133,5 +133,6 @@ def test_tests_compose_as_hydra_does() -> None:
     """The last choice of every group at once, those with defaults of their own, and values."""
     last = [f"{path.name}={choices(path.name)[-1]}" for path in sorted(CONF.iterdir()) if path.name in composed()]
     nested = ["task=beat", "data=midi", "augmentation=masking", "data.seed=3", "task.protocol.skip_s=1", "seed=2"]
-    for overrides in (tuple(last), tuple(nested)):
+    experiment = ["experiment=ablation_transposition", "backbone=cnn", "augmentation=standard"]
+    for overrides in map(tuple, (last, nested, experiment)):
         assert composed(*overrides) == hydra_composed(overrides, "config")

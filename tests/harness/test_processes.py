@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from lightning_fabric import Fabric
 
-from configs import make_task
+from configs import ROOT, make_task
+from conftest import Command
 from ricercar.data.annotations.key import Key
 from ricercar.data.track import Track
 from ricercar.harness.evaluate import Evaluation
@@ -49,12 +48,23 @@ def validated(fabric: Fabric | None, folder: Path) -> None:
     (folder / f"{processes.rank}.json").write_text(json.dumps(content))
 
 
-@pytest.mark.slow
-def test_a_validation_is_shared_out(tmp_path: Path) -> None:
+TWO = f"""
+import sys
+from functools import partial
+from pathlib import Path
+from lightning_fabric import Fabric
+sys.path[:0] = [{str(ROOT / "tests")!r}, {str(Path(__file__).parent)!r}]
+from test_processes import validated
+Fabric(accelerator="cpu", devices=2, strategy="ddp_fork").launch(partial(validated, folder=Path()))
+"""
+
+
+def test_a_validation_is_shared_out(run_command: Command, tmp_path: Path) -> None:
     (tmp_path / "alone").mkdir()
     validated(None, tmp_path / "alone")
     alone = json.loads((tmp_path / "alone" / "0.json").read_text())
-    Fabric(accelerator="cpu", devices=2, strategy="ddp_spawn").launch(partial(validated, folder=tmp_path))
+    done = run_command("-c", TWO)
+    assert done.returncode == 0, done.stderr
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2))
     assert first["asked"] == ["0", "2", "4"]
     assert second["asked"] == ["1", "3"]

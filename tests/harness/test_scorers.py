@@ -8,7 +8,6 @@ import torch
 
 from ricercar.errors import InputError
 from ricercar.harness.processes import Scorers
-from trainings import ONSETS, informative, trained
 
 
 def _square(number: int) -> int:
@@ -45,6 +44,8 @@ def test_none_beside_a_cpu_unless_asked_for() -> None:
 
 
 def test_the_same_scores(on_tones: list[str], tmp_path: Path) -> None:
+    from trainings import ONSETS, informative, trained  # which the processes that square numbers need not import
+
     [here] = trained(tmp_path / "here" / "run", *ONSETS, *on_tones)
     [there] = trained(tmp_path / "there" / "run", *ONSETS, *on_tones, "num_scorers=2")
     assert informative(here)

@@ -23,8 +23,7 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Open]:
     yield from shown(browser, tmp_path)
 
 
-@pytest.mark.parametrize("viewport", [PHONE, WIDE], ids=["phone", "wide"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("viewport", "scheme"), [(PHONE, "dark"), (WIDE, "light")], ids=["phone", "wide"])
 def test_fits_the_screen(show: Open, viewport: dict[str, int], scheme: str) -> None:
     content = make_content()
     content["boards"].append(make_board(3, 16, id="other", title="beat on synth, test", short="beat"))

@@ -104,7 +104,7 @@ def seconds(all_tracks: list[Part]) -> list[float]:
     return times
 
 
-@settings(max_examples=500, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(tracks())
 def test_random_events_are_read_as_by_a_plain_reading(
     tmp_path_factory: pytest.TempPathFactory,

@@ -3,8 +3,6 @@
 import os
 import resource
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from configs import ROOT, composed
+from conftest import Start
+from forked_python import Forked
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.batches import spectrogram_store as spectrogram_store
 from ricercar.data.batches.spectrogram_store import Analysis, SpectrogramStore
@@ -211,9 +211,10 @@ TRACKS = [noise(num_samples) for num_samples in (1000, 1001, 1002, 1003)]
 
 
 def prepare(folder: Path, seconds: float) -> None:
-    """Makes spectrograms, when a line comes in, that each take `seconds`."""
-    print("ready", flush=True)
-    sys.stdin.readline()
+    """Makes spectrograms, once folder/go is there, that each take `seconds`."""
+    (folder / f"ready{os.getpid()}").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.01)
     noted = counted(folder)
 
     def slow(audio: Tensor) -> Tensor:
@@ -226,38 +227,30 @@ def prepare(folder: Path, seconds: float) -> None:
 
 
 @pytest.fixture
-def processes(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list["subprocess.Popen[str]"]]:
-    """Processes that run `prepare`, all ready to go; the parameter: how many, and the seconds."""
+def processes(start: Start, tmp_path: Path, request: pytest.FixtureRequest) -> list[Forked]:
+    """Processes that run `prepare`, which have begun together; the parameter: how many, and the seconds."""
     how_many, seconds = request.param
     AudioStore(tmp_path, SAMPLE_RATE).prepare(TRACKS)
-    command = [sys.executable, "-c", PREPARE, str(tmp_path), str(seconds)]
-    pipe = subprocess.PIPE
-    started = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(how_many)]
-    for process in started:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    yield started
-    for process in started:
-        process.kill()
-        process.communicate()
+    started = [start("-c", PREPARE, str(tmp_path), str(seconds)) for _ in range(how_many)]
+    while len(list(tmp_path.glob("ready*"))) < how_many:
+        assert all(process.running() for process in started)
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
+    return started
 
 
 @pytest.mark.parametrize("processes", [(2, 0.1)], indirect=True)
-def test_processes_share_the_work(processes: list["subprocess.Popen[str]"], tmp_path: Path) -> None:
+def test_processes_share_the_work(processes: list[Forked], tmp_path: Path) -> None:
     assert [process.wait() for process in processes] == [0, 0]
     assert number(tmp_path) == len(TRACKS)
     assert names(tmp_path) == [1000, 1001, 1002, 1003]
 
 
 @pytest.mark.parametrize("processes", [(1, 60.0)], indirect=True)
-def test_killed_process_leaves_nothing_bad(processes: list["subprocess.Popen[str]"], tmp_path: Path) -> None:
+def test_killed_process_leaves_nothing_bad(processes: list[Forked], tmp_path: Path) -> None:
     while not (tmp_path / "analysed").exists():
         time.sleep(0.01)
-    processes[0].send_signal(signal.SIGKILL)
+    processes[0].send(signal.SIGKILL)
     processes[0].wait()
     assert names(tmp_path) == []
     store = spectrograms(tmp_path)

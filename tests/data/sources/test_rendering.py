@@ -2,9 +2,6 @@
 
 import hashlib
 import importlib.metadata
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from configs import ROOT
+from conftest import Command
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.data.sources.rendering.renderer import Rendering
 from ricercar.data.sources.rendering.soundfont import SoundFont
@@ -167,7 +166,7 @@ def test_key_follows_the_content_of_the_soundfont(tmp_path: Path) -> None:
 
 OTHER_PROCESS = """
 import hashlib, sys
-sys.path.insert(0, {folder!r})
+sys.path[:0] = {folders!r}
 from test_rendering import ROOM_AND_DRUMS
 print(ROOM_AND_DRUMS.key(), hashlib.sha256(ROOM_AND_DRUMS.decode(16000).tobytes()).hexdigest())
 """
@@ -181,10 +180,10 @@ ROOM_AND_DRUMS = rendering(
 )
 
 
-def test_same_bytes_in_another_process() -> None:
-    script = OTHER_PROCESS.format(folder=str(Path(__file__).parent))
-    environment = {**os.environ, "PYTHONHASHSEED": "1"}  # here it is another
-    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+def test_same_bytes_in_another_process(run_command: Command) -> None:
+    script = OTHER_PROCESS.format(folders=[str(ROOT / "tests"), str(Path(__file__).parent)])
+    run = run_command("-c", script)
+    assert run.returncode == 0, run.stderr
     samples = hashlib.sha256(ROOM_AND_DRUMS.decode(SAMPLE_RATE).tobytes()).hexdigest()
     assert run.stdout.split() == [ROOM_AND_DRUMS.key(), samples]
 

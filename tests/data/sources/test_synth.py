@@ -1,10 +1,7 @@
 """Composed pieces are music whose annotations are true of the sound."""
 
 import inspect
-import os
 import pickle
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from configs import ROOT, option
+from conftest import Command
 from ricercar.data.annotations.key import Key
 from ricercar.data.annotations.notes import DRUMS
 from ricercar.data.sources.synth import Synth
@@ -201,11 +199,11 @@ def valid_as_text() -> str:
     return " ".join([*(track.audio.key() for track in tracks), *texts])
 
 
-def test_tracks_are_the_same_in_another_process() -> None:
+def test_tracks_are_the_same_in_another_process(run_command: Command) -> None:
     folders = [str(ROOT / "tests"), str(Path(__file__).parent)]
     script = f"import sys; sys.path[:0] = {folders}; from test_synth import valid_as_text; print(valid_as_text())"
-    environment = {**os.environ, "PYTHONHASHSEED": "1"}  # here it is another
-    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    run = run_command("-c", script)
+    assert run.returncode == 0, run.stderr
     assert run.stdout.strip() == valid_as_text()
 
 
