@@ -75,7 +75,7 @@ def composed(*overrides: str, config: str = "config") -> DictConfig:
 
     test_structure.py has the two side by side.
     """
-    groups = [path.name for path in CONF.iterdir()]
+    groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     of_groups = [each for each in overrides if not re.match(r"[\w.]+=", each) or each.partition("=")[0] in groups]
     replaced = [each for each in of_groups if _stands_alone(each, of_groups)]
     cfg = copy.deepcopy(hydra_composed(tuple(each for each in of_groups if each not in replaced), config))
@@ -91,14 +91,17 @@ def composed(*overrides: str, config: str = "config") -> DictConfig:
     return cfg
 
 
-def _stands_alone(choice: str, choices_: Sequence[str]) -> bool:
+def _stands_alone(choice: str, of_groups: Sequence[str]) -> bool:
     """Whether nothing else that is chosen puts values into the group."""
-    files = [CONF / f"{each.replace('=', '/')}.yaml" for each in choices_]
-    if not all(path.exists() for path in files):
-        return False
-    group = choice.partition("=")[0]
-    experiments = [path for path in files if path.parent.name == "experiment"]
-    return group != "experiment" and not any(group in OmegaConf.load(path) for path in experiments)
+    group, _, name = choice.partition("=")
+    others = [each for each in of_groups if each != choice and not re.match(r"\w+=", each)]
+    experiments = [CONF / f"{each.replace('=', '/')}.yaml" for each in of_groups if each.startswith("experiment=")]
+    return (
+        group != "experiment"
+        and (CONF / group / f"{name}.yaml").exists()
+        and not any(re.match(rf"\W*{group}\b", each) for each in others)
+        and not any(group in OmegaConf.load(path) for path in experiments if path.exists())
+    )
 
 
 @cache

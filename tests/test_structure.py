@@ -10,6 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from configs import CONF, ROOT, choices, composed, hydra_composed, option
+from ricercar.harness.command import expanded
 
 ONLY_PLACES = {
     "nnAudio": ["models/frontends/"],
@@ -133,6 +134,7 @@ def test_tests_compose_as_hydra_does() -> None:
     """The last choice of every group at once, those with defaults of their own, and values."""
     last = [f"{path.name}={choices(path.name)[-1]}" for path in sorted(CONF.iterdir()) if path.name in composed()]
     nested = ["task=beat", "data=midi", "augmentation=masking", "data.seed=3", "task.protocol.skip_s=1", "seed=2"]
+    several = [*expanded("task=[notes,key]"), "frontend=cqt", "data.seed=2"]
     experiment = ["experiment=ablation_transposition", "backbone=cnn", "augmentation=standard"]
-    for overrides in map(tuple, (last, nested, experiment)):
+    for overrides in map(tuple, (last, nested, several, experiment)):
         assert composed(*overrides) == hydra_composed(overrides, "config")
