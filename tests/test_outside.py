@@ -2,6 +2,7 @@
 
 import json
 import logging
+import runpy
 import shutil
 import sys
 from collections.abc import Iterator
@@ -84,6 +85,14 @@ def test_a_sweep_with_a_package_of_ones_own(
     assert edited.run_id != mine.run_id
     assert run_here("eval.py", f"run=multirun/{name}", "hydra.run.dir=again", on_tones[-1])[0] == 0
     assert "mylab.backbones.GRU is not what the run was trained with" in " ".join(warned)
+
+
+def test_the_test_of_the_template(lab: Path) -> None:
+    sys.path.append(str(lab.parent))
+    content = runpy.run_path(str(lab.parent / "tests" / "test_mylab.py"))
+    paths = list(content["CONF"].glob("backbone/*.yaml"))
+    assert [path.stem for path in paths] == ["mylab_gru"]
+    content["test_backbone"](paths[0])
 
 
 def test_what_a_class_imports_of_its_package_counts(lab: Path) -> None:
