@@ -308,7 +308,7 @@ def main(cfg: DictConfig) -> float:
 
 def cli() -> None:
     """The command."""
-    import_module("ricercar.harness.launcher")  # registers itself with Hydra
+    import_module("ricercar.harness.launchers")  # registers itself with Hydra
     command(main, "config")
 
 
