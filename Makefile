@@ -1,11 +1,12 @@
 # make train   sets up .venv, trains the default configuration on the embedded data set, and evaluates it
 # make test    sets up .venv, runs the test suite
+# make clusters   tests sweeps on a SLURM and a Ray that it starts (needs root, and Debian's slurm-wlm and munge)
 # make lint    format, lint and type checks            make lock    writes requirements.lock anew (needs uv)
 # make bench   measures speed and memory beside nnAudio, librosa, mir_eval and bare loops: docs/speed.md (quarter of an hour)
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup train test lint types lock bench clean
+.PHONY: setup train test clusters lint types lock bench clean
 
 PYTHON ?= python3
 # The one place that pins torch: the index decides whether it is the CPU or the CUDA build.
@@ -34,6 +35,10 @@ train: setup
 
 test: setup
 	$(PY) -m pytest $(ARGS)
+
+clusters: setup
+	$(PY) -m pip install --quiet --disable-pip-version-check submitit==1.5.4 cloudpickle==3.1.2 ray==2.60.0
+	RICERCAR_CLUSTERS=1 $(PY) -m pytest tests/cluster $(ARGS)
 
 bench: setup
 	$(PY) bench/everything.py $(ARGS)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from ricercar.harness.launchers.launcher import Command, JobLauncher, log
 from ricercar.harness.sent import Sent
 from ricercar.harness.sweep import Sweep
 
-_POLL_S = 2.0
+_POLL_S, _CONNECT_S = 2.0, 10.0
 _HANDED_ON = ("RICERCAR_", "WANDB_", "HYDRA_", "OMP_", "MKL_", "PYTHONPATH")  # variables of the command's environment
 
 
@@ -40,6 +41,7 @@ class Ray(JobLauncher):
             import ray
         except ImportError as error:
             raise InputError("hydra/launcher=ray needs Ray: pip install 'ricercar[ray]'.") from error
+        _check_is_there(self.address)
         environment = {name: value for name, value in os.environ.items() if name.startswith(_HANDED_ON)}
         try:
             ray.init(
@@ -74,6 +76,19 @@ class Ray(JobLauncher):
                         yield number, None
         finally:
             ray.shutdown()  # ends what of this command is running
+
+
+def _check_is_there(address: str | None) -> None:
+    """Ray itself looks for minutes."""
+    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        try:
+            socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+        except OSError as error:
+            raise InputError(
+                f"hydra.launcher.address={address}: nothing answers there ({error}). `ray start --head` starts a "
+                "cluster, and says where."
+            ) from error
 
 
 def _received(call: Sent[JobReturn]) -> JobReturn:

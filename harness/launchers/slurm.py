@@ -90,13 +90,13 @@ class Slurm(JobLauncher):
     def _submit(
         executor: "submitit.SlurmExecutor", jobs: Mapping[int, list[str]], command: Command, queue: "_Queue"
     ) -> dict[int, "submitit.Job[JobReturn]"]:
-        from submitit.core.utils import FailedSubmissionError
+        from submitit.core.utils import FailedJobError, FailedSubmissionError
 
         try:
             with executor.batch():
                 calls = {number: Sent(command.run, number, own, False) for number, own in jobs.items()}
                 submitted = {number: executor.submit(call) for number, call in calls.items()}
-        except (FailedSubmissionError, subprocess.CalledProcessError) as error:
+        except (FailedJobError, FailedSubmissionError) as error:
             raise InputError(f"SLURM does not take the jobs: {' '.join(str(error).split())}") from error
         ids = [job.job_id for job in submitted.values()]
         log.info("%d jobs in SLURM's queue: %s", len(ids), ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}")
