@@ -37,7 +37,7 @@ test: setup
 	$(PY) -m pytest $(ARGS)
 
 clusters: setup
-	$(PY) -m pip install --quiet --disable-pip-version-check submitit==1.5.4 cloudpickle==3.1.2 ray==2.60.0
+	$(PY) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock submitit==1.5.4 cloudpickle==3.1.2 ray==2.60.0
 	RICERCAR_CLUSTERS=1 $(PY) -m pytest tests/cluster $(ARGS)
 
 bench: setup
