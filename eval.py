@@ -17,11 +17,12 @@ from ricercar.harness.benchmark import Benchmark, annotated
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import CONF, command, logged
 from ricercar.harness.identity import class_hash, stable_hash
+from ricercar.harness.lock import RunLock
 from ricercar.harness.processes import threads
 from ricercar.harness.provenance import UNKNOWN, Outside, Past, Provenance, SystemFile, TrainingData
 from ricercar.harness.report import finish, report
 from ricercar.harness.results import Result
-from ricercar.harness.run import RunLock, check_free, describe, look
+from ricercar.harness.run import check_free, describe, look
 from ricercar.harness.settled import settled
 from ricercar.harness.trackers.none import NoTracker
 

@@ -29,6 +29,7 @@ from ricercar.harness.console import tell_start
 from ricercar.harness.cost import NetCost, PeakMemory, cost_of
 from ricercar.harness.evaluate import Evaluation
 from ricercar.harness.jobs import run_of
+from ricercar.harness.lock import RunLock
 from ricercar.harness.loop import Member, Trained
 from ricercar.harness.parts import freeze_for_good, with_times
 from ricercar.harness.processes import Processes, threads
@@ -39,7 +40,6 @@ from ricercar.harness.run import (
     FAILED,
     Record,
     Run,
-    RunLock,
     check_free,
     check_same,
     claim,

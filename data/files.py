@@ -9,18 +9,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # what a file system without flock says
+
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, must: bool = True) -> Iterator[None]:
     """Holds the lock file `path`, whose folder is made; another process waits here, also one of another machine on a
     file system that both have. The lock ends with its process, however that ends.
+
+    must: False: where the file system has no locks it goes without.
     """
     make_folder(path.parent)
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _share(descriptor, path)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError as error:
+                if must or error.errno not in NO_LOCKS:
+                    raise
             if is_at(descriptor, path):
                 try:
                     yield
@@ -79,7 +87,7 @@ def what_to_do(error: OSError) -> str:
     """Advice for an error in a folder that several runs or users have in common."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "Free some space there"
-    if error.errno in (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS):
+    if error.errno in NO_LOCKS:
         return "Its file system has no locks (flock): mount it with them"
     if error.errno in (errno.EACCES, errno.EPERM):
         return "Allow reading and writing there (for a group: chmod -R g+rwX, and g+s on the folders)"

@@ -25,7 +25,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 
 from ricercar.errors import InputError
 from ricercar.harness.jobs import Begun, JobError, in_sweep, in_turn
-from ricercar.harness.run import discard
+from ricercar.harness.lock import discard
 from ricercar.harness.sweep import elsewhere, format_rows
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 from ricercar.checks import check_choice
 from ricercar.errors import InputError
 from ricercar.harness import identity
-from ricercar.harness.run import FAILED, Failure, InUseError, Run, discard, is_held, run_folder, runs_of
+from ricercar.harness.lock import InUseError, discard, is_held
+from ricercar.harness.run import FAILED, Failure, Run, run_folder, runs_of
 from ricercar.harness.settled import settled
 from ricercar.harness.sweep import ELSEWHERE, FINISHED, Job, Sweep, is_finished, job_of, results_of, with_seed
 

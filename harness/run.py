@@ -1,19 +1,17 @@
-"""Runs: what each is called, the folder it lives in, what it began with, why it failed, and who holds it."""
+"""Runs: what each is called, the folder it lives in, what it began with, and why it failed."""
 
-import fcntl
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from ricercar.data.files import is_at, what_to_do, write_text
+from ricercar.data.files import write_text
 from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
 from ricercar.harness import identity
@@ -27,6 +25,7 @@ from ricercar.harness.identity import (
     source_hash,
     stable_hash,
 )
+from ricercar.harness.lock import RunLock
 from ricercar.harness.results import fingerprint_of
 from ricercar.harness.typed_json import parse, to_json, typed
 
@@ -38,7 +37,6 @@ log = logging.getLogger(__name__)
 FAILED = "failed.json"
 PACE = "pace.json"
 LEDGER = "looks.csv"  # how often a run was scored on a split: many looks at the test split are tuning on it
-_LEFT_BY_A_START = {".lock", ".hydra", "train.log", "eval.log"}
 
 
 @dataclass(frozen=True)
@@ -309,79 +307,6 @@ def check_same(run: Run) -> None:
         f"{folder} belongs to another configuration (run_id {before.run_id}, here {run.id}), which differs in "
         f"{', '.join(names[:10])}. Give the same options, or another folder."
     )
-
-
-def discard(folder: Path) -> None:
-    """Removes a folder in which nothing began: it has no more than a start leaves, and no other process holds it."""
-    if folder.is_dir() and not folder.samefile(Path.cwd()):
-        with suppress(InputError), RunLock(folder) as lock:
-            lock.discard()
-
-
-class InUseError(InputError):
-    """Another process has the run's folder."""
-
-
-def is_held(folder: Path) -> bool:
-    """Whether a process has the folder. Of one that is gone the lock is gone too."""
-    try:
-        with (folder / ".lock").open("r") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-class RunLock:
-    """Holds a run's folder: a second process that wants it is told so, and the lock goes with the process.
-
-    The folder is made, and after an error removed again, if nothing began in it.
-    """
-
-    def __init__(self, run_dir: Path) -> None:
-        self.path = run_dir / ".lock"
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            while self._file is None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                file = self.path.open("a")
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if is_at(file.fileno(), self.path):
-                    self._file = file
-        except BlockingIOError as error:
-            raise InUseError(f"{self.path.parent} is in use by another process: wait for it.") from error
-        except OSError as error:
-            raise InputError(
-                f"cannot write into the run's folder {self.path.parent}: {error.strerror}. {what_to_do(error)}."
-            ) from error
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._file is not None
-        if error is not None:
-            self.discard()
-        self._file.close()
-
-    def discard(self) -> None:
-        """Removes the folder if all that it has is what any start leaves there."""
-        folder = self.path.parent
-        try:
-            content = list(folder.iterdir())
-            if not {each.name for each in content} <= _LEFT_BY_A_START or folder.samefile(Path.cwd()):
-                return
-            for each in content:
-                for file in each.iterdir() if each.is_dir() else ():
-                    file.unlink()
-                each.rmdir() if each.is_dir() else each.unlink()
-            folder.rmdir()
-        except OSError as error:
-            log.warning("%s, in which nothing began, cannot be removed: %s", folder, error.strerror)
 
 
 def look(run_dir: Path, task: str, data: str, split: str) -> int:

@@ -11,15 +11,16 @@ from typing import Any
 from ricercar.data.files import locked, replaced
 from ricercar.errors import InputError
 from ricercar.harness import identity
+from ricercar.harness.lock import is_held
 from ricercar.harness.results import Result
-from ricercar.harness.run import FAILED, Failure, Pace, is_held
+from ricercar.harness.run import FAILED, Failure, Pace
 from ricercar.harness.text import duration, number, table
 
 FINISHED, BEFORE, FAILING, BEGUN = "finished", "was finished already", "failed", "not finished"
 RUNNING, ELSEWHERE, WAITING = "running", "elsewhere", "not begun"
 _STATES = (FINISHED, BEFORE, RUNNING, ELSEWHERE, BEGUN, FAILING, WAITING)
 _NUM_METRICS = 3  # columns; of more, each score is told with its metric
-_GRID, _RUNS = "sweep.json", "runs.jsonl"
+_GRID, _RUNS, _LOCK = "sweep.json", "runs.jsonl", ".sweep.lock"
 
 Job = list[str]  # its overrides
 
@@ -58,7 +59,7 @@ class Sweep:
 
     def add_jobs(self, jobs: Iterable[Job]) -> None:
         """What was asked for before stays. OSError as it comes."""
-        with locked(self.folder / ".sweep.lock"):
+        with locked(self.folder / _LOCK, must=False):
             known = self._jobs()
             every = {_key(job): job for job in (*known, *jobs)}
             if len(every) > len(known):
@@ -103,7 +104,7 @@ class Sweep:
             ) from error
 
     def _append(self, line: dict[str, Any]) -> None:
-        with locked(self.folder / ".sweep.lock"), (self.folder / _RUNS).open("a", encoding="utf-8") as file:
+        with locked(self.folder / _LOCK, must=False), (self.folder / _RUNS).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
     def _lines(self) -> list[dict[str, Any]]:

@@ -18,8 +18,9 @@ from ricercar.errors import InputError
 from ricercar.harness import assemble, identity
 from ricercar.harness.command import expanded
 from ricercar.harness.identity import dataset_name, named, run_id, system_id
+from ricercar.harness.lock import RunLock, discard
 from ricercar.harness.results import Result
-from ricercar.harness.run import Record, Run, RunLock, check_free, discard
+from ricercar.harness.run import Record, Run, check_free
 from ricercar.harness.settled import settled
 from ricercar.train import train
 from trainings import CHOICES, ONSETS, SMALL, informative

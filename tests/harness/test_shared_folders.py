@@ -8,12 +8,13 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import pytest
 
 from configs import SYNTH, TINY
+from conftest import Here
 from ricercar.errors import InputError
+from ricercar.harness.lock import RunLock
 from trainings import ONSETS, trained
 
 OPTIONS = [*ONSETS, *TINY, *SYNTH, "spectrogram=cached", "augmentation=none"]
@@ -87,21 +88,29 @@ def test_a_cache_of_a_group(place: Path) -> None:
     trained(place / "mine_too", *OPTIONS, cache, "data.seed=5")
 
 
-@pytest.mark.parametrize(
-    ("folder", "words"), [("run", "the run's folder"), ("cache", "Decoded audio cannot be kept in")]
-)
 @pytest.mark.parametrize("failing", [errno.ENOLCK, errno.EOPNOTSUPP])
 def test_a_file_system_without_locks(
-    failing: int, folder: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    failing: int, run_here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flock = fcntl.flock
+    """A sweep goes without, and leaves alone what another process has; a cache does not."""
+    flock, without = fcntl.flock, ["multirun"]
 
-    def refuse(file: IO[str] | int, operation: int) -> None:
-        descriptor = file if isinstance(file, int) else file.fileno()
-        if str(tmp_path / folder) in os.readlink(f"/proc/self/fd/{descriptor}"):
+    def refuse(descriptor: int, operation: int) -> None:
+        if any(str(tmp_path / folder) in os.readlink(f"/proc/self/fd/{descriptor}") for folder in without):
             raise OSError(failing, os.strerror(failing))
-        flock(file, operation)
+        flock(descriptor, operation)
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with pytest.raises(InputError, match=rf"{words}.*has no locks \(flock\): mount it with them"):
-        trained(tmp_path / "run", *OPTIONS, f"cache_dir={tmp_path / 'cache'}")
+    sweep = ["-m", "seed=0,1", *OPTIONS, f"cache_dir={tmp_path / 'cache'}"]
+    assert run_here("train.py", *sweep) == (0, "")
+    [first] = tmp_path.glob("multirun/*-s0-*")
+    assert not list(first.glob(".holder*"))
+    (first / "result.json").unlink()
+    with RunLock(first):
+        assert run_here("train.py", *sweep) == (0, "")
+        assert not (first / "result.json").exists()
+    without.append("cache")
+    with pytest.raises(
+        InputError, match=r"Decoded audio cannot be kept in.*has no locks \(flock\): mount it with them"
+    ):
+        trained(tmp_path / "run", *OPTIONS, f"cache_dir={tmp_path / 'cache2'}")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from conftest import Here
+from ricercar.harness.lock import InUseError
 from ricercar.harness.loop import Loop
-from ricercar.harness.run import InUseError
 from ricercar.harness.sweep import Sweep
 
 SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000", "backbone.context=0"]
