@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # what a file system without flock says
 
 
@@ -85,13 +86,20 @@ def share(folder: Path) -> None:
 
 def what_to_do(error: OSError) -> str:
     """Advice for an error in a folder that several runs or users have in common."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in NO_ROOM:
         return "Free some space there"
     if error.errno in NO_LOCKS:
         return "Its file system has no locks (flock): mount it with them"
     if error.errno in (errno.EACCES, errno.EPERM):
         return "Allow reading and writing there (for a group: chmod -R g+rwX, and g+s on the folders)"
     return "Allow reading and writing there"
+
+
+def disk_was_full(error: BaseException | None) -> bool:
+    """Whether that is what an error comes from."""
+    while error is not None and not (isinstance(error, OSError) and error.errno in NO_ROOM):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _shared_mode(folder: Path) -> int | None:

@@ -18,12 +18,23 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ricercar.checks import check_choice
+from ricercar.data.files import disk_was_full
 from ricercar.errors import InputError
 from ricercar.harness import identity
 from ricercar.harness.lock import InUseError, discard, is_held
 from ricercar.harness.run import FAILED, Failure, Run, run_folder, runs_of
 from ricercar.harness.settled import settled
-from ricercar.harness.sweep import ELSEWHERE, FINISHED, Job, Sweep, is_finished, job_of, results_of, with_seed
+from ricercar.harness.sweep import (
+    ELSEWHERE,
+    FINISHED,
+    Job,
+    Sweep,
+    check_results,
+    is_finished,
+    job_of,
+    results_of,
+    with_seed,
+)
 
 log = logging.getLogger(__name__)
 _LEFT, _AGAIN, _ON, _NEW = "stays as it failed", "would be tried again", "would be gone on with", "would be trained"
@@ -121,6 +132,8 @@ def in_turn(
         log.error("failed before: %s Try it again by sweep.retry=failed.", reason)
         raise JobError(reason)
     try:
+        for folder in runs:
+            check_results(folder, again=cfg.sweep.retry == "failed")
         score = job(cfg)
     except InUseError as error:
         log.info("left to another process: %s", error)
@@ -132,11 +145,14 @@ def in_turn(
         discard(Path(HydraConfig.get().runtime.output_dir))
         for folder in [each for each in runs if not is_finished(each)] or runs:
             own = with_seed(list(HydraConfig.get().overrides.task), runs[folder])
-            Failure(reason, own, time.monotonic() - begun_s, trace).write(folder)
+            Failure(reason, own, time.monotonic() - begun_s, trace, disk_was_full(error)).write(folder)
         raise
     for folder in runs:
         if states[folder] != FINISHED:
-            sweep.add_result(folder, results_of(folder), time.monotonic() - begun_s)
+            try:
+                sweep.add_result(folder, results_of(folder), time.monotonic() - begun_s)
+            except InputError as error:  # which the results themselves say, too
+                log.warning("%s", error)
     return score
 
 
@@ -147,7 +163,8 @@ def _state(folder: Path, cfg: DictConfig) -> str:
     if not _resumes(cfg):
         return _NEW
     if (folder / FAILED).exists():
-        return _LEFT if cfg.sweep.retry != "failed" else _AGAIN
+        failure = None if cfg.sweep.retry == "failed" else Failure.read(folder)
+        return _AGAIN if failure is None or failure.passing else _LEFT
     if is_finished(folder):
         return FINISHED
     return _ON if (folder / "run.json").exists() else _NEW

@@ -411,10 +411,11 @@ def _leave_diverged(watch: Watch, members: Sequence[Member], state: Progress) ->
     """Marks the members that diverged; DivergenceError where no other is left."""
     for step, member, best in zip(watch.first_bad(), members, state.best, strict=True):
         if step is not None and best.diverged is None:
+            kept = member.checkpoints.folder
             best.diverged = (
-                f"The loss or its gradient is not finite at step {step}. The last good checkpoint is kept in "
-                f"{member.checkpoints.folder}. Lower optimizer.lr, set trainer.clip_norm, or use "
-                "hardware.precision=32-true."
+                f"The loss or its gradient is not finite at step {step}. "
+                + (f"The last good checkpoint is kept in {kept}. " if any(kept.glob("*.pt")) else "")
+                + "Lower optimizer.lr, set trainer.clip_norm, or use hardware.precision=32-true."
             )
             if len(members) > 1:
                 log.warning("seed %d: %s", member.seed, best.diverged)

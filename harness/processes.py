@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -9,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from threading import Thread
 from typing import Any, TypeVar
 
 import torch
@@ -98,12 +100,26 @@ class Scorers:
 @cache
 def _pool(num_processes: int) -> ProcessPoolExecutor:
     # Spawned, because a fork copies the locks of running threads (torch's, for example).
-    return ProcessPoolExecutor(num_processes, mp_context=multiprocessing.get_context("spawn"), initializer=_quiet)
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(num_processes, mp_context=spawn, initializer=_begin, initargs=(os.getpid(),))
 
 
-def _quiet() -> None:
+def _begin(parent: int) -> None:
     """One thread for each process: they share the cores."""
     torch.set_num_threads(1)
+    end_with(parent)
+
+
+@cache
+def end_with(parent: int) -> None:
+    """From now on this process does not outlive the one that started it, not if that one was killed either."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

@@ -188,12 +188,14 @@ class Failure:
 
     overrides   the seed is among them
     trace       of what is no error of the user's
+    passing     whether the same command tries it again: the disk was full
     """
 
     reason: str
     overrides: list[str]
     seconds: float
-    trace: str | None
+    trace: str | None = None
+    passing: bool = False
 
     def write(self, folder: Path) -> None:
         """Not where another process holds the folder, whose run it is then."""
@@ -208,7 +210,10 @@ class Failure:
         """None where nothing failed. InputError names what is wrong with the file."""
         path = folder / FAILED
         try:
-            return typed(cls, parse(path.read_text(encoding="utf-8"))) if path.exists() else None
+            if not path.exists():
+                return None
+            content = parse(path.read_text(encoding="utf-8"))
+            return typed(cls, {"passing": False, **content} if isinstance(content, dict) else content)  # some lack it
         except (InputError, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path} cannot be read: {error}") from error
 

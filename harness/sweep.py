@@ -1,14 +1,16 @@
 """Sweeps: a folder with the jobs that were asked for and the runs that they are, and how these go."""
 
 import json
+import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ricercar.data.files import locked, replaced
+from ricercar.data.files import locked, replaced, what_to_do
 from ricercar.errors import InputError
 from ricercar.harness import identity
 from ricercar.harness.lock import is_held
@@ -16,6 +18,7 @@ from ricercar.harness.results import Result
 from ricercar.harness.run import FAILED, Failure, Pace
 from ricercar.harness.text import duration, number, table
 
+log = logging.getLogger(__name__)
 FINISHED, BEFORE, FAILING, BEGUN = "finished", "was finished already", "failed", "not finished"
 RUNNING, ELSEWHERE, WAITING = "running", "elsewhere", "not begun"
 _STATES = (FINISHED, BEFORE, RUNNING, ELSEWHERE, BEGUN, FAILING, WAITING)
@@ -34,6 +37,7 @@ class Row:
     scores      {primary metric: score}, of a run that is not finished the best on the validation split
     progress    share of the budget, where it is known; left_s: seconds, likewise
     reason      why it failed
+    passing     whether the same command tries it again
     """
 
     job: Job
@@ -45,6 +49,7 @@ class Row:
     progress: float | None = None
     left_s: float | None = None
     reason: str | None = None
+    passing: bool = False
 
 
 class Sweep:
@@ -58,8 +63,8 @@ class Sweep:
         self.folder = folder
 
     def add_jobs(self, jobs: Iterable[Job]) -> None:
-        """What was asked for before stays. OSError as it comes."""
-        with locked(self.folder / _LOCK, must=False):
+        """What was asked for before stays."""
+        with self._written():
             known = self._jobs()
             every = {_key(job): job for job in (*known, *jobs)}
             if len(every) > len(known):
@@ -73,7 +78,8 @@ class Sweep:
     def add_result(self, folder: Path, results: Sequence[Result], seconds: float) -> None:
         """Spares reading the result again, to see how the sweep goes."""
         scores = {result.primary: result.metrics[result.primary] for result in results}
-        self._append({"run": os.path.relpath(folder, self.folder), "scores": scores, "seconds": seconds})
+        line = {"run": os.path.relpath(folder, self.folder), "scores": scores, "seconds": seconds}
+        self._append({**line, "size": _written(folder)[1]})
 
     def rows(self, jobs: Iterable[Job] | None = None, since_s: float = 0.0) -> list[Row]:
         """jobs: those of one command; None: all. since_s: results from before, in seconds since 1970, are told so."""
@@ -104,8 +110,21 @@ class Sweep:
             ) from error
 
     def _append(self, line: dict[str, Any]) -> None:
-        with locked(self.folder / _LOCK, must=False), (self.folder / _RUNS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        with self._written(), (self.folder / _RUNS).open("ab+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            cut_short = b"" if file.read() in (b"", b"\n") else b"\n"
+            file.write(cut_short + json.dumps(line).encode() + b"\n")
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """Alone, where the file system has locks. InputError names the folder."""
+        try:
+            with locked(self.folder / _LOCK, must=False):
+                yield
+        except OSError as error:
+            told = f"cannot write into the sweep's folder {self.folder}: {error.strerror}. {what_to_do(error)}."
+            raise InputError(told) from error
 
     def _lines(self) -> list[dict[str, Any]]:
         """A line that was cut short, by a full disk or a crash, is left out: the run's folder tells as much."""
@@ -142,11 +161,26 @@ def results_of(folder: Path) -> list[Result]:
 
 
 def is_finished(folder: Path) -> bool:
-    """Also where a result cannot be read."""
+    """Not where a result cannot be read."""
     try:
         return bool(results_of(folder))
     except InputError:
-        return True
+        return False
+
+
+def check_results(folder: Path, again: bool) -> None:
+    """InputError where a run's result cannot be read; again: that is put aside, so that the run can make it again."""
+    for path in (*folder.glob("result.json"), *folder.glob("*/result.json")):
+        aside = path.with_suffix(".unreadable.json")
+        try:
+            Result.read(path)
+        except InputError as error:
+            if not again:
+                raise InputError(
+                    f"{error} The same command with sweep.retry=failed puts it aside ({aside.name}) and makes it again."
+                ) from error
+            log.warning("%s It is put aside as %s, and made again.", error, aside.name)
+            path.replace(aside)
 
 
 def format_rows(rows: Sequence[Row]) -> str:
@@ -168,7 +202,7 @@ def format_rows(rows: Sequence[Row]) -> str:
     align = ("left", "left", *("right",) * (len(headers) + 1))
     text = table(cells, ["job", "state", *headers, "time"], align)
     failed = [
-        f"failed: {name}: {_first_sentence(row.reason)} ({_shown(row.folder / FAILED)})"
+        f"failed: {name}: {_first_sentence(row.reason)}" + _where(row.folder / FAILED)
         for name, row in zip(names, rows, strict=True)
         if row.reason is not None and row.folder is not None
     ]
@@ -188,15 +222,16 @@ def _row(job: Job, folder: Path, overrides: list[str], ended: Mapping[str, Any] 
     try:
         failure = Failure.read(folder)
         if failure is not None:
-            return replace(row, state=FAILING, seconds=failure.seconds, reason=failure.reason)
-        written = [path.stat().st_mtime for path in (*folder.glob("result.json"), *folder.glob("*/result.json"))]
-        if written and ended is None:
-            ended = _read_result(folder, max(written))
+            row = replace(row, seconds=failure.seconds, passing=failure.passing)
+            return replace(row, state=FAILING, reason=failure.reason)
+        written_s, size = _written(folder)
+        if size and (ended is None or ended.get("size", size) != size):  # not as it was when that was noted
+            ended = _read_result(folder, written_s)
     except InputError as error:
         return replace(row, state=FAILING, reason=str(error))
-    if written and ended is not None:
+    if size and ended is not None:
         scores = {name: float("nan") if value is None else value for name, value in ended["scores"].items()}
-        state = FINISHED if max(written) >= since_s else BEFORE
+        state = FINISHED if written_s >= since_s else BEFORE
         return replace(row, state=state, scores=scores, seconds=ended["seconds"])
     state = RUNNING if is_held(folder) else BEGUN
     pace = Pace.read(folder)
@@ -207,13 +242,19 @@ def _row(job: Job, folder: Path, overrides: list[str], ended: Mapping[str, Any] 
     return replace(row, state=state, scores=best, seconds=pace.elapsed_s, progress=pace.progress, left_s=left_s)
 
 
-def _read_result(folder: Path, written: float) -> dict[str, Any] | None:
+def _written(folder: Path) -> tuple[float, int]:
+    """-> when a run's newest result was written, in seconds since 1970, and the bytes of all of them; 0 without any."""
+    found = [path.stat() for path in (*folder.glob("result.json"), *folder.glob("*/result.json"))]
+    return max((each.st_mtime for each in found), default=0.0), sum(each.st_size for each in found)
+
+
+def _read_result(folder: Path, written_s: float) -> dict[str, Any] | None:
     """What a line of runs.jsonl would say. None where a task has no result yet."""
     results, begun = results_of(folder), folder / "run.json"
     if not results:
         return None
     scores = {result.primary: result.metrics[result.primary] for result in results}
-    return {"scores": scores, "seconds": written - begun.stat().st_mtime if begun.exists() else None}
+    return {"scores": scores, "seconds": written_s - begun.stat().st_mtime if begun.exists() else None}
 
 
 def with_seed(overrides: Iterable[str], seed: int | None) -> list[str]:
@@ -241,6 +282,10 @@ def _told_state(row: Row) -> str:
 
 def _first_sentence(text: str) -> str:
     return " ".join(text.split()).partition(". ")[0].rstrip(".")
+
+
+def _where(note: Path) -> str:
+    return f" ({_shown(note)})" if note.exists() else ""
 
 
 def _shown(path: Path) -> str:

@@ -14,6 +14,7 @@ from hydra.core.utils import JobReturn
 from ricercar.checks import check_whole
 from ricercar.errors import InputError
 from ricercar.harness.launchers.launcher import Command, JobLauncher, is_begun, log
+from ricercar.harness.processes import end_with
 from ricercar.harness.sweep import Sweep
 
 _POLL_S = 1.0
@@ -47,7 +48,8 @@ class Joblib(JobLauncher):
         log.info("%d jobs, %d at a time", len(waiting), num_processes)
         while waiting:
             pool = Parallel(n_jobs=num_processes, batch_size=1, pre_dispatch="all", return_as="generator_unordered")
-            jobs = [delayed(_job)(number, own, gpus, self.gpus_per_job, command) for number, own in waiting.items()]
+            given = (gpus, self.gpus_per_job, command, os.getpid())
+            jobs = [delayed(_job)(number, own, *given) for number, own in waiting.items()]
             try:
                 yield from pool(jobs)
             except BrokenProcessPool:
@@ -60,9 +62,10 @@ class Joblib(JobLauncher):
 
 
 def _job(
-    number: int, overrides: Sequence[str], gpus: Sequence[str], gpus_per_job: int, command: Command
+    number: int, overrides: Sequence[str], gpus: Sequence[str], gpus_per_job: int, command: Command, launcher: int
 ) -> tuple[int, JobReturn]:
     """In a worker."""
+    end_with(launcher)
     if gpus and not _gpus:
         _take_gpus(gpus, gpus_per_job)
     return number, command.run(number, overrides, quiet=True)

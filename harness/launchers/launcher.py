@@ -126,7 +126,8 @@ def is_begun(sweep: Sweep, overrides: Sequence[str]) -> bool:
 def is_over(sweep: Sweep, overrides: Sequence[str]) -> bool:
     """Whether nothing is left to train of a job, unless it is to be trained again."""
     again = {"resume=false", "sweep.retry=failed"} & set(overrides)
-    return not again and all(row.state in (FINISHED, FAILING) for row in sweep.rows([job_of(overrides)]))
+    rows = sweep.rows([job_of(overrides)])
+    return not again and all(row.state in (FINISHED, FAILING) and not row.passing for row in rows)
 
 
 def failed(sweep: Sweep, overrides: Sequence[str], reason: str) -> JobReturn:

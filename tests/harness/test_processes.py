@@ -1,6 +1,10 @@
 """Several processes validate once: each a share of the tracks, with the decoding that is best on all of them."""
 
 import json
+import os
+import select
+import signal
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,7 @@ from conftest import Command
 from ricercar.data.annotations.key import Key
 from ricercar.data.track import Track
 from ricercar.harness.evaluate import Evaluation
-from ricercar.harness.processes import ALONE, Processes, Scorers
+from ricercar.harness.processes import ALONE, Processes, Scorers, end_with
 from ricercar.tasks.multitask import Multitask
 
 NUM_TRACKS = 5
@@ -73,3 +77,22 @@ def test_a_validation_is_shared_out(run_command: Command, tmp_path: Path) -> Non
         assert found["score"] == alone["score"]
         assert found["metrics"] == alone["metrics"]
     assert 0.0 < alone["score"] < 1.0
+
+
+def test_a_process_ends_with_the_one_that_started_it() -> None:
+    """Which is killed."""
+    end, ends = os.pipe()
+    parent = os.fork()
+    if parent == 0:
+        started_by = os.getpid()
+        if os.fork() == 0:
+            end_with(started_by)
+            os.write(ends, b"1")
+        time.sleep(100)
+        os._exit(0)
+    os.close(ends)
+    assert os.read(end, 1) == b"1"
+    os.kill(parent, signal.SIGKILL)
+    os.waitpid(parent, 0)
+    assert select.select([end], [], [], 20)[0]  # no process has the other end any more
+    os.close(end)
