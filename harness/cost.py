@@ -3,6 +3,7 @@
 import gc
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ class PeakMemory:
         self.device = device
         self.known = True
         gc.collect()  # what an earlier job has left behind
+        _set_aside()
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         else:
@@ -98,6 +100,12 @@ class PeakMemory:
         if not self.known:
             return None
         return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else _resident_peak()
+
+
+@cache
+def _set_aside() -> None:
+    """What is there by now, modules most of all, is not looked through again by each job."""
+    gc.freeze()
 
 
 _PROCESS = Path("/proc/self")  # of Linux

@@ -51,13 +51,13 @@ PLACES = ("root", "soundfonts", "home")
 PINNED = ("home",)  # what lies there follows from the options beside it: mirdata's data set and version
 
 
-def determining(cfg: DictConfig) -> dict[str, Any]:
+def determining(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
     """The configuration that goes into a result: without the groups that cannot change it, with its interpolations.
 
     `content` and `classes` stay where they are (see harness/settled.py): run_id reads them.
     """
-    plain = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(plain, dict)
+    plain = OmegaConf.to_container(cfg, resolve=False) if isinstance(cfg, DictConfig) else cfg
+    assert isinstance(plain, Mapping)
     kept = {str(key): value for key, value in plain.items() if key not in _NEUTRAL}
     return kept | ({"content": plain["content"]} if plain.get("content") else {})
 

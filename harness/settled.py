@@ -32,7 +32,7 @@ def settled(cfg: DictConfig, base: Path) -> DictConfig:
     """
     plain = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(plain, dict)
-    own = {key: value for key, value in plain.items() if key not in ("hydra", "content", "classes")}
+    own = {str(key): value for key, value in plain.items() if key not in ("hydra", "content", "classes")}
     resolved = OmegaConf.to_container(OmegaConf.create(own), resolve=True)
     content: dict[str, Any] = {}
     for node, values, key, path in _leaves(own, resolved, ()):
@@ -52,7 +52,7 @@ def settled(cfg: DictConfig, base: Path) -> DictConfig:
     hardware = own.get("hardware")
     if isinstance(hardware, dict) and str(hardware.get("devices")) in ("-1", "auto"):
         hardware["devices"] = _devices_here(str(hardware.get("accelerator")), hardware["devices"])
-    classes = class_hashes(determining(OmegaConf.create(own)))
+    classes = class_hashes(determining(own))
     found = OmegaConf.create(
         own | ({"content": content} if content else {}) | ({"classes": classes} if classes else {})
     )

@@ -8,7 +8,9 @@ from importlib import import_module
 from types import ModuleType
 
 from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
 
+from ricercar.harness.launchers.before import check_jobs
 from ricercar.harness.launchers.joblib import Joblib
 from ricercar.harness.launchers.ray import Ray
 from ricercar.harness.launchers.slurm import Slurm
@@ -29,3 +31,4 @@ def _register() -> None:
 
 
 _register()
+Sweeper.validate_batch_is_legal = check_jobs  # type: ignore[assignment, method-assign]  # which composes all of them

@@ -64,8 +64,9 @@ class Joblib(JobLauncher):
 def _job(
     number: int, overrides: Sequence[str], gpus: Sequence[str], gpus_per_job: int, command: Command, launcher: int
 ) -> tuple[int, JobReturn]:
-    """In a worker."""
-    end_with(launcher)
+    """In a worker, or if there is to be one only, in the launching process."""
+    if os.getpid() != launcher:
+        end_with(launcher)
     if gpus and not _gpus:
         _take_gpus(gpus, gpus_per_job)
     return number, command.run(number, overrides, quiet=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from omegaconf import DictConfig
 
 from conftest import Here
 from ricercar.harness.lock import InUseError
@@ -165,3 +167,49 @@ def test_a_name_of_a_sweep_is_one_folder(run_here: Here, on_tones: list[str]) ->
     code, error = run_here("train.py", "-m", "task=key", *SMALL, *on_tones, "sweep.name=../x")
     assert code == 1
     assert "sweep.name=../x: letters, digits" in error
+
+
+def test_jobs_are_composed_once_and_one_of_each_kind_before(
+    run_here: Here, on_tones: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An option that one choice lacks stops all before the first begins."""
+    compose, composed = ConfigLoaderImpl.load_sweep_config, []
+
+    def remember(self: ConfigLoaderImpl, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        composed.append(sweep_overrides)
+        return compose(self, master_config, sweep_overrides)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_sweep_config", remember)
+    sweep = ["-m", "task=key", *SMALL, *on_tones, "sweep.dry_run=true", "optimizer=adam,sgd", "seed=0,1,2"]
+    assert run_here("train.py", *sweep) == (0, "")
+    assert len(composed) == 2 + 6
+    code, error = run_here("train.py", *sweep, "optimizer.momentum=0.9,0.8")
+    assert code == 1
+    assert "unknown option optimizer.momentum" in error
+    assert len(composed) == 8 + 1  # adam, which has none
+
+
+def test_a_launcher_in_an_experiment(
+    run_here: Here, on_tones: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Works, or is refused where experiments are swept over, and so is a sweeper; never ignored."""
+    experiments = {
+        "joblib": "defaults:\n  - override /hydra/launcher: joblib\nhydra:\n  launcher:\n    num_processes: 1\n",
+        "params": "hydra:\n  sweeper:\n    params: {seed: '0,1'}\n",
+        "none": "seed: 0\n",
+    }
+    for name, text in experiments.items():
+        path = tmp_path / "own" / "experiment" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# @package _global_\n{text}")
+    sweep = ["--config-dir", "own", "-m", "task=key", *SMALL, *on_tones]
+    for name, part, told in (
+        ("joblib", "launcher", "experiment=joblib sets hydra/launcher=joblib, which"),
+        ("params", "sweeper", "experiment=params sets hydra.sweeper.params, which"),
+    ):
+        code, error = run_here("train.py", *sweep, f"experiment=none,{name}")
+        assert (code, told in error, f"when the {part} is at work already" in error) == (1, True, True)
+    assert not list(tmp_path.glob("multirun/*/"))
+    capsys.readouterr()
+    assert run_here("train.py", *sweep, "experiment=joblib") == (0, "")
+    assert "1 jobs, 1 at a time" in capsys.readouterr().out
