@@ -24,7 +24,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from ricercar.errors import InputError
-from ricercar.harness.jobs import Begun, JobError, in_sweep, in_turn
+from ricercar.harness.jobs import Begun, JobError, in_order, in_sweep, in_turn
 from ricercar.harness.lock import discard
 from ricercar.harness.sweep import elsewhere, format_rows
 
@@ -46,9 +46,10 @@ def command(main: Callable[[], Any], config_name: str) -> None:
     try:
         _run(main, config_name)
     finally:
-        if Begun.sweep is not None and (rows := Begun.sweep.rows(Begun.jobs or None, begun_s)):
-            print(f"\n{format_rows(elsewhere(rows))}", flush=True)
-            Begun.sweep = None
+        rows = Begun.ended if Begun.sweep is None else elsewhere(Begun.sweep.rows(Begun.jobs or None, begun_s))
+        if rows:
+            print(f"\n{format_rows(rows)}", flush=True)
+        Begun.sweep, Begun.ended = None, []
 
 
 def _run(main: Callable[[], Any], config_name: str) -> None:
@@ -84,7 +85,9 @@ def logged(job: Callable[[DictConfig], float], cfg: DictConfig) -> float:
     try:
         _tell_hidden()
         _check_types(cfg)
-        return in_turn(job, cfg, user_error) if in_sweep() and "sweep" in cfg else job(cfg)
+        if not in_sweep():
+            return job(cfg)
+        return in_turn(job, cfg, user_error) if "sweep" in cfg else in_order(job, cfg, user_error)
     except KeyboardInterrupt:
         discard(Path(HydraConfig.get().runtime.output_dir))
         raise

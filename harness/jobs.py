@@ -5,8 +5,9 @@ import re
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
@@ -25,9 +26,12 @@ from ricercar.harness.lock import InUseError, discard, is_held
 from ricercar.harness.run import FAILED, Failure, Run, run_folder, runs_of
 from ricercar.harness.settled import settled
 from ricercar.harness.sweep import (
+    BEGUN,
     ELSEWHERE,
+    FAILING,
     FINISHED,
     Job,
+    Row,
     Sweep,
     check_results,
     is_finished,
@@ -87,6 +91,7 @@ class Begun(Callback):
 
     sweep: Sweep | None = None
     jobs: tuple[Job, ...] = ()
+    ended: ClassVar[list[Row]] = []  # of commands whose jobs are all done anew
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
@@ -160,6 +165,25 @@ def in_turn(
                 sweep.add_result(folder, results_of(folder), time.monotonic() - begun_s)
             except InputError as error:  # which the results themselves say, too
                 log.warning("%s", error)
+    return score
+
+
+def in_order(
+    job: Callable[[DictConfig], float], cfg: DictConfig, user_error: Callable[[Exception], Exception | None]
+) -> float:
+    """Runs a job of a command that does all of them, one after the other; `Begun.ended` has what became of each."""
+    folder, begun_s = Path(HydraConfig.get().runtime.output_dir), time.monotonic()
+    overrides = job_of(HydraConfig.get().overrides.task)
+    row = Row(overrides, folder, overrides, BEGUN, {})
+    try:
+        score = job(cfg)
+        scores = {result.primary: result.metrics[result.primary] for result in results_of(folder)}
+        row = replace(row, state=FINISHED, scores=scores)
+    except Exception as error:
+        row = replace(row, state=FAILING, reason=str(user_error(error) or f"{type(error).__name__}: {error}"))
+        raise
+    finally:
+        Begun.ended.append(replace(row, seconds=time.monotonic() - begun_s))
     return score
 
 

@@ -213,3 +213,17 @@ def test_a_launcher_in_an_experiment(
     capsys.readouterr()
     assert run_here("train.py", *sweep, "experiment=joblib") == (0, "")
     assert "1 jobs, 1 at a time" in capsys.readouterr().out
+
+
+def test_several_evaluations_end_with_a_table(
+    run_here: Here, on_tones: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = [each for each in on_tones if each.startswith(("data", "cache"))]
+    assert run_here("eval.py", "-m", "baseline=majority,template,none", "task=key", *data)[0] == 1
+    rows, below = table(capsys.readouterr().out)
+    assert [row[:2] for row in rows[2:]] == [
+        ["baseline=majority", "finished"], ["baseline=template", "finished"], ["baseline=none", "failed"],
+    ]  # fmt: skip
+    assert rows[0][2] == "key/Weighted_Score"
+    assert "failed: baseline=none: " in below
+    assert re.search(r"\n2 finished, 1 failed, in multirun/\S+\n$", below)
