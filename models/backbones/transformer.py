@@ -38,7 +38,7 @@ class Transformer(Backbone):
         if positions not in ("learned", "sinusoidal"):
             raise InputError(f"positions={positions!r}: choose one of learned, sinusoidal")
         if width is None:
-            width = fitted_width(Transformer, locals(), step=math.lcm(8, num_heads))
+            width = fitted_width(Transformer, locals(), step=math.lcm(8, 2 * num_heads))
         check_whole(width=width)
         if width % (2 * num_heads):
             raise InputError(f"width={width}: must be a multiple of 2 * num_heads, {2 * num_heads}")

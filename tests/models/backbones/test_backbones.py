@@ -244,6 +244,7 @@ def test_transformer_positions_lists_the_choices() -> None:
 def test_transformer_width_fits_the_heads() -> None:
     with pytest.raises(InputError, match="width=100: must be a multiple of 2 \\* num_heads, 8"):
         build("transformer", width=100)
+    assert build("transformer", num_heads=8, num_params=1_000_000).dim % 16 == 0
 
 
 HEARD = [
