@@ -1,4 +1,4 @@
-"""Shows how a sweep goes: python sweep.py status multirun [--watch] [--json]; --help lists the options."""
+"""Shows how sweeps go: python sweep.py status multirun [--watch] [--json], and searches; --help lists the options."""
 
 import argparse
 import json
@@ -10,7 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ricercar.errors import InputError, exit_code
+from ricercar.harness.search.report import format_report, read_report, reports_in
 from ricercar.harness.sweep import RUNNING, Row, Sweep, format_rows
+from ricercar.harness.typed_json import parse, to_json
 
 _WATCH_S = 5.0
 
@@ -25,7 +27,15 @@ def main(arguments: Sequence[str]) -> int:
     status.add_argument("folders", nargs="*", type=Path, default=[Path("multirun")], metavar="FOLDER", help="multirun")
     status.add_argument("--watch", action="store_true", help=f"again every {_WATCH_S:g} s, until nothing runs any more")
     status.add_argument("--json", action="store_true", help="a list of objects, one for each run or job")
+    search = commands.add_parser(
+        "search",
+        description="Searches: trials from the best to the worst, the best values, and which options mattered.",
+    )
+    search.add_argument("folders", nargs="*", type=Path, default=[Path("multirun")], metavar="FOLDER", help="multirun")
+    search.add_argument("--json", action="store_true", help="a list of objects, one for each search")
     args = parser.parse_args(arguments)
+    if args.command == "search":
+        return exit_code(lambda: _show_searches(args.folders, args.json))
     return exit_code(lambda: _show(args.folders, args.watch, args.json))
 
 
@@ -37,6 +47,22 @@ def _show(folders: Sequence[Path], watch: bool, as_objects: bool) -> None:
             return
         time.sleep(_WATCH_S)
         print()
+
+
+def _show_searches(folders: Sequence[Path], as_objects: bool) -> None:
+    """InputError where a folder has no search, in itself or in the folders in it."""
+    found = []
+    for folder in folders:
+        own = reports_in(folder)
+        if not own:
+            raise InputError(
+                f"{folder} has no search in it: give the folder that train.py -m hydra/sweeper=optuna wrote."
+            )
+        found += own
+    if as_objects:
+        print(json.dumps([parse(to_json(read_report(path))) for path in found], indent=1))
+    else:
+        print("\n\n".join(map(format_report, found)))
 
 
 def as_json(rows: Sequence[Row]) -> str:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import hydra
@@ -27,7 +28,7 @@ from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import CONF, command, logged
 from ricercar.harness.console import tell_start
 from ricercar.harness.cost import NetCost, PeakMemory, cost_of
-from ricercar.harness.evaluate import Evaluation
+from ricercar.harness.evaluate import Evaluation, primary_of
 from ricercar.harness.jobs import run_of
 from ricercar.harness.lock import RunLock
 from ricercar.harness.loop import Member, Trained
@@ -48,11 +49,13 @@ from ricercar.harness.run import (
     record_of,
     runs_of,
 )
+from ricercar.harness.search.trial import Trial, trial_of, tuning_of
 from ricercar.harness.trackers.lasting import Lasting
 from ricercar.harness.trackers.prefixed import Prefixed
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.training_state import Budget, DivergenceError
 from ricercar.harness.tune import label, tuned
+from ricercar.harness.typed_json import to_json
 from ricercar.models.net import Net
 from ricercar.tasks.multitask import Multitask
 
@@ -78,10 +81,14 @@ class Fitted:
     trained: Trained
 
 
-def train(run: Run, hydra: HydraConf | None = None) -> list[Result]:
+def train(
+    run: Run, hydra: HydraConf | None = None, trial: Trial | None = None, tuning: Tuning | None = None
+) -> list[Result]:
     """Trains, evaluates, and writes a result.json for each seed and task; of a finished one, resume only reads them.
 
-    hydra: Hydra's own configuration, for .hydra/hydra.yaml.
+    hydra    Hydra's own configuration, for .hydra/hydra.yaml
+    trial    of a search that the run is: then it is not tested, and has no result, but writes trial.json
+    tuning   the search by which the configuration was chosen before
     """
     run = replace(run, cfg=assemble.completed(run.cfg))
     cfg = run.cfg
@@ -95,11 +102,15 @@ def train(run: Run, hydra: HydraConf | None = None) -> list[Result]:
             check_free(each.folder, cfg.resume)
             check_same(each)
             (each.folder / FAILED).unlink(missing_ok=True)  # of the past
+        if trial is not None and trial.known(run.folder) is not None:
+            return []
         source = assemble.make(cfg.data)
         tracks = {split: assemble.tracks_of(source, tasks, split) for split in ("train", "valid", "test")}
         data = Data(identity.dataset_name(cfg, run.choices["data"]), tracks, assemble.make_store(cfg))
         begun = [claim(each.folder, record_of(each, tasks, tracks, data.store.key), cfg.resume) for each in runs]
-        done = [cfg.resume and all(path.exists() for path in paths) for paths in results]
+        if trial is not None:
+            trial.begin(run.folder, begun[0], cfg.resume == "anyway")
+        done = [cfg.resume and trial is None and all(path.exists() for path in paths) for paths in results]
         if any(done):
             finished = [str(each.folder) for each, is_done in zip(runs, done, strict=True) if is_done]
             log.info("%s is finished", " and ".join(finished))
@@ -116,11 +127,30 @@ def train(run: Run, hydra: HydraConf | None = None) -> list[Result]:
                     given = each.overrides if hydra is None or each != run else hydra.overrides.task
                     describe(each.folder, each.cfg, given, hydra)
                     record.write(each.folder)
-            fabric.launch(partial(_train, runs=unfinished, siblings=runs, tasks=tasks, data=data))
-    return [Result.read(path) for paths in results for path in paths]
+            fabric.launch(
+                partial(_train, runs=unfinished, siblings=runs, tasks=tasks, data=data, trial=trial, tuning=tuning)
+            )
+    return [] if trial is not None else [_told(path, tuning) for paths in results for path in paths]
 
 
-def _train(fabric: Fabric, runs: list[Run], siblings: list[Run], tasks: Multitask, data: Data) -> None:
+def _told(path: Path, tuning: Tuning | None) -> Result:
+    """A result that may be of before the search that chose it had all of its trials."""
+    result = Result.read(path)
+    if tuning is not None and to_json(tuning) != to_json(result.tuning):
+        result = replace(result, tuning=tuning)
+        result.write(path)
+    return result
+
+
+def _train(
+    fabric: Fabric,
+    runs: list[Run],
+    siblings: list[Run],
+    tasks: Multitask,
+    data: Data,
+    trial: Trial | None,
+    tuning: Tuning | None,
+) -> None:
     """One process of the training; the first of them evaluates and writes the results.
 
     runs       what is to be trained
@@ -148,19 +178,24 @@ def _train(fabric: Fabric, runs: list[Run], siblings: list[Run], tasks: Multitas
                 own.fit([own.training_annotations(track.annotations) for track in data.tracks["train"]])
             curves = [Prefixed(tracker, f"{label(each)}/") if each else tracker for tracker in trackers]
             places = [_trials(run)[number][1].checkpoints for run in siblings] if cfg.resume else []
-            fitted.append(_fit(fabric, of_runs, curves, places, own, data))
+            fitted.append(_fit(fabric, of_runs, curves, places, own, data, trial))
+        if trial is not None:
+            if first:
+                trial.outcome(fitted[0][0].trained, primary_of(tasks)).write(runs[0].folder)
+            return
         diverged = []
         for number, (run, tracker) in enumerate(zip(runs, trackers, strict=True)):
             try:
-                tuning = tuned(values, [of_runs[number].trained for of_runs in fitted])
+                own_tuning = tuned(values, [of_runs[number].trained for of_runs in fitted])
             except DivergenceError as error:
                 diverged.append(error)
                 continue
             if first:
-                if values[tuning.chosen]:
-                    run = _chosen(run, trials[tuning.chosen][number], tracker)
-                    log.info("chosen on valid: %s", label(values[tuning.chosen]))
-                _test(fabric, run, tracker, fitted[tuning.chosen][number], tuning, data, memory)
+                best = own_tuning.chosen
+                if values[best]:
+                    run = _chosen(run, trials[best][number], tracker)
+                    log.info("chosen on valid: %s", label(values[best]))
+                _test(fabric, run, tracker, fitted[best][number], tuning or own_tuning, data, memory)
         if diverged:
             raise diverged[0]
         if first:
@@ -197,6 +232,7 @@ def _fit(
     resume_from: Sequence[Checkpoints],
     tasks: Multitask,
     data: Data,
+    trial: Trial | None,
 ) -> list[Fitted]:
     """Trains runs that differ in their seeds, each into its own checkpoints. The score of one that diverged is NaN."""
     cfg = runs[0].cfg
@@ -220,7 +256,8 @@ def _fit(
         taken = assemble.start(net, initial, cfg, crops, fabric.device)
         evaluation = assemble.make_evaluation(cfg, own, windows, fabric.device, Processes.of(fabric))
         validate = partial(evaluation.validate, tracks=data.tracks["valid"])
-        members.append(Member(run.cfg.seed, net, own, crops, validate, run.checkpoints, tracker))
+        stops = None if trial is None else trial.stops
+        members.append(Member(run.cfg.seed, net, own, crops, validate, run.checkpoints, tracker, stops))
         fitted.append((evaluation, cost))
     if fabric.is_global_zero:
         if not Budget(str(cfg.trainer.budget), 1.0).reproducible:
@@ -297,7 +334,11 @@ def _test(
 
 def _job(cfg: DictConfig) -> float:
     """-> the score on the validation split: a sweeper that searches must not see the test split."""
-    tunings = [result.tuning for result in train(run_of(cfg), HydraConfig.get())]
+    run, hydra_cfg = run_of(cfg), HydraConfig.get()
+    if (trial := trial_of(cfg, hydra_cfg.sweeper, hydra_cfg.sweep.dir)) is not None:
+        return trial.train(run.folder, partial(train, run, hydra_cfg, trial))
+    tuning = tuning_of(hydra_cfg.sweeper, hydra_cfg.sweep.dir)
+    tunings = [result.tuning for result in train(run, hydra_cfg, tuning=tuning)]
     return statistics.fmean(tuning.trials[tuning.chosen].score for tuning in tunings if tuning is not None)
 
 
@@ -308,7 +349,8 @@ def main(cfg: DictConfig) -> float:
 
 def cli() -> None:
     """The command."""
-    import_module("ricercar.harness.launchers")  # registers itself with Hydra
+    for plugins in ("launchers", "search.sweeper"):
+        import_module(f"ricercar.harness.{plugins}")  # registers them with Hydra
     command(main, "config")
 
 

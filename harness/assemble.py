@@ -187,12 +187,21 @@ def check_data(cfg: DictConfig) -> None:
 def check(cfg: DictConfig) -> None:
     """The values of a training, as far as they can be told before any audio is decoded; of each trial of a search."""
     check_data(cfg)
+    if space := OmegaConf.select(cfg, "search"):
+        raise InputError(
+            f"search={', '.join(map(str, space))}: a search is train.py -m hydra/sweeper=optuna search=..."
+        )
     cfg = completed(cfg)
     trials = make(cfg.tune).trials(cfg)
     for _, trial in trials:
         _check_training(trial)
         if len(trials) > 1:  # hours may lie between the first trial and one that cannot be made
-            make(trial.backbone, spectrogram=make(trial.frontend).spectrogram(trial.window_frames))
+            check_parts(trial)
+
+
+def check_parts(cfg: DictConfig) -> None:
+    """Whether the frontend and the backbone can be made, and go together."""
+    make(cfg.backbone, spectrogram=make(cfg.frontend).spectrogram(cfg.window_frames))
 
 
 def _check_training(cfg: DictConfig) -> None:

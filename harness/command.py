@@ -26,7 +26,6 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from ricercar.errors import InputError
 from ricercar.harness.jobs import Begun, JobError, in_order, in_sweep, in_turn
 from ricercar.harness.lock import discard
-from ricercar.harness.sweep import elsewhere, format_rows
 
 log = logging.getLogger(__name__)
 CONF = Path(__file__).parents[1] / "conf"
@@ -46,10 +45,8 @@ def command(main: Callable[[], Any], config_name: str) -> None:
     try:
         _run(main, config_name)
     finally:
-        rows = Begun.ended if Begun.sweep is None else elsewhere(Begun.sweep.rows(Begun.jobs or None, begun_s))
-        if rows:
-            print(f"\n{format_rows(rows)}", flush=True)
-        Begun.sweep, Begun.ended = None, []
+        if table := Begun.table(begun_s):
+            print(f"\n{table}", flush=True)
 
 
 def _run(main: Callable[[], Any], config_name: str) -> None:
@@ -166,6 +163,12 @@ def _about_the_folder(error: Exception) -> str | None:
 
 def _explained(error: Exception, config_name: str) -> str:
     text = str(error)
+    if isinstance(error, HydraException) and isinstance(
+        error.__cause__, InputError
+    ):  # of a launcher or sweeper, which Hydra makes
+        return str(error.__cause__)
+    if (space := re.search(r"Could not load 'search/([^']*)'", text)) is not None:
+        return f"search={space[1]}: there is no such space. There are: {', '.join(_names_in('search'))}."
     if unknown := re.search(r"Could not override '([\w./]+)'", text):
         return f"unknown option {unknown[1]}: {_choices(unknown[1], config_name)}"
     if ours := re.match(r"InputError raised while resolving interpolation: (.*)", text):
@@ -174,6 +177,12 @@ def _explained(error: Exception, config_name: str) -> str:
         return f"{text}: {' '.join(each for each in sys.argv[1:] if _names_group(each))}"
     cause = f"\n{error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""
     return text.split("\nConfig search path")[0] + cause
+
+
+def _names_in(group: str) -> list[str]:
+    """The choices of a group, the user's own among them."""
+    folders = [CONF, *([own] if (own := _own_conf()) else [])]
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
 def _names_group(argument: str) -> bool:

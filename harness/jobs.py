@@ -34,6 +34,8 @@ from ricercar.harness.sweep import (
     Row,
     Sweep,
     check_results,
+    elsewhere,
+    format_rows,
     is_finished,
     job_of,
     results_of,
@@ -87,11 +89,25 @@ def _run_folder(base: str, *, _root_: DictConfig) -> str:
 
 
 class Begun(Callback):
-    """What Hydra tells when a sweep begins: the process that began it knows of `sweep` and `jobs` from then on."""
+    """What Hydra tells when a sweep begins: the process that began it knows of `sweep` and `jobs` from then on.
+
+    report: of a search, which shows its trials; `jobs` are those that are tested then.
+    """
 
     sweep: Sweep | None = None
     jobs: tuple[Job, ...] = ()
     ended: ClassVar[list[Row]] = []  # of commands whose jobs are all done anew
+    report: Callable[[], str] | None = None
+
+    @classmethod
+    def table(cls, begun_s: float) -> str:
+        """What is shown at a command's end. begun_s: when it began, in seconds since 1970."""
+        sweep, report, jobs, rows = cls.sweep, cls.report, cls.jobs, cls.ended
+        cls.sweep, cls.report, cls.ended = None, None, []
+        told = [] if report is None else [report()]
+        if sweep is not None:
+            rows = elsewhere(sweep.rows(jobs if jobs or report else None, begun_s))
+        return "\n\n".join([*told, *([format_rows(rows)] if rows else [])])
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
@@ -162,7 +178,8 @@ def in_turn(
     for folder in runs:
         if states[folder] != FINISHED:
             try:
-                sweep.add_result(folder, results_of(folder), time.monotonic() - begun_s)
+                if results := results_of(folder):
+                    sweep.add_result(folder, results, time.monotonic() - begun_s)
             except InputError as error:  # which the results themselves say, too
                 log.warning("%s", error)
     return score

@@ -42,6 +42,7 @@ class Member:
 
     validate      network -> scores on the validation split; it may change the decoding of `tasks`
     checkpoints   gets `best`; that of the first member also `last`, with all members in it
+    stops         (number of the validation, its score) -> whether the training ends there; in the first process only
     """
 
     seed: int
@@ -51,6 +52,7 @@ class Member:
     validate: Callable[[Net], Validated]
     checkpoints: Checkpoints
     tracker: Tracker
+    stops: Callable[[int, float], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Trained:
     train_s       of several seeds together: each one's share
     best_score    NaN where the training diverged
     diverged      what to tell of it
+    stopped_at    the score where it was told to stop; None where it was not
     """
 
     steps: int
@@ -68,6 +71,7 @@ class Trained:
     best_score: float
     best_step: int
     diverged: str | None
+    stopped_at: float | None = None
 
 
 class Loop:
@@ -198,7 +202,8 @@ class Loop:
         lines = Lines(score_name, seeds, folders, state.progress)
         since = saved_at = time.monotonic()
         compiling = self.compile is not None  # in the first step, which is not charged
-        while state.progress < 1.0 and not state.stopped:
+        stopped_at: float | None = None  # not in a checkpoint: a training that goes on is no longer stopped
+        while state.progress < 1.0 and not state.stopped and stopped_at is None:
             for group, rate in zip(groups, rates, strict=True):
                 group["lr"] = rate * schedule.factor(budget.ahead(state.step, state.elapsed_s))
             if woken := asleep - frozen_at(state.step, until):
@@ -247,7 +252,10 @@ class Loop:
                 for k, (member, average, best) in enumerate(zip(members, averages, state.best, strict=True)):
                     if best.diverged is None:
                         averaged.load_state_dict(_of_first(fabric, average.weights))
-                        scores[k] = self._validate(fabric, member, averaged, average, best, state)
+                        score = scores[k] = self._validate(fabric, member, averaged, average, best, state)
+                        if member.stops is not None:
+                            stops = fabric.is_global_zero and member.stops(state.num_validations, score)
+                            stopped_at = score if fabric.broadcast(stops) else None
                 if fabric.is_global_zero:
                     lines.add(state, means.losses(), means.total_steps, groups[0]["lr"], scores)
                 save_last()
@@ -256,7 +264,7 @@ class Loop:
             self._log(members, state, means, groups[0]["lr"], [{} for _ in members])
         profile.close()
         bar.close()
-        done = Trained(state.step, state.elapsed_s / len(members), state.step * batch_s, math.nan, 0, None)
+        done = Trained(state.step, state.elapsed_s / len(members), state.step * batch_s, math.nan, 0, None, stopped_at)
         return [
             replace(done, best_score=best.score, best_step=best.step)
             if best.diverged is None

@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # torch takes seconds, and whoever looks at runs does without
 log = logging.getLogger(__name__)
 FAILED = "failed.json"
 PACE = "pace.json"
+OUTCOME = "trial.json"
 LEDGER = "looks.csv"  # how often a run was scored on a split: many looks at the test split are tuning on it
 
 
@@ -68,15 +69,20 @@ def run_folder(base: Path, choices: Mapping[str, str], seed: int, run_id: str, r
 
     A new run never writes into an old one's folder; resume takes the newest of the same configuration.
     """
-    for key in ("task", "data", "frontend", "backbone"):
-        if not isinstance(choices.get(key), str):
-            raise InputError(f"there is no {key}: choose one, as in {key}=NAME.")
-    parts = [re.sub(r"[^\w.+]", "_", choices[key]) for key in ("task", "data", "frontend", "backbone")]
-    name = "-".join([*parts, f"s{seed}", run_id[:8]])
+    name = run_name(choices, seed, run_id)
     number = 1
     while (base / _numbered(name, number)).exists():
         number += 1
     return _numbered(name, max(1, number - 1) if resume else number)
+
+
+def run_name(choices: Mapping[str, str], seed: int, run_id: str) -> str:
+    """-> task-data-frontend-backbone-s<seed>-<run_id>. InputError where one of them was not chosen."""
+    for key in ("task", "data", "frontend", "backbone"):
+        if not isinstance(choices.get(key), str):
+            raise InputError(f"there is no {key}: choose one, as in {key}=NAME.")
+    parts = [re.sub(r"[^\w.+]", "_", choices[key]) for key in ("task", "data", "frontend", "backbone")]
+    return "-".join([*parts, f"s{seed}", run_id[:8]])
 
 
 def runs_of(run: Run) -> list[Run]:
@@ -245,6 +251,40 @@ class Pace:
         with suppress(InputError, OSError, UnicodeDecodeError):
             newest = max(paths, key=lambda path: path.stat().st_mtime, default=None)
             return None if newest is None else typed(cls, parse(newest.read_text(encoding="utf-8")))
+        return None
+
+
+VALIDATED, PRUNED, DIVERGED = "validated", "pruned", "diverged"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """trial.json: what the training of a search's trial came to, which the test split has not seen.
+
+    state    validated: trained to its end; pruned: ended before, for the sake of better ones; diverged
+    study    that it was a trial of
+    metric   name of the score on the validation split
+    score    the best, of what was pruned the last; NaN where it diverged
+    """
+
+    state: str
+    study: str
+    metric: str
+    score: float
+    train_s: float
+
+    def write(self, folder: Path) -> None:
+        """InputError names the folder."""
+        try:
+            write_text(folder / OUTCOME, to_json(self))
+        except OSError as error:
+            raise InputError(f"cannot write into the run's folder {folder}: {error.strerror}.") from error
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """None where there is none that can be read: the training goes on, and writes it."""
+        with suppress(InputError, OSError, UnicodeDecodeError):
+            return typed(cls, parse((folder / OUTCOME).read_text(encoding="utf-8")))
         return None
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,13 +16,13 @@ from ricercar.errors import InputError
 from ricercar.harness import identity
 from ricercar.harness.lock import is_held
 from ricercar.harness.results import Result
-from ricercar.harness.run import FAILED, Failure, Pace
+from ricercar.harness.run import DIVERGED, FAILED, PRUNED, VALIDATED, Failure, Outcome, Pace
 from ricercar.harness.text import duration, number, table
 
 log = logging.getLogger(__name__)
 FINISHED, BEFORE, FAILING, BEGUN = "finished", "was finished already", "failed", "not finished"
 RUNNING, ELSEWHERE, WAITING = "running", "elsewhere", "not begun"
-_STATES = (FINISHED, BEFORE, RUNNING, ELSEWHERE, BEGUN, FAILING, WAITING)
+_STATES = (FINISHED, BEFORE, RUNNING, ELSEWHERE, VALIDATED, PRUNED, DIVERGED, BEGUN, FAILING, WAITING)
 _NUM_METRICS = 3  # columns; of more, each score is told with its metric
 _GRID, _RUNS, _LOCK = "sweep.json", "runs.jsonl", ".sweep.lock"
 
@@ -234,6 +235,10 @@ def _row(job: Job, folder: Path, overrides: list[str], ended: Mapping[str, Any] 
         state = FINISHED if written_s >= since_s else BEFORE
         return replace(row, state=state, scores=scores, seconds=ended["seconds"])
     state = RUNNING if is_held(folder) else BEGUN
+    outcome = Outcome.read(folder)
+    if outcome is not None and state != RUNNING:
+        scores = {} if math.isnan(outcome.score) else {outcome.metric: outcome.score}
+        return replace(row, state=outcome.state, scores=scores, seconds=outcome.train_s)
     pace = Pace.read(folder)
     if pace is None:
         return replace(row, state=state)

@@ -38,7 +38,7 @@ class Tune:
     def trials(self, cfg: DictConfig) -> list[tuple[dict[str, Any], DictConfig]]:
         """-> what each training changes, and its configuration. InputError for an option that cannot be searched."""
         for key in self.space:
-            _check(cfg, key)
+            check_searchable(cfg, key, "tune.space")
         changed = []
         for values in itertools.product(*self.space.values()):
             trial = cfg.copy()
@@ -48,20 +48,24 @@ class Tune:
         return changed
 
 
-def _check(cfg: DictConfig, key: str) -> None:
-    group, *rest = key.split(".")
+def check_searchable(cfg: DictConfig, key: str, place: str, group: bool = False) -> None:
+    """InputError where an option, by its whole name, is none, or none that a search may change.
+
+    place   where it was asked for, to be told
+    group   whether the choices of a whole group are meant
+    """
+    first, *rest = key.split(".")
     parent, _, name = key.rpartition(".")
     node = OmegaConf.select(cfg, parent) if parent else cfg
     if not isinstance(node, DictConfig) or name not in node:
-        raise InputError(f"tune.space has {key}, which is no option: give its whole name, as optimizer.lr.")
-    if isinstance(node[name], DictConfig) or name == "_target_":
-        raise InputError(f"tune.space has {key}, a group of options: sweep over its choices, as in -m {key}=A,B.")
-    if group in _FIXED or does_not_count(key):
-        raise InputError(
-            f"tune.space has {key}, which is not for a search: {_FIXED.get(group, 'it changes no result')}."
-        )
-    if "protocol" in rest:
-        raise InputError(f"tune.space has {key}: scores under different protocols cannot be compared.")
+        names = f" There are: {', '.join(map(str, node))}." if parent and isinstance(node, DictConfig) else ""
+        raise InputError(f"{place} has {key}, which is no option: give its whole name, as optimizer.lr.{names}")
+    if (isinstance(node[name], DictConfig) or name == "_target_") and not group:
+        raise InputError(f"{place} has {key}, a group of options: sweep over its choices, as in -m {key}=A,B.")
+    if first in _FIXED or does_not_count(key):
+        raise InputError(f"{place} has {key}, which is not for a search: {_FIXED.get(first, 'it changes no result')}.")
+    if "protocol" in rest or key == "task":
+        raise InputError(f"{place} has {key}: scores under different protocols cannot be compared.")
 
 
 def label(values: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ ONLY_PLACES = {
     "tinysoundfont": ["data/sources/rendering/renderer.py"],
     "hydra": [
         "train.py", "eval.py", "data/check.py", "harness/assemble.py", "harness/command.py", "harness/jobs.py",
-        "harness/launchers/",
+        "harness/launchers/", "harness/plugins.py", "harness/search/",
     ],
 }  # fmt: skip
 COMMANDS = (Path("data/check.py"),)  # stands above everything, as train.py and eval.py do
