@@ -100,8 +100,9 @@ class Scorers:
 @cache
 def _pool(num_processes: int) -> ProcessPoolExecutor:
     # Spawned, because a fork copies the locks of running threads (torch's, for example).
-    spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(num_processes, mp_context=spawn, initializer=_begin, initargs=(os.getpid(),))
+    return ProcessPoolExecutor(
+        num_processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
+    )
 
 
 def _begin(parent: int) -> None:
