@@ -1,11 +1,15 @@
 """Sequences worked out by hand from the published rules, what is cut, and wrong options."""
 
 import json
+import re
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 import numpy as np
 import pytest
 
+from configs import ROOT
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.errors import InputError
 from ricercar.tasks.shared.tokens.codec import of_bins, to_bin
@@ -237,3 +241,12 @@ def test_wrong_options_name_the_value_and_the_choices(name: str, changes: dict[s
 def test_a_segment_that_is_too_long_is_refused() -> None:
     with pytest.raises(InputError, match=r"a segment from 1 to 4 s is longer than segment_s=2\.56"):
         make("compact").encode(TRIO, 1.0, 4.0)
+
+
+def test_the_example_of_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "tokens.md").read_text()
+    code, output = (re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)[0] for kind in ("python", "text"))
+    monkeypatch.chdir(ROOT)
+    with redirect_stdout(StringIO()) as printed:
+        exec(code, {})
+    assert printed.getvalue() == output
