@@ -1,0 +1,1 @@
+"""Transcription as language: notes as sequences of tokens, and back. docs/tokens.md has an example."""
