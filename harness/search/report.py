@@ -8,8 +8,9 @@ from typing import Any
 
 from ricercar.data.files import write_text
 from ricercar.errors import InputError
+from ricercar.harness.lock import is_held
 from ricercar.harness.provenance import Trial, Tuning
-from ricercar.harness.run import VALIDATED, is_held
+from ricercar.harness.run import VALIDATED
 from ricercar.harness.text import duration, number, table
 from ricercar.harness.typed_json import parse, to_json, typed
 
