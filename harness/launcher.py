@@ -5,6 +5,7 @@ import fcntl
 import inspect
 import io
 import logging
+import multiprocessing
 import os
 import sys
 import tempfile
@@ -106,6 +107,7 @@ def _job(
 ) -> tuple[int, JobReturn]:
     """One job, in a worker. What it prints is in its log."""
     sys.path[:] = path
+    multiprocessing.set_start_method("spawn", force=True)  # the worker's own is loky, which its processes do not know
     if gpus and not _gpus:
         _take_gpus(gpus, gpus_per_job)
     setup_globals()

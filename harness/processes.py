@@ -9,6 +9,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing.util import Finalize
+from threading import Thread
 from typing import Any, TypeVar
 
 import torch
@@ -98,12 +100,23 @@ class Scorers:
 @cache
 def _pool(num_processes: int) -> ProcessPoolExecutor:
     # Spawned, because a fork copies the locks of running threads (torch's, for example).
-    return ProcessPoolExecutor(num_processes, mp_context=multiprocessing.get_context("spawn"), initializer=_quiet)
+    pool = ProcessPoolExecutor(num_processes, mp_context=multiprocessing.get_context("spawn"), initializer=_quiet)
+    # A worker of joblib's ends by waiting for its processes, which wait for work.
+    Finalize(None, pool.shutdown, exitpriority=100)
+    return pool
 
 
 def _quiet() -> None:
-    """One thread for each process: they share the cores."""
+    """One thread for each process: they share the cores. It ends with its parent, also where that is killed."""
     torch.set_num_threads(1)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 @contextmanager
