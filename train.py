@@ -21,7 +21,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.track import Track
-from ricercar.harness import assemble, identity
+from ricercar.harness import assemble, identity, team
 from ricercar.harness.benchmark import Benchmark
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import CONF, command, logged
@@ -108,7 +108,7 @@ def train(run: Run, hydra: HydraConf | None = None) -> list[Result]:
             tasks.fit([tasks.training_annotations(track.annotations) for track in tracks["train"]])
             net = assemble.make_net(cfg, tasks)  # what does not go together is told before anything is kept
             assemble.check_start(cfg, net)
-            fabric: Fabric = assemble.make(cfg.hardware)
+            fabric = assemble.make_fabric(cfg.hardware)
             windows = assemble.make_windows(cfg, net.frontend, data.store, fabric.device)
             windows.prepare([track for split in tracks.values() for track in split])
             for each, record, is_done in zip(runs, begun, done, strict=True):
@@ -116,7 +116,8 @@ def train(run: Run, hydra: HydraConf | None = None) -> list[Result]:
                     given = each.overrides if hydra is None or each != run else hydra.overrides.task
                     describe(each.folder, each.cfg, given, hydra)
                     record.write(each.folder)
-            fabric.launch(partial(_train, runs=unfinished, siblings=runs, tasks=tasks, data=data))
+            work = partial(_train, runs=unfinished, siblings=runs, tasks=tasks, data=data)
+            team.launch(fabric, partial(assemble.make_fabric, cfg.hardware), work)
     return [Result.read(path) for paths in results for path in paths]
 
 
@@ -126,7 +127,7 @@ def _train(fabric: Fabric, runs: list[Run], siblings: list[Run], tasks: Multitas
     runs       what is to be trained
     siblings   all of this job: also those that are finished, which may have a checkpoint to go on from
     """
-    if not logging.getLogger().handlers:  # a spawned process
+    if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     cfg = runs[0].cfg
     first, memory = fabric.is_global_zero, PeakMemory(fabric.device)

@@ -32,6 +32,7 @@ from ricercar.harness import identity
 from ricercar.harness.jobs import JobError
 from ricercar.harness.run import Failure
 from ricercar.harness.sweep import Sweep, is_finished, job_of, with_seed
+from ricercar.harness.team import check_alone
 
 log = logging.getLogger(__name__)
 _POLL_S = 1.0
@@ -60,6 +61,7 @@ class Joblib(Launcher):
         from joblib.externals.loky import get_reusable_executor
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
+        check_alone("hydra/launcher=joblib")
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         sweep = Sweep(Path(self.config.hydra.sweep.dir))
