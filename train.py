@@ -137,7 +137,7 @@ def _train(fabric: Fabric, runs: list[Run], siblings: list[Run], tasks: Multitas
             made = assemble.make(cfg.tracker if first else OmegaConf.create({"_target_": assemble.NO_TRACKER}))
             tracker: Tracker = stack.enter_context(Lasting(made))
             trackers.append(tracker)
-            label_of_run = identity.label(run.cfg, run.id, run.folder.name, run.choices)
+            label_of_run = identity.label(run.cfg, run.id, run.folder.name, run.choices, run.sweep)
             tracker.start(run.folder, label_of_run, _config(run), cfg.resume)
         values = [each for each, _ in _trials(runs[0])]
         trials = [list(each) for each in zip(*([trial for _, trial in _trials(run)] for run in runs), strict=True)]
@@ -187,8 +187,8 @@ def _chosen(run: Run, trial: Run, tracker: Tracker) -> Run:
 
 
 def _config(run: Run) -> dict[str, Any]:
-    """For the tracker; `choices` are plain texts, by which its views can group."""
-    return {**assemble.plain(run.cfg), "choices": run.choices}
+    """For the tracker; `choices` are plain texts, by which its views can group, as by the system that seeds share."""
+    return {**assemble.plain(run.cfg), "choices": run.choices, "system_id": identity.system_id(run.cfg)}
 
 
 def _fit(
