@@ -22,7 +22,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.track import Track
-from ricercar.harness import assemble, identity
+from ricercar.harness import assemble, identity, team
 from ricercar.harness.benchmark import Benchmark
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import CONF, command, logged
@@ -119,7 +119,7 @@ def train(
             tasks.fit([tasks.training_annotations(track.annotations) for track in tracks["train"]])
             net = assemble.make_net(cfg, tasks)  # what does not go together is told before anything is kept
             assemble.check_start(cfg, net)
-            fabric: Fabric = assemble.make(cfg.hardware)
+            fabric = assemble.make_fabric(cfg.hardware)
             windows = assemble.make_windows(cfg, net.frontend, data.store, fabric.device)
             windows.prepare([track for split in tracks.values() for track in split])
             for each, record, is_done in zip(runs, begun, done, strict=True):
@@ -127,9 +127,8 @@ def train(
                     given = each.overrides if hydra is None or each != run else hydra.overrides.task
                     describe(each.folder, each.cfg, given, hydra)
                     record.write(each.folder)
-            fabric.launch(
-                partial(_train, runs=unfinished, siblings=runs, tasks=tasks, data=data, trial=trial, tuning=tuning)
-            )
+            work = partial(_train, runs=unfinished, siblings=runs, tasks=tasks, data=data, trial=trial, tuning=tuning)
+            team.launch(fabric, partial(assemble.make_fabric, cfg.hardware), work)
     return [] if trial is not None else [_told(path, tuning) for paths in results for path in paths]
 
 
@@ -156,7 +155,7 @@ def _train(
     runs       what is to be trained
     siblings   all of this job: also those that are finished, which may have a checkpoint to go on from
     """
-    if not logging.getLogger().handlers:  # a spawned process
+    if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     cfg = runs[0].cfg
     first, memory = fabric.is_global_zero, PeakMemory(fabric.device)
@@ -166,7 +165,7 @@ def _train(
             made = assemble.make(cfg.tracker if first else OmegaConf.create({"_target_": assemble.NO_TRACKER}))
             tracker: Tracker = stack.enter_context(Lasting(made))
             trackers.append(tracker)
-            label_of_run = identity.label(run.cfg, run.id, run.folder.name, run.choices)
+            label_of_run = identity.label(run.cfg, run.id, run.folder.name, run.choices, run.sweep)
             tracker.start(run.folder, label_of_run, _config(run), cfg.resume)
         values = [each for each, _ in _trials(runs[0])]
         trials = [list(each) for each in zip(*([trial for _, trial in _trials(run)] for run in runs), strict=True)]
@@ -221,8 +220,8 @@ def _chosen(run: Run, trial: Run, tracker: Tracker) -> Run:
 
 
 def _config(run: Run) -> dict[str, Any]:
-    """For the tracker; `choices` are plain texts, by which its views can group."""
-    return {**assemble.plain(run.cfg), "choices": run.choices}
+    """For the tracker; `choices` are plain texts, by which its views can group, as by the system that seeds share."""
+    return {**assemble.plain(run.cfg), "choices": run.choices, "system_id": identity.system_id(run.cfg)}
 
 
 def _fit(

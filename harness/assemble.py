@@ -29,6 +29,7 @@ from ricercar.data.batches.windows import Windows
 from ricercar.data.sources.source import Source
 from ricercar.data.track import Track
 from ricercar.errors import InputError
+from ricercar.harness import team
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.evaluate import Evaluation
 from ricercar.harness.identity import LATER, PLACES, class_hashes, source_hash, stable_hash
@@ -61,6 +62,7 @@ _WHOLE = {
 }  # fmt: skip
 _MAY_BE_NULL = ("num_threads", "num_scorers", "trainer.patience")
 PRECISIONS = ("32-true", "bf16-mixed")
+STRATEGIES = ("auto", "ddp", "ddp_spawn")  # of several devices they mean the same
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune")
 _PARTS = ("task", "data", "frontend", "compression", "normalisation", "backbone", "trainer", "hardware")
 _FROM_CALLS = (
@@ -529,6 +531,16 @@ def _has(needed: Callable[[Mapping[str, Annotation]], Annotation | None], track:
         raise InputError(f"track {track.id}: {error}") from error
 
 
+def make_fabric(hardware: DictConfig) -> Fabric:
+    """Of as many processes as there are devices, whoever starts them (see harness/team.py)."""
+    check_choice(STRATEGIES, **{"hardware.strategy": hardware.strategy})
+    node = hardware.copy()
+    node.strategy = "auto"
+    fabric: Fabric = make(node, plugins=team.environment())
+    team.check_size(fabric)
+    return fabric
+
+
 def device_of(hardware: DictConfig, accelerator: str | None) -> torch.device:
     """One device to predict with, of the kind that `accelerator` names; None: that a training had, if it is here.
 
@@ -536,8 +548,10 @@ def device_of(hardware: DictConfig, accelerator: str | None) -> torch.device:
     """
     node = hardware.copy()
     node.update(accelerator=accelerator or hardware.accelerator, devices=1, strategy="auto", precision="32-true")
+    if "num_nodes" in node:
+        node.num_nodes = 1
     try:
-        device: torch.device = make(node).device
+        device: torch.device = make(node, plugins=team.environment()).device
     except InputError as error:
         if accelerator is not None:
             raise

@@ -26,6 +26,7 @@ from yaml import YAMLError  # type: ignore[import-untyped]
 from ricercar.errors import InputError
 from ricercar.harness.jobs import Begun, JobError, in_order, in_sweep, in_turn
 from ricercar.harness.lock import discard
+from ricercar.harness.team import led
 
 log = logging.getLogger(__name__)
 CONF = Path(__file__).parents[1] / "conf"
@@ -39,8 +40,15 @@ _TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"  # what the user asked f
 def command(main: Callable[[], Any], config_name: str) -> None:
     """Runs a Hydra command: a user error becomes one message and exit code 1. A sweep ends with a table of its jobs.
 
-    HYDRA_FULL_ERROR=1 shows the traceback.
+    HYDRA_FULL_ERROR=1 shows the traceback. Of several processes (harness/team.py) the first runs it.
     """
+    find_own_classes()
+    with led() as leads:
+        if leads:
+            _led(main, config_name)
+
+
+def _led(main: Callable[[], Any], config_name: str) -> None:
     begun_s = time.time()
     try:
         _run(main, config_name)
@@ -53,7 +61,6 @@ def _run(main: Callable[[], Any], config_name: str) -> None:
     sys.argv[1:] = [part for argument in sys.argv[1:] for part in expanded(argument)]
     if os.environ.get(OWN_CONF) and not any(_config_dirs(sys.argv)):
         sys.argv[1:1] = ["--config-dir", os.environ[OWN_CONF]]
-    find_own_classes()
     # -m comes first: argparse takes overrides on one side of it only.
     sys.argv[1:] = sorted(map(quoted, sys.argv[1:]), key=lambda argument: argument not in ("-m", "--multirun"))
     if _TRACEBACKS:

@@ -38,6 +38,7 @@ def tell_start(
     window_s = cfg.window_frames * cfg.hop_length / cfg.sample_rate
     processor = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     times = "once" if trainer.num_validations == 1 else f"{trainer.num_validations} times"
+    each = " in each process" if fabric.world_size > 1 else ""
     processes = f"{fabric.world_size} processes on " if fabric.world_size > 1 else ""
     details = {"task": "", "frontend": f" ({frontend.num_bins} bins{channels})", "backbone": ""}
     rows = {group: choices[group] + more for group, more in details.items() if group in choices} | {
@@ -45,7 +46,7 @@ def tell_start(
         "parameters": f"{params:,}",
         "cost": f"{amount(macs)} multiplications per second of audio",
         "budget": str(trainer.budget),
-        "batch": f"{trainer.batch_size} windows of {window_s:.3g} s",
+        "batch": f"{trainer.batch_size} windows of {window_s:.3g} s{each}",
         "validated": f"{times}, by {primary_of(tasks)}",
         "device": f"{processes}{processor}, {cfg.hardware.precision}",
     }

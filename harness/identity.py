@@ -107,11 +107,12 @@ def differing(one: Any, other: Any, path: str = "") -> list[str]:
     return [] if stable_hash(one) == stable_hash(other) else [path]
 
 
-def label(cfg: DictConfig, id: str, name: str, choices: Mapping[str, str]) -> RunLabel:
-    """What trackers know a run by. The seeds of one system are a group."""
+def label(cfg: DictConfig, id: str, name: str, choices: Mapping[str, str], sweep: str | None) -> RunLabel:
+    """What trackers know a run by. The jobs of a sweep are a group; outside of one, the seeds of a system."""
     called = named(choices, cfg)
     parts = [called[key] for key in _NAMED if key in called]
-    return RunLabel(id, name, "-".join([*parts, system_id(cfg)[:8]]), "train", tuple(dict.fromkeys(parts)))
+    group = sweep or "-".join([*parts, system_id(cfg)[:8]])
+    return RunLabel(id, name, group, "train", tuple(dict.fromkeys(parts)))
 
 
 def telling(overrides: Iterable[str]) -> list[str]:

@@ -65,6 +65,7 @@ def run_of(cfg: DictConfig) -> Run:
         folder=Path(hydra_cfg.runtime.output_dir),
         choices=identity.choices_of(hydra_cfg.runtime.choices),
         overrides=identity.telling(hydra_cfg.overrides.task),
+        sweep=Path(hydra_cfg.sweep.dir).name if in_sweep() else None,
     )
     _latest[:] = [(cfg, run)]
     return run

@@ -3,6 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,8 @@ from ricercar.data.batches.augmentation import Augmentation
 from ricercar.data.batches.crops import to_float
 from ricercar.harness.identity import stable_hash
 from ricercar.harness.parts import Parameters, grouped, set_modes
+from ricercar.harness.processes import Processes
+from ricercar.harness.whole_batch import SharedStatistics, of_all
 from ricercar.models.net import Net
 from ricercar.tasks.multitask import Multitask
 
@@ -113,16 +116,20 @@ def draw_from(seed: int, device: torch.device) -> None:
         torch.cuda.manual_seed(seed)
 
 
-def mixed(seed: int, step: int, rank: int) -> int:
-    """A 63-bit seed for one step of one process, unrelated to those beside it (splitmix64)."""
-    value = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB) & (2**64 - 1)
+def mixed(seed: int, step: int, part: int) -> int:
+    """A 63-bit seed for one part of one step, unrelated to those beside it (splitmix64)."""
+    value = (seed * 0x9E3779B97F4A7C15 + step * 0xBF58476D1CE4E5B9 + part * 0x94D049BB133111EB) & (2**64 - 1)
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
     return (value ^ (value >> 31)) >> 1
 
 
 class Sequential(Learner):
-    """Each network learns to the last bit what it would learn alone."""
+    """Each network learns to the last bit what it would learn alone.
+
+    Of several processes each has its share of the windows, and what is learnt is what one would learn from all, up to
+    the rounding of sums, but for dropout, which draws other numbers.
+    """
 
     def __init__(
         self,
@@ -134,6 +141,8 @@ class Sequential(Learner):
     ) -> None:
         super().__init__(fabric, nets, tasks, augmentation, options)
         self._models = [fabric.setup_module(net) for net in nets]
+        self.processes = Processes.of(fabric)
+        augmentation.part = (self.processes.rank, self.processes.size)
 
     def _learnt_by_name(self) -> list[dict[str, nn.Parameter]]:
         return [{name: each for name, each in net.named_parameters() if each.requires_grad} for net in self.nets]
@@ -147,9 +156,11 @@ class Sequential(Learner):
         if self.fabric.world_size > 1:  # gradients are gathered of what had some when a network was set up
             self._models = [self.fabric.setup_module(net) for net in self.nets]
 
-    def _augmented(self, spectrogram: Tensor) -> Tensor:
+    def _augmented(self, spectrogram: Tensor, seed: int) -> Tensor:
         """Where the frontend ends and the network begins."""
         augmented = self.augmentation.spectrogram(spectrogram)
+        if self.processes.rank > 0:  # dropout is each process's own
+            draw_from(mixed(seed, 0, self.processes.rank), self.fabric.device)
         self.mark("network")
         return augmented
 
@@ -160,11 +171,18 @@ class Sequential(Learner):
             draw_from(seed, self.fabric.device)
             audio = self.augmentation.audio(to_float(batch["input"]))
             self.mark("frontend")
+            together = self.processes.size > 1
             with self.fabric.no_backward_sync(model, enabled=not last):
-                logits = model(audio, batch["valid"], self._augmented)
+                with SharedStatistics() if together else nullcontext():
+                    logits = model(audio, batch["valid"], partial(self._augmented, seed=seed))
                 self.mark("loss")
-                losses = tasks.loss(logits, batch["targets"], batch["valid"], batch["labelled"])
-                total = share * torch.stack(list(losses.values())).sum()
+                targets, valid = batch["targets"], batch["valid"]
+                if together:
+                    logits, targets = of_all(self.processes, logits), of_all(self.processes, targets)
+                    valid = of_all(self.processes, {"valid": valid})["valid"]
+                losses = tasks.loss(logits, targets, valid, batch["labelled"])
+                # Gradients of processes are averaged; each has that of its own windows.
+                total = self.processes.size * share * torch.stack(list(losses.values())).sum()
                 self.mark("backward")
                 self.fabric.backward(total)
             found.append({name: loss.detach() for name, loss in losses.items()})

@@ -24,6 +24,7 @@ from ricercar.harness.inside import Profile, histograms_of, norms_of, num_steps
 from ricercar.harness.learners import Batch, GroupOptions, Learner, Losses, Optimizers, Sequential, Vmapped, mixed
 from ricercar.harness.lr_finder import range_test, tell
 from ricercar.harness.parts import Times, frozen_at, frozen_until
+from ricercar.harness.processes import Processes
 from ricercar.harness.schedules import Schedule
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.training_state import EMA, Best, Budget, DivergenceError, Progress, Watch
@@ -312,7 +313,7 @@ class Loop:
                 learner.mark("data")
                 labelled = batch.pop("labelled")  # stays on the CPU: choosing items by it must not wait for a GPU
                 batches.append({**fabric.to_device(batch), "labelled": labelled})
-            drawn = [mixed(seed, step, fabric.global_rank + fabric.world_size * part) for seed in seeds]
+            drawn = [mixed(seed, step, part) for seed in seeds]
             losses = learner.add_gradients(batches, drawn, 1 / self.accumulation, part == self.accumulation - 1)
             for own, each in zip(found, losses, strict=True):
                 _add(own, {name: loss / self.accumulation for name, loss in each.items()})
@@ -364,8 +365,8 @@ class Loop:
 
     def _stream(self, fabric: Fabric, crops: Crops, step: int) -> Iterator[Batch]:
         """The parts of this process's batches from step `step` on."""
-        rank, world_size = fabric.global_rank, fabric.world_size
-        part = partial(_part, crops, self.batch_size, self.accumulation, rank, world_size)  # goes to other processes
+        processes = Processes.of(fabric)
+        part = partial(_part, crops, self.batch_size, self.accumulation, processes)  # goes to other processes
         gpu = fabric.device.type == "cuda"
         first = step * self.accumulation
         if self.num_workers > 0:
@@ -407,12 +408,16 @@ def _log_histograms(members: Sequence[Member], learner: Learner, state: Progress
                 member.tracker.log_histogram(state.step, f"train/{name}", counts, edges)
 
 
-def _part(crops: Crops, batch_size: int, accumulation: int, rank: int, world_size: int, number: int) -> Batch:
-    """Part `number` of the batches of process `rank`: a step's items are shared out among the processes."""
-    step, part = divmod(number, accumulation)
+def _part(crops: Crops, batch_size: int, accumulation: int, processes: Processes, number: int) -> Batch:
+    """Part `number` of the batches of a process: the items of a part of a step are shared out among the processes.
+
+    `labelled` is of the items of all processes.
+    """
     size = batch_size // accumulation
-    first = (step * world_size + rank) * batch_size + part * size
-    return crops.batch(range(first, first + size))
+    first = number * size * processes.size
+    batch = crops.batch(range(first + processes.rank * size, first + (processes.rank + 1) * size))
+    together = {"labelled": crops.labelled(range(first, first + processes.size * size))} if processes.size > 1 else {}
+    return batch | together
 
 
 def _leave_diverged(watch: Watch, members: Sequence[Member], state: Progress) -> None:
@@ -432,7 +437,7 @@ def _leave_diverged(watch: Watch, members: Sequence[Member], state: Progress) ->
 
 
 def _of_first(fabric: Fabric, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights that the first process has, and keeps: statistics of batches are each process's own."""
+    """The weights that the first process has, and keeps."""
     if fabric.world_size == 1:
         return weights
     return fabric.broadcast({name: value.cpu() for name, value in weights.items()})

@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing.util import Finalize
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -100,9 +101,12 @@ class Scorers:
 @cache
 def _pool(num_processes: int) -> ProcessPoolExecutor:
     # Spawned, because a fork copies the locks of running threads (torch's, for example).
-    return ProcessPoolExecutor(
+    pool = ProcessPoolExecutor(
         num_processes, mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(os.getpid(),)
     )
+    # A worker of joblib's ends by waiting for its processes, which wait for work.
+    Finalize(None, pool.shutdown, exitpriority=100)
+    return pool
 
 
 def _begin(parent: int) -> None:

@@ -37,6 +37,8 @@ def report(result: Result, baselines: Sequence[Result], benchmark: Benchmark, fo
     print(format_tracks(result, benchmark.scoring, baselines))
     prefix = f"{result.choices['task']}/" if "tasks" in result.choices else ""
     tracker.summary({f"test/{prefix}{name}": value for name, value in result.metrics.items()})
+    if result.tuning is not None:
+        tracker.summary({"score": result.tuning.trials[result.tuning.chosen].score})
     tracker.summary({f"cost/{name}": value for name, value in vars(result.cost).items() if value is not None})
     tracker.summary({f"{prefix}protocol_id": result.protocol_id, f"{prefix}fingerprint": result.dataset.fingerprint})
     tracker.summary({f"baseline/{prefix}{each.choices['system']}": each.metrics[each.primary] for each in baselines})

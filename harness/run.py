@@ -46,12 +46,14 @@ class Run:
 
     choices     {group: what was chosen}
     overrides   options on the command line that determine the result
+    sweep       name of the sweep that it is a job of
     """
 
     cfg: DictConfig
     folder: Path
     choices: dict[str, str]
     overrides: list[str]
+    sweep: str | None = None
 
     @property
     def id(self) -> str:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import torch
 
+from ricercar.data.batches.augmentation import Augmentation
 from ricercar.errors import InputError
 from ricercar.harness.trackers.none import NoTracker
 
@@ -83,3 +84,15 @@ class Lamb(torch.optim.Optimizer):
         for group in self.param_groups:
             for each in group["params"]:
                 each.data -= group["lr"] * each.data.norm() * each.grad / each.grad.norm()
+
+
+class OutOfMemory(Augmentation):
+    """In the second process of several, after a few steps."""
+
+    num_batches = 0
+
+    def audio(self, audio: torch.Tensor) -> torch.Tensor:
+        self.num_batches += 1
+        if self.part[0] == 1 and self.num_batches > 8:
+            raise torch.OutOfMemoryError("of another process")
+        return super().audio(audio)

@@ -1,5 +1,7 @@
 """What is done to the sound and the spectrogram of a training batch, so that a network hears more than was recorded."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -18,7 +20,11 @@ class Augmentation:
     time_mask       (how many, at most how many frames): masked with the spectrogram's mean (Park et al. 2019)
     frequency_mask  (how many, at most which share of the bins)
     pitch_shift_semitones, detune_cents   used where crops are cut, because labels follow
+    part   (i, n): each batch is part i of n of a whole one, of which the other parts are elsewhere. Random numbers are
+           those of the whole one (`drawn`), so that n processes hear what one would
     """
+
+    part = (0, 1)
 
     def __init__(
         self,
@@ -63,25 +69,30 @@ class Augmentation:
         shares = (self.gain_db, self.equaliser_db, self.reverb_share, self.pitch_shift_semitones, self.detune_cents)
         return self.noise_db is not None or any(share > 0 for share in shares)
 
+    def drawn(self, draw: Callable[..., Tensor], like: Tensor, *shape: int) -> Tensor:
+        """draw: torch.rand or torch.randn -> (B, *shape) for the batch `like`, on its device."""
+        (part, parts), size = self.part, like.shape[0]
+        return draw(size * parts, *shape, device=like.device)[part * size : (part + 1) * size]
+
     def audio(self, audio: Tensor) -> Tensor:
         """(B, N) -> (B, N), float32"""
         if self.reverb_share > 0 or self.equaliser_db > 0:
             audio = self._filtered(audio)
         if self.noise_db is not None:
-            level_db = _uniform(audio, -self.noise_db[1], -self.noise_db[0])
+            level_db = self._uniform(audio, -self.noise_db[1], -self.noise_db[0])
             rms = audio.square().mean(dim=1, keepdim=True).sqrt()
-            audio = audio + torch.randn_like(audio) * rms * _amplitude(level_db)
+            audio = audio + self.drawn(torch.randn, audio, audio.shape[1]) * rms * _amplitude(level_db)
         if self.gain_db > 0:
-            audio = audio * _amplitude(_uniform(audio, -self.gain_db, self.gain_db))
+            audio = audio * _amplitude(self._uniform(audio, -self.gain_db, self.gain_db))
         return audio
 
     def spectrogram(self, spectrogram: Tensor) -> Tensor:
         """(B, C, F, T) -> (B, C, F, T)"""
         num_bins = spectrogram.shape[2]
         for _ in range(self.time_mask[0]):
-            spectrogram = _masked(spectrogram, 3, self.time_mask[1])
+            spectrogram = self._masked(spectrogram, 3, self.time_mask[1])
         for _ in range(self.frequency_mask[0]):
-            spectrogram = _masked(spectrogram, 2, self.frequency_mask[1] * num_bins)
+            spectrogram = self._masked(spectrogram, 2, self.frequency_mask[1] * num_bins)
         return spectrogram
 
     def _filtered(self, audio: Tensor) -> Tensor:
@@ -99,7 +110,7 @@ class Augmentation:
 
     def _equaliser(self, audio: Tensor, num_bins: int) -> Tensor:
         """(B, num_bins) gains, linear in dB between six points a factor of 3 apart in frequency, 30 Hz to 7.3 kHz."""
-        points_db = torch.randn(audio.shape[0], 6, device=audio.device) * self.equaliser_db
+        points_db = self.drawn(torch.randn, audio, 6) * self.equaliser_db
         freq_hz = torch.linspace(0, self.sample_rate / 2, num_bins, device=audio.device)
         position = (torch.log(freq_hz.clamp(min=30.0) / 30.0) / torch.log(torch.tensor(3.0))).clamp(max=4.999)
         lower = position.long()
@@ -109,15 +120,29 @@ class Augmentation:
     def _room(self, audio: Tensor, tail: int) -> Tensor:
         """(B, tail) impulse responses: 1 at time 0, then noise that falls by 60 dB in the reverberation time."""
         time_s = torch.arange(tail, device=audio.device) / self.sample_rate
-        decay = torch.exp(-6.908 * time_s / _uniform(audio, *self.reverb_time_s))
-        noise = torch.randn(audio.shape[0], tail, device=audio.device) * decay
+        decay = torch.exp(-6.908 * time_s / self._uniform(audio, *self.reverb_time_s))
+        noise = self.drawn(torch.randn, audio, tail) * decay
         noise[:, 0] = 0.0
         noise = noise / noise.square().sum(dim=1, keepdim=True).sqrt().clamp(min=1e-9)
-        level = _amplitude(-_uniform(audio, *self.reverb_db))
-        used = (torch.rand(audio.shape[0], 1, device=audio.device) < self.reverb_share).float()
+        level = _amplitude(-self._uniform(audio, *self.reverb_db))
+        used = (self.drawn(torch.rand, audio, 1) < self.reverb_share).float()
         room = noise * level * used
         room[:, 0] = 1.0
         return room
+
+    def _uniform(self, like: Tensor, low: float, high: float) -> Tensor:
+        return low + (high - low) * self.drawn(torch.rand, like, 1)
+
+    def _masked(self, spectrogram: Tensor, axis: int, longest: float) -> Tensor:
+        size, (part, parts), num_clips = spectrogram.shape[axis], self.part, spectrogram.shape[0]
+        random = torch.rand(2, num_clips * parts, 1, device=spectrogram.device)
+        random = random[:, part * num_clips : (part + 1) * num_clips]
+        length = random[0] * min(longest, size)
+        start = random[1] * (size - length)
+        place = torch.arange(size, device=spectrogram.device)
+        mask = (place >= start) & (place < start + length)
+        mask = mask[:, None, :, None] if axis == 2 else mask[:, None, None, :]
+        return torch.where(mask, spectrogram.mean(dim=(1, 2, 3), keepdim=True), spectrogram)
 
 
 def _check_masks(**masks: tuple[int, float]) -> None:
@@ -128,10 +153,6 @@ def _check_masks(**masks: tuple[int, float]) -> None:
         check_between(0, float("inf"), **{f"{name}[1]": mask[1]})
 
 
-def _uniform(like: Tensor, low: float, high: float) -> Tensor:
-    return low + (high - low) * torch.rand(like.shape[0], 1, device=like.device)
-
-
 def _amplitude(db: Tensor) -> Tensor:
     return torch.pow(10.0, db / 20.0)
 
@@ -139,14 +160,3 @@ def _amplitude(db: Tensor) -> Tensor:
 def _fast_size(size: int) -> int:
     """The next size that is a multiple of 4096: products of small primes are near enough for a fast FFT."""
     return -(-size // 4096) * 4096
-
-
-def _masked(spectrogram: Tensor, axis: int, longest: float) -> Tensor:
-    size = spectrogram.shape[axis]
-    random = torch.rand(2, spectrogram.shape[0], 1, device=spectrogram.device)
-    length = random[0] * min(longest, size)
-    start = random[1] * (size - length)
-    place = torch.arange(size, device=spectrogram.device)
-    mask = (place >= start) & (place < start + length)
-    mask = mask[:, None, :, None] if axis == 2 else mask[:, None, None, :]
-    return torch.where(mask, spectrogram.mean(dim=(1, 2, 3), keepdim=True), spectrogram)

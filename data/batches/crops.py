@@ -75,10 +75,19 @@ class Crops:
                 batch[part] = torch.from_numpy(array)
         return batch
 
+    def labelled(self, indices: Sequence[int]) -> dict[str, Tensor]:
+        """Of the items `indices` this alone: {task: (B,) bool}."""
+        found = [self.annotations[self._drawn(index)[1]] for index in indices]
+        return {name: torch.tensor([each[name] is not None for each in found]) for name in self.annotations[0]}
+
+    def _drawn(self, index: int) -> tuple[np.random.Generator, int]:
+        """The random numbers of an item, and its track's number, which was the first of them."""
+        random = np.random.default_rng((self.seed, index))
+        return random, min(int(self._up_to.searchsorted(random.random())), len(self.tracks) - 1)
+
     def _item(self, index: int) -> dict[tuple[str, str], NDArray[Any]]:
         """{(part of the batch, name within it): array}"""
-        random = np.random.default_rng((self.seed, index))
-        number = min(int(self._up_to.searchsorted(random.random())), len(self.tracks) - 1)
+        random, number = self._drawn(index)
         track, annotations, length = self.tracks[number], self.annotations[number], self.lengths[number]
         semitones = int(random.integers(-self.pitch_shift_semitones, self.pitch_shift_semitones + 1))
         cents = float(random.uniform(-self.detune_cents, self.detune_cents))

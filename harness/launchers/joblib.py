@@ -1,6 +1,7 @@
 """hydra/launcher=joblib: several jobs of a sweep at once on this machine, in processes of their own."""
 
 import fcntl
+import multiprocessing
 import os
 import tempfile
 import time
@@ -67,6 +68,7 @@ def _job(
     """In a worker, or if there is to be one only, in the launching process."""
     if os.getpid() != launcher:
         end_with(launcher)
+        multiprocessing.set_start_method("spawn", force=True)  # its own is loky, which its processes do not know
     if gpus and not _gpus:
         _take_gpus(gpus, gpus_per_job)
     return number, command.run(number, overrides, quiet=True)

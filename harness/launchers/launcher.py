@@ -25,6 +25,7 @@ from ricercar.harness import identity
 from ricercar.harness.jobs import JobError
 from ricercar.harness.run import Failure
 from ricercar.harness.sweep import FAILING, FINISHED, Sweep, is_finished, job_of, with_seed
+from ricercar.harness.team import check_alone
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class JobLauncher(Launcher):
         self.task_function = _importable(task_function)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        check_alone(f"hydra/launcher={self.config.hydra.runtime.choices['hydra/launcher']}")
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         sweep = Sweep(Path(self.config.hydra.sweep.dir).absolute())

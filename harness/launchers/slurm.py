@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 
 from ricercar.checks import check_whole
 from ricercar.errors import InputError
@@ -17,6 +17,7 @@ from ricercar.harness import identity
 from ricercar.harness.launchers.launcher import Command, JobLauncher, failed, is_over, log
 from ricercar.harness.sent import Sent
 from ricercar.harness.sweep import Sweep, job_of
+from ricercar.harness.team import led
 
 if TYPE_CHECKING:
     import submitit
@@ -94,7 +95,7 @@ class Slurm(JobLauncher):
 
         try:
             with executor.batch():
-                calls = {number: Sent(command.run, number, own, False) for number, own in jobs.items()}
+                calls = {number: Sent(_job, number, own, command) for number, own in jobs.items()}
                 submitted = {number: executor.submit(call) for number, call in calls.items()}
         except (FailedJobError, FailedSubmissionError) as error:
             raise InputError(f"SLURM does not take the jobs: {' '.join(str(error).split())}") from error
@@ -103,6 +104,12 @@ class Slurm(JobLauncher):
         for number, job in submitted.items():
             queue.add(jobs[number], job.job_id)
         return submitted
+
+
+def _job(number: int, overrides: Sequence[str], command: Command) -> JobReturn:
+    """In a job of SLURM. Where srun started several processes the first runs it, and the others take part."""
+    with led() as leads:
+        return command.run(number, overrides, quiet=False) if leads else JobReturn(status=JobStatus.COMPLETED)
 
 
 class _Queue:

@@ -18,7 +18,7 @@ class RunLabel:
     """What a run is, for finding it again among others.
 
     id       hash of what determines the result: runs that repeat each other share it
-    group    the same for all seeds of a system
+    group    the same for all jobs of a sweep, or all seeds of a system
     kind     train
     tags     what was chosen: task, data, frontend, backbone
     """

@@ -30,6 +30,7 @@ _TAG_LENGTH = 64  # wandb refuses longer ones
 _UPLOAD_S = 600.0  # at the end; what is not uploaded by then stays on disk
 
 
+_taken: set[str] = set()  # ids of agents' runs that this process has begun
 _unreachable: set[str] = set()  # servers that did not answer this process, or refused: later jobs do not wait again
 
 
@@ -48,6 +49,8 @@ class Wandb(Tracker):
 
     A resumed run goes on under the same W&B id. Offline that is a second folder beside the first one;
     `wandb sync` of both, in one command, makes one run of them.
+
+    Started by `wandb agent`, it is the run that the agent's sweep has made, in the sweep's project.
     """
 
     def __init__(
@@ -57,16 +60,23 @@ class Wandb(Tracker):
             raise InputError(f"tracker.mode={mode!r} is not known: choose one of {', '.join(_MODES)}.")
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise InputError(f"tracker.tags={tags!r} must be a list of texts, such as tracker.tags=[maps,draft].")
-        self.project = project or os.environ.get("WANDB_PROJECT") or _PROJECT
+        self.project: str | None = project or os.environ.get("WANDB_PROJECT") or _PROJECT
         self.entity = entity or os.environ.get("WANDB_ENTITY") or None
         self.group, self.tags = group, tags
         self.mode = _resolved(mode)
+        if _agent():  # whose sweep has both: wandb would warn of others
+            self.project = self.entity = None
         self._run: wandb.Run | None = None
         self._folder = Path()
         self._axes: set[str] = set()
 
     def start(self, run_dir: Path, label: RunLabel, config: dict[str, Any], resumed: bool) -> None:
         assert self._run is None
+        if (of_agent := _agent()) and of_agent in _taken:
+            raise InputError(
+                "wandb agent starts a command for each run: in its sweep, do without -m and seeds_per_job."
+            )
+        _taken.add(of_agent or "")
         self._folder = _folder(run_dir, self.mode)
         fixed = {
             "dir": str(self._folder),
@@ -224,14 +234,19 @@ def _identity(run_dir: Path, mode: str, resumed: bool) -> dict[str, Any]:
         return {}
     path = run_dir / "wandb" / "id"
     try:
-        if resumed and path.exists():
+        if resumed and path.exists() and not _agent():
             return {"id": path.read_text().strip(), "resume": "allow"}
-        wandb_id = secrets.token_hex(6)
+        wandb_id = _agent() or secrets.token_hex(6)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(wandb_id + "\n")
     except OSError as error:
         raise InputError(f"cannot use the run's folder {run_dir}: {error.strerror}.") from error
-    return {"id": wandb_id}
+    return {} if _agent() else {"id": wandb_id}
+
+
+def _agent() -> str | None:
+    """The id of the run that `wandb agent` has started this process for, and that wandb takes whatever it is told."""
+    return os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
 
 
 @contextmanager

@@ -127,7 +127,7 @@ def test_a_copy_of_the_data_is_the_same_and_another_index_is_not(tones: Path, tm
     assert there.data.root == str(copy)
     assert run_id(here) == run_id(at(copy, "seed=0")) != run_id(there)
     assert system_id(here) == system_id(there)
-    groups = {identity.label(cfg, "", "", CHOICES).group for cfg in (here, there)}
+    groups = {identity.label(cfg, "", "", CHOICES, None).group for cfg in (here, there)}
     assert len(groups) == 1
     shutil.copyfile(copy / "audio" / "t1.wav", copy / "audio" / "t3.wav")
     assert system_id(at(copy)) != system_id(here), "the same names of other sound"

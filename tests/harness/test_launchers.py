@@ -34,10 +34,17 @@ def workers(parent: int) -> list[int]:
     return found
 
 
+def started_in(path: Path) -> Path | None:
+    try:
+        return path.readlink()
+    except OSError:
+        return None
+
+
 @pytest.mark.slow
 def test_the_rest_goes_on_where_a_worker_is_killed(on_tones: list[str], tmp_path: Path) -> None:
-    """And a job that fails by itself fails alone; the others end as if nothing had happened."""
-    options = ["trainer.budget=40steps", "trainer.num_validations=10", "hydra/launcher=joblib"]
+    """And a job that fails by itself fails alone; the others, and those that score for them, end as they would have."""
+    options = ["trainer.budget=40steps", "trainer.num_validations=10", "hydra/launcher=joblib", "num_scorers=1"]
     command = [sys.executable, str(ROOT / "train.py"), "-m", *JOBS, *on_tones, *options]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "HYDRA_"))}
     environment = {**clean, "HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
@@ -62,6 +69,7 @@ def test_the_rest_goes_on_where_a_worker_is_killed(on_tones: list[str], tmp_path
     assert any("resumed from step" in log for log in logs)
     lines = [json.loads(line) for line in (tmp_path / "multirun" / "runs.jsonl").read_text().splitlines()]
     assert sum("run" in line for line in lines) == 2
+    assert not [path for path in Path("/proc").glob("[0-9]*/cwd") if started_in(path) == tmp_path], "left over"
 
 
 def test_gpus_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

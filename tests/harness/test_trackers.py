@@ -17,10 +17,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml  # type: ignore[import-untyped]
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 from wandb import Settings
+from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
+from configs import ROOT
+from conftest import Command
 from ricercar.errors import InputError
 from ricercar.harness.piano_roll import write_png
 from ricercar.harness.trackers.lasting import Lasting
@@ -173,6 +177,53 @@ def test_repeated_runs_have_ids_of_their_own_and_a_resumed_one_keeps_its(
 
 def test_disabled_keeps_nothing(offline: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     assert list((offline[0] / "disabled").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_sweep_in_wandb(on_tones: list[str], tmp_path: Path) -> None:
+    """Two jobs, one of which diverges, in two processes; then that one again: a run each, as they ended."""
+    sweep = ["-m", *ONSETS, *on_tones, "tracker=wandb", "optimizer.lr=0.001,1e30", "sweep.name=rates"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "HYDRA_"))}
+    environment = {**clean, "HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    for more in (["hydra/launcher=joblib", "hydra.launcher.num_processes=2"], ["sweep.retry=failed"]):
+        command = [sys.executable, str(ROOT / "train.py"), *sweep, *more]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 1, done.stderr
+        assert "1 finished, 1 failed, in multirun/rates" in done.stdout
+    codes = {}
+    for folder in tmp_path.glob("multirun/rates/onset-*"):
+        parts = [records(part) for part in sorted(folder.glob("wandb/offline-run-*"))]
+        runs = [next(each["run"] for each in part if each["type"] == "run") for part in parts]
+        assert {run["run_id"] for run in runs} == {(folder / "wandb" / "id").read_text().strip()}
+        assert {run["run_group"] for run in runs} == {"rates"}
+        assert runs[0]["tags"] == ["onset", "folder_tones", "mel", "dense"]
+        exits = [next(each["exit"].get("exit_code", 0) for each in part if "exit" in each) for part in parts]
+        codes[(folder / "result.json").exists()] = exits
+    assert codes == {True: [0], False: [1, 1]}
+
+
+def test_a_run_of_an_agent(on_tones: list[str], run_command: Command, tmp_path: Path) -> None:
+    """The example's parameters, as W&B's own code writes them, reach Hydra; the run is the agent's, in its project."""
+    example = yaml.safe_load((ROOT / "docs" / "examples" / "wandb_sweep.yaml").read_text())
+    drawn = {
+        name: each.get("value", each["values"][0] if "values" in each else each.get("max"))
+        for name, each in example["parameters"].items()
+    }
+    told = create_sweep_command_args({"args": {name: {"value": value} for name, value in drawn.items()}})
+    assert example["command"][-1] == "${args_no_hyphens}"
+    path = tmp_path / "sweep.yaml"
+    path.write_text(yaml.safe_dump({name: {"value": value} for name, value in drawn.items()}))
+    agent = {"WANDB_SWEEP_ID": "s0123", "WANDB_RUN_ID": "r0123", "WANDB_SWEEP_PARAM_PATH": str(path)}
+    tiny = [*on_tones, "backbone.num_params=20000", "tracker=wandb", "tracker.mode=offline"]
+    done = run_command("train.py", *told["args_no_hyphens"], *tiny, **agent)
+    assert (done.returncode, done.stderr) == (0, "")
+    [folder] = tmp_path.glob("outputs/*")
+    written = records(folder)
+    [run] = [each["run"] for each in written if each["type"] == "run"]
+    assert (run["run_id"], run["sweep_id"]) == ("r0123", "s0123")
+    assert run["config"]["update"]["optimizer"]["lr"] == drawn["optimizer.lr"]
+    summaries = [each["summary"]["update"] for each in written if each["type"] == "summary"]
+    assert any(example["metric"]["name"] in each for each in summaries)
 
 
 @pytest.fixture
