@@ -1,12 +1,13 @@
 # make train   sets up .venv, trains the default configuration on the embedded data set, and evaluates it
 # make test    sets up .venv, runs the test suite
 # make clusters   tests sweeps on a SLURM and a Ray that it starts (needs root, and Debian's slurm-wlm and munge)
+# make hydra-next   tests sweeps on the newest pre-release of Hydra, in an environment of its own
 # make lint    format, lint and type checks            make lock    writes requirements.lock anew (needs uv)
 # make bench   measures speed and memory beside nnAudio, librosa, mir_eval and bare loops: docs/speed.md (quarter of an hour)
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup train test clusters lint types lock bench clean
+.PHONY: setup train test clusters lint types lock bench hydra-next clean
 
 PYTHON ?= python3
 # The one place that pins torch: the index decides whether it is the CPU or the CUDA build.
@@ -39,6 +40,9 @@ test: setup
 clusters: setup
 	$(PY) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock submitit==1.5.4 cloudpickle==3.1.2 ray==2.60.0
 	RICERCAR_CLUSTERS=1 $(PY) -m pytest tests/cluster $(ARGS)
+
+hydra-next: setup
+	.ci/hydra-next $(ARGS)
 
 bench: setup
 	$(PY) bench/everything.py $(ARGS)

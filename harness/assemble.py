@@ -344,11 +344,12 @@ def make_groups(optimizer: DictConfig) -> Groups:
 
 def make_optimizer(node: DictConfig, parameters: Parameters) -> torch.optim.Optimizer:
     """Of any class that takes parameters, or groups of them, as torch.optim does."""
-    own = node.copy()
-    OmegaConf.set_struct(own, False)
+    key, own = node._key(), plain(node)
     for name in ("groups", "decay_biases_and_norms"):
         own.pop(name, None)
-    made: torch.optim.Optimizer = make(own, params=parameters)
+    # Under its name, but not in its configuration, where Hydra 1.4 finds again what was taken out.
+    alone = OmegaConf.create(own) if key is None else OmegaConf.create({key: own})[key]
+    made: torch.optim.Optimizer = make(alone, params=parameters)
     for group in made.param_groups:
         if LR_FACTOR in group:
             group["lr"] *= group.pop(LR_FACTOR)

@@ -31,7 +31,7 @@ def check_jobs(sweeper: Sweeper, batch: Sequence[Sequence[str]]) -> None:
             )
             raise InputError(
                 f"{swept} sets {told}, which would be ignored: what is swept over is read when the {part} is at work "
-                "already. Give it on the command line, or sweep over other options than this one."
+                "already. Set it from the command line, or sweep over other options than this one."
             )
 
 

@@ -203,12 +203,13 @@ def test_a_launcher_in_an_experiment(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"# @package _global_\n{text}")
     sweep = ["--config-dir", "own", "-m", "task=key", *SMALL, *on_tones]
-    for name, part, told in (
-        ("joblib", "launcher", "experiment=joblib sets hydra/launcher=joblib, which"),
-        ("params", "sweeper", "experiment=params sets hydra.sweeper.params, which"),
-    ):
+    for name, told in (
+        ("joblib", r"experiment=joblib sets hydra/launcher=joblib, which|'hydra/launcher' must be"),
+        ("params", r"experiment=params sets hydra\.sweeper\.params, which|'hydra\.sweeper' must be"),
+    ):  # the latter are Hydra's own words, from 1.4 on
         code, error = run_here("train.py", *sweep, f"experiment=none,{name}")
-        assert (code, told in error, f"when the {part} is at work already" in error) == (1, True, True)
+        assert (code, "from the command line" in error) == (1, True)
+        assert re.search(told, error)
     assert not list(tmp_path.glob("multirun/*/"))
     capsys.readouterr()
     assert run_here("train.py", *sweep, "experiment=joblib") == (0, "")
