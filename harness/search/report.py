@@ -11,7 +11,7 @@ from ricercar.errors import InputError
 from ricercar.harness.lock import is_held
 from ricercar.harness.provenance import Trial, Tuning
 from ricercar.harness.run import VALIDATED
-from ricercar.harness.text import duration, number, table
+from ricercar.harness.text import broken, duration, number, table
 from ricercar.harness.typed_json import parse, to_json, typed
 
 RUNNING, LEFT, FAILED = "running", "not finished", "failed"
@@ -130,7 +130,8 @@ def format_report(path: Path) -> str:
         for trial in report.ranked
     ]
     align = ("right", "left", "right", "right", *("right",) * len(options))
-    text = table(cells, ["trial", "state", f"valid {report.metric}", "time", *options], align) if cells else ""
+    names = [f"valid {broken(report.metric)}", "time", *(option.replace(".", ".\n") for option in options)]
+    text = table(cells, ["trial", "state", *names], align) if cells else ""
     failed = [f"trial {trial.number} failed: {trial.reason}" for trial in report.trials if trial.reason]
     parts = [text, "\n".join(failed), _best(report), _importance_table(report)]
     counts = Counter(states.values())
