@@ -44,7 +44,11 @@ def losses(folder: Path) -> list[float]:
     return [event.value for event in events.Scalars("train/loss")]
 
 
+on_clusters = pytest.mark.skipif("RICERCAR_CLUSTERS" not in os.environ, reason="minutes: make clusters runs it")
+
+
 @pytest.mark.slow
+@on_clusters
 def test_the_same_losses(on_tones: list[str], tmp_path: Path) -> None:
     """With augmentation, batch normalisation, and frames and labels of which each process has another number.
 
@@ -75,6 +79,7 @@ def test_the_same_losses(on_tones: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@on_clusters
 def test_one_is_killed(on_tones: list[str], tmp_path: Path) -> None:
     """The others end, the folder is free, and the same command goes on."""
     options = [
@@ -124,6 +129,7 @@ def children(parent: int) -> list[int]:
 
 
 @pytest.mark.slow
+@on_clusters
 def test_started_by_srun(on_tones: list[str], tmp_path: Path) -> None:
     """One of two tasks speaks; a mistake leaves no folder."""
 
