@@ -211,13 +211,13 @@ def test_two_processes_train_one_network(
     It is evaluated on a machine with one CPU, to the score that chose the checkpoint.
     """
     data = [*SYNTH, "data.num_valid=3", f"cache_dir={cache}"]
-    learning = ["trainer.budget=12steps", "trainer.num_validations=4", "optimizer.lr=0.01"]
+    learning = ["trainer.budget=36steps", "trainer.num_validations=4", "optimizer.lr=0.01"]
     arguments = [*TINY, *data, *SMALL, "task=onset", *learning]
     done = run_command("train.py", *arguments, "hardware.devices=2", "hardware.strategy=ddp_spawn")
     assert done.returncode == 0, done.stderr
     run = only_run(tmp_path / "outputs")
     result = json.loads((run / "result.json").read_text())
-    assert result["cost"]["steps"] == 12
+    assert result["cost"]["steps"] == 36
     [trial] = result["tuning"]["trials"]
     best = torch.load(run / "checkpoints" / "best.pt", weights_only=True)
     assert trial["score"] == best["score"] > 0.01

@@ -85,7 +85,7 @@ def test_one_is_killed(on_tones: list[str], tmp_path: Path) -> None:
     options = [
         *on_tones,
         *TWO,
-        "trainer.budget=400steps",
+        "trainer.budget=200steps",
         "trainer.num_validations=100",
         "hydra.run.dir=run",
         "resume=true",
