@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
@@ -46,7 +47,8 @@ class Command:
         sys.path[:] = self.path
         os.chdir(self.folder)
         setup_globals()
-        Singleton.set_state(self.singletons)
+        if not GlobalHydra.instance().is_initialized():  # a new process; the launching one would forget its plugins
+            Singleton.set_state(self.singletons)
         cfg = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(cfg):
             cfg.hydra.job.id = cfg.hydra.job.num = number
@@ -87,7 +89,9 @@ class JobLauncher(Launcher):
         command = Command(
             self.hydra_context, self.config, self.task_function, Singleton.get_state(), sys.path[:], os.getcwd()
         )
+        missing = {tuple(row.job) for row in sweep.rows(map(job_of, job_overrides)) if row.state != FINISHED}
         waiting = {initial_job_idx + number: list(each) for number, each in enumerate(job_overrides)}
+        waiting = dict(sorted(waiting.items(), key=lambda each: tuple(job_of(each[1])) not in missing))
         shared = set.intersection(*map(set, waiting.values())) if len(waiting) > 1 else set()
         names = {
             number: " ".join(each for each in job_of(own) if each not in shared) for number, own in waiting.items()

@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hydra.core.utils import JobReturn, JobStatus
 
 from configs import ROOT
+from conftest import Here
 from ricercar.errors import InputError
 from ricercar.harness.launchers import joblib as launcher
 from ricercar.harness.launchers.joblib import Joblib
@@ -95,3 +98,20 @@ def test_gpus_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_numbers_of_processes(options: dict[str, int]) -> None:
     with pytest.raises(InputError, match=rf"hydra.launcher.{next(iter(options))}"):
         Joblib(**{"num_processes": None, "gpus_per_job": 1, "attempts": 3, **options})
+
+
+def test_what_is_missing_comes_first(run_here: Here, on_tones: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is finished, too, takes a second to look at."""
+    sweep = ["-m", *JOBS[:2], "backbone=dense", *on_tones]
+    joblib = ["hydra/launcher=joblib", "hydra.launcher.num_processes=1"]
+    assert run_here("train.py", *sweep, *joblib, "seed=1") == (0, "")
+    seen = []
+
+    def remember(self: Joblib, waiting: dict[int, list[str]], *others: object) -> Iterator[tuple[int, JobReturn]]:
+        seen.extend(waiting)
+        for number in list(waiting):
+            yield number, JobReturn(status=JobStatus.COMPLETED)
+
+    monkeypatch.setattr(Joblib, "run", remember)
+    assert run_here("train.py", *sweep, *joblib, "seed=0,1,2") == (0, "")
+    assert seen == [0, 2, 1]
