@@ -102,6 +102,7 @@ def report(
     noted = [json.loads(line) for line in (folder / "runs.jsonl").read_text().splitlines()]
     twice = [run for run, times in Counter(line["run"] for line in noted if "run" in line).items() if times > 1]
     trained = [steps_in(path.with_name("train.log").read_text()) for path in paths]
+    again, lost = sum(trained) - STEPS * len(results), STEPS // 2 * processes * sum(killed.values())  # validated twice
     gaps = [b.stat().st_mtime - a.stat().st_mtime for a, b in pairwise(paths)]
     usual = [gap for gap in gaps if gap < 8 * statistics.median(gaps)]  # no process was started meanwhile
     each_s = processes * statistics.fmean(usual)
@@ -110,7 +111,7 @@ def report(
         *([f"{len(results)} results of {jobs} jobs"] if len(results) != jobs else []),
         *([f"results noted twice: {', '.join(twice)}"] if twice else []),
         *(f"seed {seed} twice" for seed, times in Counter(each.seed for each in results).items() if times > 1),
-        *(f"{path.parent}: {steps} steps" for path, steps in zip(paths, trained, strict=True) if steps > STEPS),
+        *([f"{again} steps were trained again, of at most {lost} that kills can have cost"] if again > lost else []),
         *(f"{path}: {r.cost.steps} steps" for path, r in zip(paths, results, strict=True) if r.cost.steps != STEPS),
         *(f"left behind: {path}" for path in (*folder.glob("*/.holder"), *folder.glob("*/*.tmp"))),
     ]
@@ -118,7 +119,7 @@ def report(
         ["jobs", f"{len(results)} of {jobs}"],
         ["processes", str(processes)],
         ["killed", ", ".join(f"{number} {what}" for what, number in killed.items())],
-        ["steps trained", f"{sum(trained)}, of {STEPS * jobs} needed"],
+        ["steps trained", f"{sum(trained)}, {again} of them again after kills"],
         ["time", f"{taken_s:.0f} s, {60 * len(results) / taken_s:.1f} jobs a minute"],
         ["a job", f"{each_s:.2f} s, of which {training_s:.2f} s training: {each_s - training_s:.2f} s beyond it"],
     ]
