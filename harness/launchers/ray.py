@@ -54,7 +54,7 @@ class Ray(JobLauncher):
         except (ConnectionError, ValueError, RuntimeError, TypeError) as error:
             raise InputError(f"hydra/launcher=ray: {' '.join(str(error).split())}") from error
         try:
-            resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+            resources = ray.cluster_resources()
             log.info("%d jobs on %g CPUs and %g GPUs", len(waiting), resources.get("CPU", 0), resources.get("GPU", 0))
             task = ray.remote(_received).options(max_retries=0, scheduling_strategy="SPREAD", **self.resources)
             running: dict[Any, int] = {}
