@@ -74,13 +74,17 @@ class Sweep:
 
     def add_runs(self, job: Job, runs: Mapping[Path, int | None]) -> None:
         """runs: {folder: seed}"""
-        self._append({"job": job, "runs": {os.path.relpath(path, self.folder): seed for path, seed in runs.items()}})
+        line = {"job": job, "runs": {os.path.relpath(path, self.folder): seed for path, seed in runs.items()}}
+        with self._written():
+            self._append(line)
 
     def add_result(self, folder: Path, results: Sequence[Result], seconds: float) -> None:
-        """Spares reading the result again, to see how the sweep goes."""
+        """Spares reading the result again, to see how the sweep goes. Two that wait for one run may both tell of it."""
         scores = {result.primary: result.metrics[result.primary] for result in results}
-        line = {"run": os.path.relpath(folder, self.folder), "scores": scores, "seconds": seconds}
-        self._append({**line, "size": _written(folder)[1]})
+        told = {"run": os.path.relpath(folder, self.folder), "size": _written(folder)[1]}
+        with self._written():
+            if not any(told.items() <= line.items() for line in self._lines() if "run" in line):
+                self._append({**told, "scores": scores, "seconds": seconds})
 
     def rows(self, jobs: Iterable[Job] | None = None, since_s: float = 0.0) -> list[Row]:
         """jobs: those of one command; None: all. since_s: results from before, in seconds since 1970, are told so."""
@@ -111,7 +115,7 @@ class Sweep:
             ) from error
 
     def _append(self, line: dict[str, Any]) -> None:
-        with self._written(), (self.folder / _RUNS).open("ab+") as file:
+        with (self.folder / _RUNS).open("ab+") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - 1))
             cut_short = b"" if file.read() in (b"", b"\n") else b"\n"

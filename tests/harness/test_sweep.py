@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from conftest import Here
 from ricercar.harness.lock import InUseError
 from ricercar.harness.loop import Loop
+from ricercar.harness.results import Result
 from ricercar.harness.sweep import Sweep
 
 SMALL = ["frontend=mel", "backbone=dense", "backbone.num_params=20000", "backbone.context=0"]
@@ -42,6 +43,11 @@ def test_a_sweep_ends_with_a_table(
     assert reason.startswith("failed: backbone=harmonic_cnn: harmonic_cnn needs a log-frequency spectrogram")
     assert reason.endswith(f"({failed.relative_to(tmp_path)}/failed.json)")
     assert counts == "1 finished, 1 failed, in multirun"
+
+    # Another command that waited for the same run tells of it, too.
+    before = (tmp_path / "multirun" / "runs.jsonl").read_text()
+    Sweep(tmp_path / "multirun").add_result(finished, [Result.read(finished / "result.json")], 1.0)
+    assert (tmp_path / "multirun" / "runs.jsonl").read_text() == before
 
     assert run_here("train.py", *sweep, "backbone=dense,harmonic_cnn")[0] == 1
     rows, below = table(capsys.readouterr().out)
