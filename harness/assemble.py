@@ -48,6 +48,7 @@ from ricercar.harness.training_state import Budget
 from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.frontends.frontend import Frontend
 from ricercar.models.net import Net
+from ricercar.tasks.heads import Window
 from ricercar.tasks.multitask import Multitask
 from ricercar.tasks.scoring import Scoring
 from ricercar.tasks.task import Task
@@ -250,17 +251,23 @@ def _check_training(cfg: DictConfig) -> None:
 
 
 def make_tasks(cfg: DictConfig) -> Multitask:
-    """The tasks that a network is trained on: one, or those of task=[...]."""
+    """The tasks that a network is trained on: one, or those of task=[...]; what it says of them is the head's."""
     if "parts" in cfg.task:
         tasks: Multitask = make(cfg.task)
-        return tasks
-    return Multitask(parts=make_scorings(cfg), weights={})  # type: ignore[arg-type]  # it refuses what is no Task
+    else:
+        tasks = Multitask(parts=make_scorings(cfg), weights={})  # type: ignore[arg-type]  # it refuses what is no Task
+    head, window = (
+        make(completed(cfg).head),
+        Window(cfg.window_frames, cfg.border_frames, cfg.sample_rate / cfg.hop_length),
+    )
+    return Multitask(parts={name: head.of(name, task, window) for name, task in tasks.items()}, weights=tasks.weights)
 
 
 def make_scorings(cfg: DictConfig) -> dict[str, Scoring]:
     """{name: what can be scored}, also where no network learns it. A task's name is that of its yaml and module."""
     if "parts" in cfg.task:
-        return dict(make_tasks(cfg))
+        tasks: Multitask = make(cfg.task)
+        return dict(tasks)
     return {cfg.task._target_.split(".")[-2]: make(cfg.task)}
 
 
@@ -436,6 +443,7 @@ def make_crops(
         seed=cfg.seed,
         pitch_shift_semitones=augmentation.pitch_shift_semitones,
         detune_cents=augmentation.detune_cents,
+        balance=OmegaConf.select(cfg, "data.balance", default=1.0),
     )
 
 

@@ -118,7 +118,7 @@ def expanded(argument: str) -> list[str]:
     task=[beat,chord], or data=[synth,midi]: overrides that put each choice of the list into the group's `parts`.
     """
     if argument.startswith(
-        ("tune.space={", "optimizer.groups={")
+        ("tune.space={", "optimizer.groups={", "head.kind_weights={")
     ):  # names of the user's own, which Hydra takes after ++ only
         return [f"++{argument}"]
     given = re.fullmatch(r"(task|data)=\[\s*(\w+(?:\s*,\s*\w+)*)\s*\]", argument)

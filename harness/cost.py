@@ -44,7 +44,7 @@ class NetCost:
 
 
 def cost_of(net: Net, num_samples: int, num_frames: int, sample_rate: int) -> NetCost:
-    """Counts one forward pass over one window."""
+    """Counts one forward pass over one window; tokens as many as there can be."""
     params = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
     was_training = net.training
     net.eval()
@@ -58,7 +58,8 @@ def cost_of(net: Net, num_samples: int, num_frames: int, sample_rate: int) -> Ne
     spectrogram = torch.zeros(1, net.frontend.num_channels, net.frontend.num_bins, num_frames)
     # Attention by plain products: torch's counter does not know the fused operation for the CPU.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as recurrent.counter:
-        net.body(spectrogram, None)
+        said = {name: torch.zeros(1, longest, dtype=torch.int64) for name, longest in net.sequences.items()}
+        net.body(spectrogram, None, said)
     for handle in handles:
         handle.remove()
     net.train(was_training)

@@ -44,6 +44,7 @@ _NEUTRAL_WITHIN = frozenset({
 LATER: dict[str, Any] = {
     "init": {}, "init.from": None, "init.strict": True, "freeze": [], "unfreeze_at": None,
     "optimizer.groups": {}, "optimizer.decay_biases_and_norms": True, "trainer.profile": None, "trainer.find_lr": None,
+    "head": {}, "head._target_": "ricercar.tasks.heads.Frames",
 }  # fmt: skip
 
 # Options of data sets, wherever in `data`, that say where files are.

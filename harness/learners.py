@@ -174,7 +174,8 @@ class Sequential(Learner):
             together = self.processes.size > 1
             with self.fabric.no_backward_sync(model, enabled=not last):
                 with SharedStatistics() if together else nullcontext():
-                    logits = model(audio, batch["valid"], partial(self._augmented, seed=seed))
+                    said = {name: batch["targets"][name] for name in self.nets[0].sequences}
+                    logits = model(audio, batch["valid"], partial(self._augmented, seed=seed), said)
                 self.mark("loss")
                 targets, valid = batch["targets"], batch["valid"]
                 if together:
@@ -236,11 +237,11 @@ class Vmapped(Learner):
 
     @staticmethod
     def possible(net: Net, optimizer: Optimizers, options: GroupOptions) -> bool:
-        """Only what follows the spectrogram is stacked; torch.func cannot map over recurrent layers, and not every
-        optimizer, with the options of each of its groups, does to stacked parameters what it does to each.
+        """Only what follows the spectrogram is stacked, and no tokens; torch.func cannot map over recurrent layers, and
+        not every optimizer, with the options of each of its groups, does to stacked parameters what it does to each.
         """
         recurrent = any(isinstance(module, nn.RNNBase) for module in net.modules())
-        if net.trains_spectrogram or recurrent:
+        if net.trains_spectrogram or recurrent or net.sequences:
             return False
         different = {stable_hash(each): each for each in ({}, *options.values())}
         return all(_elementwise(optimizer, each) for each in different.values())

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from ricercar.data.batches.windows import Windows
 from ricercar.data.track import Track
 from ricercar.models.net import Net
 
-Logits = dict[str, NDArray[np.float32]]
+Logits = dict[str, NDArray[Any]]
 
 
 class Predict:
@@ -21,7 +22,8 @@ class Predict:
 
     Windows have the length that the network was trained on. They overlap, and `border_frames` at both ends of each
     are dropped, unless all outputs are clip-level: then they follow one another. Clip-level logits are averaged in
-    proportion to the frames inside the track. Batches are filled with the windows of several tracks.
+    proportion to the frames inside the track. Tokens are (W, S), those of each window. Batches are filled with the
+    windows of several tracks.
     """
 
     def __init__(
@@ -70,6 +72,8 @@ class Predict:
             values = torch.stack([window[name] for window in windows])
             if name in net.clip_level:
                 whole[name] = (values * weight).sum(dim=0).numpy()
+            elif name in net.sequences:
+                whole[name] = values.numpy()
             else:
                 whole[name] = values[:, inside].flatten(0, 1)[:total_frames].numpy()
         return whole

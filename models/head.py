@@ -3,8 +3,12 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from ricercar.models.backbones.backbone import Backbone
 
 _BASS_BELOW = 52  # MIDI number, E3: where basses, left hands and roots mostly are
 
@@ -25,6 +29,20 @@ class Output:
     prior: float | None = None
     clip_level: bool = False
     pitch_classes: bool = False
+
+    @property
+    def sequence(self) -> bool:
+        """Whether it is tokens (models/tokens/output.py)."""
+        return False
+
+    def head(self, backbone: Backbone) -> nn.Module:
+        """What makes the output from the backbone's features."""
+        return Head(self, backbone.num_pitches, backbone.dim, backbone.lowest_pitch)
+
+    def nothing(self, num_frames: int) -> NDArray[np.float32]:
+        """The target of a window that has no labels: zeros."""
+        shape = (self.size,) if self.clip_level else (num_frames, self.size)
+        return np.zeros(shape, dtype=np.float32)
 
 
 class Head(nn.Module):

@@ -1,9 +1,8 @@
 """Several tasks at once: one network with the outputs of all."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -11,6 +10,7 @@ from ricercar.checks import check_positive
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.errors import InputError
 from ricercar.models.head import Output
+from ricercar.models.tokens.output import Tokens
 from ricercar.tasks.task import Task
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Multitask(Mapping[str, Task]):
         return len(self.parts)
 
     @property
-    def outputs(self) -> dict[str, Output]:
+    def outputs(self) -> dict[str, Output | Tokens]:
         return {f"{name}/{key}": output for name, task in self.items() for key, output in task.outputs.items()}
 
     @property
@@ -72,20 +72,15 @@ class Multitask(Mapping[str, Task]):
         for name, task in self.items():
             task.restore(vocabulary[name])
 
-    def encode(
-        self, annotations: Annotations, start_s: float, num_frames: int, fps: float
-    ) -> dict[str, NDArray[np.float32]]:
+    def encode(self, annotations: Annotations, start_s: float, num_frames: int, fps: float) -> dict[str, NDArray[Any]]:
         """-> {"<task>/<output>": (T, K) or (K,)}, zeros for a task that the track has nothing for."""
-        targets: dict[str, NDArray[np.float32]] = {}
+        targets: dict[str, NDArray[Any]] = {}
         for name, task in self.items():
             annotation = annotations[name]
             if annotation is not None:
                 own = task.encode(annotation, start_s, num_frames, fps)
             else:
-                shapes = {key: (() if output.clip_level else (num_frames,)) for key, output in task.outputs.items()}
-                own = {
-                    key: np.zeros((*shapes[key], output.size), dtype=np.float32) for key, output in task.outputs.items()
-                }
+                own = {key: output.nothing(num_frames) for key, output in task.outputs.items()}
             targets |= {f"{name}/{key}": target for key, target in own.items()}
         return targets
 

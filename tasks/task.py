@@ -2,13 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.models.head import Output
+from ricercar.models.tokens.output import Tokens
 from ricercar.tasks.scoring import Scoring
 
 
@@ -20,7 +21,7 @@ class Task(Scoring):
     vocabulary   words that fit() took from the training split, in the order of an output; stored in the checkpoint
     """
 
-    outputs: dict[str, Output]
+    outputs: Mapping[str, Output | Tokens]
     decoding: dict[str, float]
     vocabulary: tuple[str, ...] = ()
 
@@ -36,9 +37,7 @@ class Task(Scoring):
         assert not vocabulary
 
     @abstractmethod
-    def encode(
-        self, annotation: Annotation, start_s: float, num_frames: int, fps: float
-    ) -> dict[str, NDArray[np.float32]]:
+    def encode(self, annotation: Annotation, start_s: float, num_frames: int, fps: float) -> dict[str, NDArray[Any]]:
         """-> {name: (T, K)} targets of a window, or (K,) for a clip-level output: exactly the names of `outputs`."""
 
     @abstractmethod
@@ -46,8 +45,8 @@ class Task(Scoring):
         """{name: (B, T, K) or (B, K)} twice, (B, T) bool -> {part: ()} weighted parts; their sum is minimised."""
 
     @abstractmethod
-    def decode(self, logits: Mapping[str, NDArray[np.float32]], fps: float) -> Annotation:
+    def decode(self, logits: Mapping[str, NDArray[Any]], fps: float) -> Annotation:
         """{name: (T, K) or (K,)} of a whole track -> estimate, in seconds."""
 
-    def tune(self, examples: Sequence[tuple[Annotation, Mapping[str, NDArray[np.float32]]]], fps: float) -> None:
+    def tune(self, examples: Sequence[tuple[Annotation, Mapping[str, NDArray[Any]]]], fps: float) -> None:
         """Chooses `decoding` on (reference, logits) of validation tracks. By default there is nothing to choose."""

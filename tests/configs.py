@@ -96,9 +96,11 @@ def _stands_alone(choice: str, of_groups: Sequence[str]) -> bool:
     group, _, name = choice.partition("=")
     others = [each for each in of_groups if each != choice and not re.match(r"\w+=", each)]
     experiments = [CONF / f"{each.replace('=', '/')}.yaml" for each in of_groups if each.startswith("experiment=")]
+    path = CONF / group / f"{name}.yaml"
     return (
-        group != "experiment"
-        and (CONF / group / f"{name}.yaml").exists()
+        group not in ("experiment", "codec")
+        and path.exists()
+        and "_global_" not in path.read_text()
         and not any(re.match(rf"\W*{group}\b", each) for each in others)
         and not any(group in OmegaConf.load(path) for path in experiments if path.exists())
     )

@@ -24,12 +24,14 @@ CODECS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def make(name: str, **changes: Any) -> Any:
-    """The codec of conf/codec/<name>.yaml."""
+def make(name: str, segment_s: float | None = None, **changes: Any) -> Any:
+    """The codec of conf/codec/<name>.yaml, for segments as they were published, or of 2.56 s."""
     cfg = option("codec", name)
+    if segment_s is None:
+        segment_s = {"mt3": 2.048, "ismir2021": 4.096}.get(name, 2.56)
     for key, value in changes.items():
         OmegaConf.update(cfg, key, value, merge=False)
-    codec = instantiate(cfg, _convert_="all")
+    codec = instantiate(cfg, _convert_="all")(segment_s=segment_s)
     assert isinstance(codec, Codec)
     return codec
 

@@ -94,7 +94,7 @@ class Instruments(Task):
         self.parts = {name: dict(part) for name, part in outputs.items()}
         self.classes = {name: tuple(programs) for name, programs in classes.items()}
         self.drums = tuple(drums)
-        self.outputs = {
+        self.outputs: dict[str, Output] = {
             f"{part}_{name}": Output(size=num_pitches, lowest_pitch=lowest_pitch, prior=self.parts[part]["prior"])
             for part in ("onset", "frame")
             for name in classes

@@ -96,7 +96,10 @@ class Segment(Task):
 
     def restore(self, vocabulary: Sequence[str]) -> None:
         self.vocabulary = tuple(vocabulary)
-        self.outputs = {"boundary": self._boundary, "label": Output(size=max(len(self.vocabulary), 1))}
+        self.outputs: dict[str, Output] = {
+            "boundary": self._boundary,
+            "label": Output(size=max(len(self.vocabulary), 1)),
+        }
 
     def encode(
         self, annotation: Annotation, start_s: float, num_frames: int, fps: float

@@ -18,6 +18,7 @@ class _Echo(torch.nn.Module):
         super().__init__()
         self.heads = ["x"]
         self.clip_level = ["x"] if clip_level else []
+        self.sequences: dict[str, int] = {}
 
     def forward(self, audio: torch.Tensor, valid: torch.Tensor) -> dict[str, torch.Tensor]:
         value = torch.nn.functional.pad(audio, (0, 1))[:, ::HOP][..., None] * 32768

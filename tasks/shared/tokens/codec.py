@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from ricercar.checks import check_choice, check_positive, check_whole
 from ricercar.data.annotations.notes import DRUMS, Notes
+from ricercar.models.tokens.grammar import Grammar
+from ricercar.models.tokens.vocabulary import EOS, Vocabulary
 from ricercar.tasks.protocol import ends_s
 from ricercar.tasks.shared.tokens.decoding import Decoded, Rules, decoded
-from ricercar.tasks.shared.tokens.grammar import Grammar
-from ricercar.tasks.shared.tokens.vocabulary import EOS, Programs, Vocabulary
+from ricercar.tasks.shared.tokens.programs import Programs
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

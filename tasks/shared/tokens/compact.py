@@ -7,10 +7,8 @@ import numpy as np
 from ricercar.checks import check_choice, check_flag, check_whole
 from ricercar.data.annotations.notes import UNKNOWN_VELOCITY, Notes
 from ricercar.errors import InputError
-from ricercar.tasks.shared.tokens.codec import NONE, Codec, Floats, Ints, Sounds, changes, of_bins, to_bin
-from ricercar.tasks.shared.tokens.decoding import Rules
-from ricercar.tasks.shared.tokens.grammar import CompactGrammar
-from ricercar.tasks.shared.tokens.vocabulary import (
+from ricercar.models.tokens.grammar import CompactGrammar
+from ricercar.models.tokens.vocabulary import (
     DRUM,
     DURATION,
     OFF,
@@ -22,6 +20,8 @@ from ricercar.tasks.shared.tokens.vocabulary import (
     Range,
     Vocabulary,
 )
+from ricercar.tasks.shared.tokens.codec import NONE, Codec, Floats, Ints, Sounds, changes, of_bins, to_bin
+from ricercar.tasks.shared.tokens.decoding import Rules
 
 _OPEN = 0  # the duration of a note that is longer than its segment
 _OFFS, _ONS, _DRUMS = 0, 1, 2  # the order of events of one time

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.data.annotations.notes import DRUMS, Notes
-from ricercar.tasks.shared.tokens.vocabulary import (
+from ricercar.models.tokens.vocabulary import (
     DRUM,
     DURATION,
     OFF,
@@ -18,9 +18,9 @@ from ricercar.tasks.shared.tokens.vocabulary import (
     TIE,
     TIME,
     VELOCITY,
-    Programs,
     Vocabulary,
 )
+from ricercar.tasks.shared.tokens.programs import Programs
 
 # Why an event is invalid: it is left out, and counted. All that MT3 raises for, and what only durations bring.
 INVALID = {

@@ -8,12 +8,9 @@ import numpy as np
 from ricercar.checks import check_choice, check_flag, check_positive
 from ricercar.data.annotations.notes import Notes
 from ricercar.errors import InputError
-from ricercar.tasks.shared.tokens.codec import NONE, Codec, Flags, Ints, Sounds, changes, of_bins, to_bin
-from ricercar.tasks.shared.tokens.decoding import Rules
-from ricercar.tasks.shared.tokens.grammar import MT3Grammar
-from ricercar.tasks.shared.tokens.vocabulary import (
+from ricercar.models.tokens.grammar import MT3Grammar
+from ricercar.models.tokens.vocabulary import (
     DRUM,
-    GROUPINGS,
     PITCH,
     PROGRAM,
     SHIFT,
@@ -22,6 +19,9 @@ from ricercar.tasks.shared.tokens.vocabulary import (
     Range,
     Vocabulary,
 )
+from ricercar.tasks.shared.tokens.codec import NONE, Codec, Flags, Ints, Sounds, changes, of_bins, to_bin
+from ricercar.tasks.shared.tokens.decoding import Rules
+from ricercar.tasks.shared.tokens.programs import GROUPINGS
 
 _VELOCITY = 100  # of a note that none is told of
 _SHORTEST_S = 0.01  # of a note; of every drum

@@ -12,8 +12,8 @@ import pytest
 from configs import ROOT
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.errors import InputError
+from ricercar.models.tokens.vocabulary import EOS
 from ricercar.tasks.shared.tokens.codec import of_bins, to_bin
-from ricercar.tasks.shared.tokens.vocabulary import EOS
 from token_examples import make
 
 # A drum and two instruments: the notes of test_encode_and_index_note_sequence_multitrack in mt3/note_sequences_test.py.

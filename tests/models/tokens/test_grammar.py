@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from ricercar.data.annotations.notes import DRUMS, Notes
+from ricercar.models.tokens.vocabulary import EOS, PAD
 from ricercar.tasks.shared.tokens.decoding import Decoded
-from ricercar.tasks.shared.tokens.vocabulary import EOS, PAD
 from token_examples import CODECS, OWN, example, make
 
 CODEC = {name: example(name) for name in CODECS if name != "duration"} | {"onsets": make("ismir2021", velocity_bins=0)}

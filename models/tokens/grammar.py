@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ricercar.tasks.shared.tokens.vocabulary import (
+from ricercar.models.tokens.vocabulary import (
     DRUM,
     DURATION,
     EOS,

@@ -1,0 +1,65 @@
+"""The instruments that tokens tell apart: groups of General MIDI programs."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ricercar.checks import check_whole
+from ricercar.data.annotations.notes import DRUMS, UNKNOWN_PROGRAM
+from ricercar.errors import InputError
+
+Ints = NDArray[np.int64]
+GROUPINGS = ("flat", "families", "full")
+OWN_CLASSES = "or own classes, {name: [General MIDI programs]}"
+
+
+class Programs:
+    """The groups of instruments that tokens tell apart. Drums are none of them.
+
+    programs   flat: one group; its notes are decoded as of unknown program
+               families: the 16 of General MIDI ("MIDI classes" of MT3).   full: 128
+               {name: [programs]}: own groups; notes of other programs belong to none
+    Decoded notes have the first program of their group. A note of unknown program counts as one of program 0, which is
+    what MT3's notes are where nothing is said.
+
+    first   (G,) int64: the first program of each group; -1 under flat
+    """
+
+    def __init__(self, programs: str | Mapping[str, Sequence[int]]) -> None:
+        group = np.full(DRUMS, -1, dtype=np.int64)
+        if isinstance(programs, Mapping):
+            _check_classes(programs)
+            for number, own in enumerate(programs.values()):
+                group[list(own)] = number
+            self.first = np.array([own[0] for own in programs.values()])
+        elif programs in GROUPINGS:
+            size = {"flat": 128, "families": 8, "full": 1}[programs]
+            group = np.arange(DRUMS) // size
+            self.first = np.full(1, UNKNOWN_PROGRAM) if programs == "flat" else np.arange(0, DRUMS, size)
+        else:
+            raise InputError(f"programs={programs!r}: choose one of {', '.join(GROUPINGS)}, {OWN_CLASSES}")
+        self.told_apart = programs != "flat"
+        self._group = np.concatenate([group, [-1], group[:1]])  # of programs 0 to 127, drums, and -1
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def group(self, program: Ints) -> Ints:
+        """(n,) programs, -1 unknown, 128 drums -> (n,) groups; -1 for what belongs to none."""
+        return self._group[program]
+
+
+def _check_classes(programs: Mapping[str, object]) -> None:
+    if not programs:
+        raise InputError(f"programs={{}}: choose one of {', '.join(GROUPINGS)}, {OWN_CLASSES}")
+    taken: dict[int, str] = {}
+    for name, own in programs.items():
+        if not isinstance(own, list | tuple) or not own:
+            raise InputError(f"programs.{name}={own!r}: give General MIDI programs, 0 to 127, as a list")
+        for program in own:
+            check_whole(0, **{f"programs.{name}": program})
+            if program > 127 or program in taken:
+                why = "is above 127" if program > 127 else f"is in {taken[program]} already"
+                raise InputError(f"programs.{name}: program {program} {why}")
+            taken[program] = name
