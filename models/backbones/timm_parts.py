@@ -32,7 +32,8 @@ def _import_timm() -> None:
 _import_timm()
 
 from timm.layers.norm import LayerNorm  # noqa: E402
+from timm.layers.pos_embed import resample_abs_pos_embed  # noqa: E402
 from timm.models.mlp_mixer import MixerBlock  # noqa: E402
 from timm.models.vision_transformer import Block as TransformerBlock  # noqa: E402
 
-__all__ = ["LayerNorm", "MixerBlock", "TransformerBlock"]
+__all__ = ["LayerNorm", "MixerBlock", "TransformerBlock", "resample_abs_pos_embed"]

@@ -51,6 +51,16 @@ def log_magnitudes(batch: int = 3, spectrogram: Spectrogram = SPECTROGRAM, seed:
     )
 
 
+@torch.no_grad()
+def test_vit_takes_other_lengths() -> None:
+    """Its positions are interpolated: the same sound, played on, is heard much the same where it began."""
+    vit, spectrogram = build("vit").eval(), log_magnitudes()
+    for num_frames in (8, 37, 40, 63):
+        longer = spectrogram.repeat(1, 1, 1, 2)[..., :num_frames]
+        assert vit(longer).shape == (3, num_frames, 1, vit.dim)
+    torch.testing.assert_close(vit(spectrogram)[:, :8], vit(spectrogram[..., :36])[:, :8], rtol=0.2, atol=0.1)
+
+
 @every_backbone
 @pytest.mark.parametrize("training", [True, False])
 def test_shape(name: str, training: bool) -> None:
@@ -144,7 +154,7 @@ def test_has_as_many_parameters_as_asked_for(name: str, spectrogram: Spectrogram
 @every_sized_backbone
 def test_finding_the_width_spends_no_random_numbers(name: str) -> None:
     found = build(name)
-    given = build(name, width=found.dim)
+    given = build(name, width=getattr(found, "width", found.dim))
     torch.testing.assert_close(given.state_dict(), found.state_dict(), rtol=0, atol=0)
 
 
