@@ -181,6 +181,7 @@ def crops(tracks: Sequence[Track], windows: Windows, *, targets: bool = True, se
         seed=0,
         pitch_shift_semitones=semitones,
         detune_cents=0.0,
+        balance=1.0,
     )
 
 

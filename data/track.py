@@ -30,6 +30,7 @@ class Track:
     work    what statistics draw, because its tracks are not independent, and what a system should not have been trained
             on: where a group is no work and no artist (a player of pieces that all play, a class of sounds), the piece,
             or the recording; else the group
+    part    of several data sets, the one that it is from
     """
 
     id: str
@@ -38,6 +39,7 @@ class Track:
     audio: AudioSource
     annotations: Mapping[str, Annotation] = field(default_factory=dict)
     work: str = ""
+    part: str = ""
 
     def __post_init__(self) -> None:
         if not self.work:

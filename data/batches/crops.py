@@ -14,17 +14,18 @@ from ricercar.data.track import Track
 from ricercar.errors import InputError
 
 Annotations = dict[str, Annotation | None]
-Encode = Callable[[Annotations, float, int, float], dict[str, NDArray[np.float32]]]
+Encode = Callable[[Annotations, float, int, float], dict[str, NDArray[Any]]]
 
 
 class Crops:
     """Item i -> {"input": what `windows` reads, "targets": {name: (T, K)}, "labelled": {task: ()}, "valid": (T,)}.
 
     An endless stream: item i depends on (seed, i) and on nothing else, so that training resumes exactly.
-    Tracks are drawn in proportion to their length, a window's start to the sample, or to the frame where windows are
-    spectrograms. `valid` (bool) marks the frames inside the track; `labelled` (bool) says for which tasks the track has
-    a training annotation. Pitch is shifted by playing the audio faster or slower, in whole semitones that the labels
-    follow, plus a detuning within `detune_cents`: labels with pitches or frequencies follow both.
+    Tracks are drawn in proportion to their length (parts of several data sets in proportion to theirs to the power
+    `balance`), a window's start to the sample, or to the frame where windows are spectrograms. `valid` (bool) marks the
+    frames inside the track; `labelled` (bool) says for which tasks the track has a training annotation. Pitch is
+    shifted by playing the audio faster or slower, in whole semitones that the labels follow, plus a detuning within
+    `detune_cents`: labels with pitches or frequencies follow both.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Crops:
         seed: int,
         pitch_shift_semitones: int,
         detune_cents: float,
+        balance: float,
     ) -> None:
         assert tracks
         if windows.on_frames and (pitch_shift_semitones or detune_cents):
@@ -56,7 +58,8 @@ class Crops:
         self.num_samples = (num_frames - 1) * windows.hop_length
         self.lengths = [windows.num_samples(track) for track in tracks]
         self.total_s = sum(self.lengths) / windows.sample_rate
-        self._up_to = np.cumsum(self.lengths) / sum(self.lengths)
+        shares = np.cumsum(_balanced(self.lengths, [track.part for track in tracks], balance))
+        self._up_to = shares / shares[-1]
         self._memory = Recycled()
 
     def batch(self, indices: Sequence[int]) -> dict[str, Any]:
@@ -118,6 +121,12 @@ class Crops:
             **{("targets", name): target for name, target in targets.items()},
             **{("labelled", name): np.array(each is not None) for name, each in annotations.items()},
         }
+
+
+def _balanced(lengths: Sequence[int], parts: Sequence[str], balance: float) -> NDArray[np.float64]:
+    """-> in proportion to how often each track is drawn."""
+    of_part = {part: sum(each for each, own in zip(lengths, parts, strict=True) if own == part) for part in set(parts)}
+    return np.array([each * of_part[part] ** (balance - 1.0) for each, part in zip(lengths, parts, strict=True)])
 
 
 def to_float(window: Tensor) -> Tensor:

@@ -52,6 +52,7 @@ def crops(
         seed=seed,
         pitch_shift_semitones=semitones,
         detune_cents=cents,
+        balance=1.0,
     )
 
 

@@ -419,7 +419,7 @@ def test_all_problems_are_told(folder: Path, tmp_path: Path) -> None:
         "f,train,g,quiet.wav,wrong.tsv,",
         "g,train,g,b.wav,wrong.tsv,",
     )
-    result = surveyed(Mixed(parts={"x": source}), tmp_path)
+    result = surveyed(Mixed(parts={"x": source}, balance=1.0), tmp_path)
     assert len(result.problems["cannot be read"]) == 4
     assert [track.id for track in result.tracks] == ["x.a", "x.b", "x.c", "x.f", "x.g"]
     assert len(result.odd["silent"]) == len(result.odd["the same audio twice in a split"]) == 1

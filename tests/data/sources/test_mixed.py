@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from configs import SYNTH, composed
 from ricercar.data.annotations.key import Key
@@ -41,7 +42,7 @@ def told(tracks: Iterator[Track | InputError]) -> list[str]:
 
 
 def test_tracks_of_all_parts_that_have_the_split() -> None:
-    mixed = Mixed(parts={"x": Few("train", "valid"), "y": Few("train")})
+    mixed = Mixed(parts={"x": Few("train", "valid"), "y": Few("train")}, balance=1.0)
     assert mixed.splits == ("train", "valid")
     assert [(track.id, track.group, track.work, track.split) for track in mixed.tracks("train")] == [
         ("x.a", "x.g", "x.piece", "train"),
@@ -53,12 +54,16 @@ def test_tracks_of_all_parts_that_have_the_split() -> None:
 
 
 def test_splits_are_in_order() -> None:
-    assert Mixed(parts={"x": Few("test"), "y": Few("train"), "z": Few("valid")}).splits == ("train", "valid", "test")
+    assert Mixed(parts={"x": Few("test"), "y": Few("train"), "z": Few("valid")}, balance=1.0).splits == (
+        "train",
+        "valid",
+        "test",
+    )
 
 
 def test_split_that_no_part_has() -> None:
     with pytest.raises(InputError, match=r"'valid'.*x: train; y: train, test"):
-        Mixed(parts={"x": Few("train"), "y": Few("train", "test")}).tracks("valid")
+        Mixed(parts={"x": Few("train"), "y": Few("train", "test")}, balance=1.0).tracks("valid")
 
 
 @pytest.mark.parametrize(
@@ -73,11 +78,11 @@ def test_split_that_no_part_has() -> None:
 )
 def test_unusable_parts(parts: dict[str, Source], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        Mixed(parts=parts)
+        Mixed(parts=parts, balance=1.0)
 
 
 def test_inspection_goes_on_after_an_error() -> None:
-    mixed = Mixed(parts={"x": Few("test", "train"), "y": Few("valid")})
+    mixed = Mixed(parts={"x": Few("test", "train"), "y": Few("valid")}, balance=1.0)
     assert told(mixed.inspect()) == ["the test is secret", "x.a", "y.a"]
 
 
@@ -94,6 +99,20 @@ def test_on_the_command_line(tones: Path) -> None:
     assert "chords" in train[0].annotations
     assert sorted(train[2].annotations) == ["key", "notes", "tempo"]
     assert len(train[2].audio.decode(8000)) == 3.2 * 8000
+
+
+@pytest.mark.parametrize(("balance", "expected"), [(1.0, 12 / 18.4), (0.3, 0.5469), (0.0, 0.5)])
+def test_how_often_parts_are_drawn(tones: Path, cache: Path, balance: float, expected: float) -> None:
+    """12 s of one part, 6.4 s of the other: 12^0.3 / (12^0.3 + 6.4^0.3) is 0.5469."""
+    overrides = [*expanded("data=[synth,folder]"), f"data.parts.folder.root={tones}", f"data.balance={balance}"]
+    small = [each.replace("data.", "data.parts.synth.") for each in SYNTH[1:]]
+    cfg = composed(*overrides, *small, f"cache_dir={cache}", "task=notes", "frontend=cqt")
+    tasks, store, cpu = assemble.make_tasks(cfg), assemble.make_store(cfg), torch.device("cpu")
+    windows = assemble.make_windows(cfg, assemble.make(cfg.frontend), store, cpu)
+    tracks = assemble.make(cfg.data).tracks("train")
+    crops = assemble.make_crops(cfg, tasks, tracks, windows, assemble.make(cfg.augmentation))
+    drawn = [tracks[crops._drawn(index)[1]].part for index in range(4000)]
+    assert drawn.count("synth") / 4000 == pytest.approx(expected, abs=0.03)
 
 
 def test_empty_on_the_command_line() -> None:
