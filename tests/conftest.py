@@ -23,6 +23,11 @@ from hydra._internal.hydra import Hydra
 from configs import ROOT, SYNTH, TINY, merge_once
 from forked_python import Forked
 
+on_clusters = pytest.mark.skipif("RICERCAR_CLUSTERS" not in os.environ, reason="minutes: make clusters runs it")
+# hydra/launcher=joblib, whose workers are forks, which start at once, or processes of their own, as for users.
+WORKERS = pytest.mark.parametrize("workers", ["fork", pytest.param("loky", marks=[on_clusters, pytest.mark.slow])])
+
+
 _WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
 
@@ -150,6 +155,32 @@ def start(tmp_path: Path, forked_python: Path) -> Iterator[Start]:
     yield begin
     for process in started:
         process.send(signal.SIGKILL)
+
+
+Launch = Callable[..., Forked]
+_LAUNCHED = """
+import os, runpy, sys
+from joblib.externals.loky.backend.context import set_start_method
+os.setsid()
+set_start_method({workers!r})
+sys.argv[:] = sys.argv[1:]
+sys.path[0] = os.path.dirname(sys.argv[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture
+def launch(start: Start, tmp_path: Path) -> Launch:
+    """launch(workers, ...): `start` of a sweep of train.py on two processes; what it prints is in the file `out`."""
+
+    def begin(workers: str, *arguments: str) -> Forked:
+        joblib = ["hydra/launcher=joblib", "hydra.launcher.num_processes=2"]
+        own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'tests'}:{os.environ.get('PYTHONPATH', '')}"}
+        script = ["-c", _LAUNCHED.format(workers=workers), str(ROOT / "train.py")]
+        with (tmp_path / "out").open("w") as out:
+            return start(*script, "-m", *arguments, *joblib, stdout=out, stderr=out, **own)
+
+    return begin
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
