@@ -1,7 +1,7 @@
 # make train   sets up .venv, trains the default configuration on the embedded data set, and evaluates it
 # make test    sets up .venv, runs the test suite
 # make clusters   tests sweeps on a SLURM and a Ray that it starts (needs root, and Debian's slurm-wlm and munge), and
-#              one run on several processes
+#              one run on several processes, and the processes of hydra/launcher=joblib
 # make hydra-next   tests sweeps on the newest pre-release of Hydra, in an environment of its own
 # make lint    format, lint and type checks            make lock    writes requirements.lock anew (needs uv)
 # make bench   measures speed and memory beside nnAudio, librosa, mir_eval and bare loops: docs/speed.md (quarter of an hour)
@@ -41,6 +41,7 @@ test: setup
 clusters: setup
 	$(PY) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock submitit==1.5.4 cloudpickle==3.1.2 ray==2.60.0
 	RICERCAR_CLUSTERS=1 $(PY) -m pytest tests/cluster tests/harness/test_team.py $(ARGS)
+	RICERCAR_CLUSTERS=1 $(PY) -m pytest tests/harness/test_{launchers,faults,trackers}.py -k loky $(ARGS)
 
 hydra-next: setup
 	.ci/hydra-next $(ARGS)

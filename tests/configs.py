@@ -2,20 +2,28 @@
 
 import copy
 import json
+import pickle
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra._internal import config_loader_impl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.defaults_list import DefaultsList, create_defaults_list
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
+HYDRA_S_MERGE = ConfigLoaderImpl._compose_config_from_defaults_list
 TINY = [
     "tracker=none",
     "hardware=cpu",
@@ -78,7 +86,7 @@ def composed(*overrides: str, config: str = "config") -> DictConfig:
     groups = {path.name for path in CONF.iterdir() if path.is_dir()}
     of_groups = [each for each in overrides if not re.match(r"[\w.]+=", each) or each.partition("=")[0] in groups]
     replaced = [each for each in of_groups if _stands_alone(each, of_groups)]
-    cfg = copy.deepcopy(hydra_composed(tuple(each for each in of_groups if each not in replaced), config))
+    cfg = pickle.loads(pickle.dumps(hydra_composed(tuple(each for each in of_groups if each not in replaced), config)))
     try:
         for each in replaced:
             group, name = each.split("=")
@@ -110,3 +118,43 @@ def _stands_alone(choice: str, of_groups: Sequence[str]) -> bool:
 def hydra_composed(overrides: tuple[str, ...], config: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose(config, overrides=list(overrides))
+
+
+def merge_once(folder: Path) -> None:
+    """From now on, Hydra merges the files of a choice once for all that share `folder`: it takes longer than training.
+
+    What is read from other folders than conf is merged each time; options are put into a copy, as ever.
+    test_structure.py has both side by side.
+    """
+
+    def once(repo: Any, key: object, make: Callable[[], Any]) -> Any:
+        for source in repo.get_sources():
+            known = source.path in ("", "hydra.conf") if source.scheme() != "file" else _is_conf(source.path)
+            if not known:
+                return make()
+        path = folder / sha256(repr(key).encode()).hexdigest()
+        if not path.exists():
+            made = pickle.dumps(make())
+            with NamedTemporaryFile(dir=folder, delete=False) as file:
+                file.write(made)
+            Path(file.name).rename(path)
+        return pickle.loads(path.read_bytes())
+
+    def list_once(repo: Any, config_name: str, overrides_list: list[Override], **options: bool) -> DefaultsList:
+        set_here = [each for each in overrides_list if not each.is_sweep_override()]
+        choices = [each for each in set_here if repo.group_exists(each.key_or_group)]
+        choices = [each for each in choices if not isinstance(each.value(), dict)]
+        key = (config_name, [each.input_line for each in choices], options)
+        found = once(repo, key, lambda: create_defaults_list(repo, config_name, choices, **options))
+        found.config_overrides = [each for each in set_here if each not in choices]
+        return found
+
+    def merge(self: ConfigLoaderImpl, defaults: list[Any], repo: Any) -> DictConfig:
+        return once(repo, defaults, lambda: HYDRA_S_MERGE(self, defaults, repo))
+
+    config_loader_impl.create_defaults_list = list_once
+    ConfigLoaderImpl._compose_config_from_defaults_list = merge
+
+
+def _is_conf(folder: str) -> bool:
+    return Path(folder).resolve() == CONF.resolve()

@@ -11,7 +11,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryFile
+from shutil import rmtree
+from tempfile import TemporaryFile, mkdtemp
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,29 @@ import pytest
 import soundfile
 from hydra._internal.hydra import Hydra
 
-from configs import ROOT, SYNTH, TINY
+from configs import ROOT, SYNTH, TINY, merge_once
 from forked_python import Forked
+
+on_clusters = pytest.mark.skipif("RICERCAR_CLUSTERS" not in os.environ, reason="minutes: make clusters runs it")
+# hydra/launcher=joblib, whose workers are forks, which start at once, or processes of their own, as for users.
+WORKERS = pytest.mark.parametrize("workers", ["fork", pytest.param("loky", marks=[on_clusters, pytest.mark.slow])])
+
+
+_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+
+
+def pytest_configure() -> None:
+    # Hundreds of processes are started: each would compile the package anew.
+    sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if not _WORKER:
+        os.environ["RICERCAR_TESTS_MERGED"] = mkdtemp()
+    merge_once(Path(os.environ["RICERCAR_TESTS_MERGED"]))
+
+
+def pytest_unconfigure() -> None:
+    if not _WORKER:
+        rmtree(os.environ["RICERCAR_TESTS_MERGED"])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -84,9 +106,8 @@ def on_synth(cache: Path) -> list[str]:
 @pytest.fixture(scope="session")
 def forked_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of forked_python.py, which is started by the first test that asks, for all workers."""
-    worker = "PYTEST_XDIST_WORKER" in os.environ
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if worker else base) / "forked"
+    folder = (base.parent if _WORKER else base) / "forked"
     environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     environment["OMP_WAIT_POLICY"] = "passive"  # threads that wait do not spin: another test may have the other core
     environment["PYTHONHASHSEED"] = "1"  # another than here
@@ -95,7 +116,7 @@ def forked_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command = [sys.executable, str(ROOT / "tests" / "forked_python.py"), str(folder)]
         with (folder / "log").open("w") as log:
             subprocess.Popen(
-                [*command, str(os.getppid() if worker else os.getpid())],
+                [*command, str(os.getppid() if _WORKER else os.getpid())],
                 env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -134,6 +155,32 @@ def start(tmp_path: Path, forked_python: Path) -> Iterator[Start]:
     yield begin
     for process in started:
         process.send(signal.SIGKILL)
+
+
+Launch = Callable[..., Forked]
+_LAUNCHED = """
+import os, runpy, sys
+from joblib.externals.loky.backend.context import set_start_method
+os.setsid()
+set_start_method({workers!r})
+sys.argv[:] = sys.argv[1:]
+sys.path[0] = os.path.dirname(sys.argv[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.fixture
+def launch(start: Start, tmp_path: Path) -> Launch:
+    """launch(workers, ...): `start` of a sweep of train.py on two processes; what it prints is in the file `out`."""
+
+    def begin(workers: str, *arguments: str) -> Forked:
+        joblib = ["hydra/launcher=joblib", "hydra.launcher.num_processes=2"]
+        own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'tests'}:{os.environ.get('PYTHONPATH', '')}"}
+        script = ["-c", _LAUNCHED.format(workers=workers), str(ROOT / "train.py")]
+        with (tmp_path / "out").open("w") as out:
+            return start(*script, "-m", *arguments, *joblib, stdout=out, stderr=out, **own)
+
+    return begin
 
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

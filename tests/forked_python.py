@@ -25,6 +25,8 @@ from typing import IO, Any
 
 import numpy as np
 
+from configs import merge_once
+
 # What costs seconds to import. Nothing of Ricercar: every command imports its own.
 PACKAGES = ("torch", "lightning_fabric", "hydra", "mir_eval", "scipy.stats", "scipy.signal", "pandas", "tabulate")
 PACKAGES += ("matplotlib.pyplot", "scikit_posthocs", "soundfile", "soxr", "pretty_midi", "tinysoundfont", "pytest")
@@ -74,6 +76,8 @@ class Forked:
 
 
 def serve(folder: Path, of: int) -> None:
+    merge_once(Path(os.environ["RICERCAR_TESTS_MERGED"]))
+    del sys.modules["configs"]  # another checkout has its own
     address = str(folder / "socket")
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)

@@ -1,6 +1,10 @@
 """Classes of a user's own, some with mistakes in them."""
 
+import os
+import signal
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -48,6 +52,16 @@ class LossesKept(NoTracker):
         if "train/loss" in values:
             assert step not in self.losses
             self.losses[step] = values["train/loss"]
+
+
+class Killing(NoTracker):
+    """Kills its process once there is a checkpoint, in one job, once."""
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        if list(Path.cwd().glob("multirun/*/checkpoints/last.pt")):
+            with suppress(FileExistsError):
+                Path("killed").touch(exist_ok=False)
+                os.kill(os.getpid(), signal.SIGKILL)
 
 
 class AllKept(NoTracker):

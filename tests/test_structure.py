@@ -2,14 +2,22 @@
 
 import ast
 import inspect
+from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
+from hydra import initialize_config_dir
+from hydra._internal import config_loader_impl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.defaults_list import create_defaults_list
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import Container, DictConfig, OmegaConf
 
-from configs import CONF, ROOT, choices, composed, hydra_composed, option
+from configs import CONF, HYDRA_S_MERGE, ROOT, choices, composed, hydra_composed, merge_once, option
 from ricercar.harness.command import expanded
 
 ONLY_PLACES = {
@@ -140,3 +148,38 @@ def test_tests_compose_as_hydra_does() -> None:
     experiment = ["experiment=ablation_transposition", "backbone=cnn", "augmentation=standard"]
     for overrides in map(tuple, (last, nested, several, experiment)):
         assert composed(*overrides) == hydra_composed(overrides, "config")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["experiment=ablation_transposition", "frontend=cqt", "seed=3"], ["task=[notes,key]", "data.seed=2"],
+        ["hydra/launcher=joblib", "hydra.launcher.num_processes=2", "+hydra.job.env_set={A:1}"],
+        ["backbone=dense,cnn", "frontend=mel", "seed=0,1"], ["~augmentation"], ["backbone={width:3}"],
+    ],
+)  # fmt: skip
+def test_merged_once_is_merged_each_time(options: list[str], tmp_path: Path) -> None:
+    """Also the flags: what may be added, and what may be set."""
+    found = []
+    with pytest.MonkeyPatch.context() as patch, initialize_config_dir(str(CONF), version_base="1.3"):
+        patch.setattr(config_loader_impl, "create_defaults_list", create_defaults_list)
+        patch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", HYDRA_S_MERGE)
+        loader = GlobalHydra.instance().config_loader()
+        for _ in range(3):
+            try:
+                cfg = loader.load_configuration("config", list(options), RunMode.MULTIRUN)
+            except HydraException as error:
+                found.append([str(error)])
+            else:
+                found.append([cfg, *((path, cfg._metadata.flags) for path, cfg in _containers(cfg, ""))])
+            if len(found) == 1:
+                merge_once(tmp_path)
+    assert found[0] == found[1] == found[2]
+    assert len(list(tmp_path.iterdir())) in (0, 2)
+
+
+def _containers(cfg: Container, path: str) -> Iterator[tuple[str, Container]]:
+    yield path, cfg
+    for key in cfg if isinstance(cfg, DictConfig) else []:
+        if isinstance(node := cfg._get_node(key), Container) and not (node._is_none() or node._is_interpolation()):
+            yield from _containers(node, f"{path}.{key}")

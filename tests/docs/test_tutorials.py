@@ -96,7 +96,6 @@ def bash(forked_python: Path, checkout: Path, tmp_path: Path, cache: Path) -> Ba
         "EXTRA_ARGUMENTS": json.dumps(EXTRA),
         "PATH": f"{forked_python}:{os.environ['PATH']}",
         "PYTHONPATH": str(tmp_path / "packages"),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "RICERCAR_CACHE": str(cache),
         "CUDA_VISIBLE_DEVICES": "",
     }

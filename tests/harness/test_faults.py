@@ -4,8 +4,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from configs import ROOT
-from conftest import Command, Here, Start
+from conftest import WORKERS, Command, Here, Launch, Start
 from ricercar.harness.results import Result
 
 SMALL = ["task=key", "frontend=mel", "backbone=dense", "backbone.num_params=20000", "backbone.context=0"]
@@ -132,25 +130,17 @@ def test_a_sweep_is_killed_and_interrupted(
     assert set(states(capsys.readouterr().out).values()) == {"finished", "was finished already"}
 
 
-@pytest.mark.slow
-def test_processes_end_with_the_launching_one(run_here: Here, on_tones: list[str], tmp_path: Path) -> None:
+@WORKERS
+def test_processes_end_with_the_launching_one(
+    workers: str, launch: Launch, run_here: Here, on_tones: list[str], tmp_path: Path
+) -> None:
     """Of hydra/launcher=joblib, by kill -9, and by Ctrl-C, which all get; the same command does the rest."""
-    sweep = ["-m", *SMALL, *on_tones, *LONG, "seed=0,1,2,3"]
-    command = [
-        sys.executable,
-        str(ROOT / "train.py"),
-        *sweep,
-        "hydra/launcher=joblib",
-        "hydra.launcher.num_processes=2",
-    ]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "HYDRA_"))}
-    clean |= {"HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
+    sweep = [*SMALL, *on_tones, *LONG, "seed=0,1,2,3"]
     for code in (-signal.SIGKILL, 130):
-        with (tmp_path / "out").open("w") as out:
-            process = subprocess.Popen(command, cwd=tmp_path, env=clean, stdout=out, stderr=out, start_new_session=True)
-        wait_for_checkpoints(tmp_path, 2 if code < 0 else 3, lambda: process.poll() is None)  # noqa: B023
+        process = launch(workers, *sweep)
+        wait_for_checkpoints(tmp_path, 2 if code < 0 else 3, process.running)
         if code < 0:
-            process.kill()
+            process.send(signal.SIGKILL)
         else:
             os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) == code
@@ -159,7 +149,7 @@ def test_processes_end_with_the_launching_one(run_here: Here, on_tones: list[str
             assert time.monotonic() < deadline
             time.sleep(0.1)
     interrupted_well(tmp_path, 4)
-    assert run_here("train.py", *sweep) == (0, "")
+    assert run_here("train.py", "-m", *sweep) == (0, "")
     trained_once(tmp_path, 4)
 
 

@@ -3,9 +3,6 @@
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,28 +10,13 @@ from pathlib import Path
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
-from configs import ROOT
-from conftest import Here
+from conftest import WORKERS, Here, Launch
 from ricercar.errors import InputError
 from ricercar.harness.launchers import joblib as launcher
 from ricercar.harness.launchers.joblib import Joblib
 from ricercar.harness.results import Result
 
 JOBS = ["task=key", "frontend=mel", "backbone=dense,harmonic_cnn", "seed=0,1"]
-
-
-def workers(parent: int) -> list[int]:
-    """The processes that jobs run in."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            ppid = int(stat.read_text().rpartition(")")[2].split()[1])
-            command = (stat.parent / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if ppid == parent and b"popen_loky" in command:
-            found.append(int(stat.parent.name))
-    return found
 
 
 def started_in(path: Path) -> Path | None:
@@ -44,35 +26,30 @@ def started_in(path: Path) -> Path | None:
         return None
 
 
-@pytest.mark.slow
-def test_the_rest_goes_on_where_a_worker_is_killed(on_tones: list[str], tmp_path: Path) -> None:
+@WORKERS
+def test_the_rest_goes_on_where_a_worker_is_killed(
+    workers: str, launch: Launch, on_tones: list[str], tmp_path: Path
+) -> None:
     """And a job that fails by itself fails alone; the others, and those that score for them, end as they would have."""
-    options = ["trainer.budget=40steps", "trainer.num_validations=10", "hydra/launcher=joblib", "num_scorers=1"]
-    command = [sys.executable, str(ROOT / "train.py"), "-m", *JOBS, *on_tones, *options]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "HYDRA_"))}
-    environment = {**clean, "HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    with (
-        (tmp_path / "out").open("w") as out,
-        subprocess.Popen(
-            [*command, "hydra.launcher.num_processes=2"], cwd=tmp_path, env=environment, stdout=out, stderr=out
-        ) as process,
-    ):
-        while process.poll() is None and not list(tmp_path.glob("multirun/*-dense-*/checkpoints/last.pt")):
-            time.sleep(0.05)
-        os.kill(workers(process.pid)[0], signal.SIGKILL)
-        assert process.wait(200) == 1
+    options = ["trainer.budget=20steps", "trainer.num_validations=5", "trainer.log_every_steps=1"]
+    options += ["num_scorers=1"] * (workers == "loky")
+    process = launch(workers, *JOBS, *on_tones, *options, "tracker._target_=own_classes.Killing")
+    assert process.wait(400) == 1
     printed = (tmp_path / "out").read_text()
     assert "its process died, it goes on in another one: " in printed
     assert len(re.findall(r"\d of 4  backbone=harmonic_cnn seed=. failed: harmonic_cnn needs", printed)) == 2
     assert "2 finished, 2 failed, in multirun" in printed
     finished = [Result.read(path) for path in sorted(tmp_path.glob("multirun/*/result.json"))]
     assert [result.seed for result in finished] == [0, 1]
-    assert [result.cost.steps for result in finished] == [40, 40]
+    assert [result.cost.steps for result in finished] == [20, 20]
     logs = [path.read_text() for path in tmp_path.glob("multirun/*-dense-*/train.log")]
     assert any("resumed from step" in log for log in logs)
     lines = [json.loads(line) for line in (tmp_path / "multirun" / "runs.jsonl").read_text().splitlines()]
     assert sum("run" in line for line in lines) == 2
-    assert not [path for path in Path("/proc").glob("[0-9]*/cwd") if started_in(path) == tmp_path], "left over"
+    deadline = time.monotonic() + 30
+    while any(started_in(path) == tmp_path for path in Path("/proc").glob("[0-9]*/cwd")):
+        assert time.monotonic() < deadline, "left over"
+        time.sleep(0.1)
 
 
 def test_gpus_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from wandb import Settings
 from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from configs import ROOT
-from conftest import Command
+from conftest import WORKERS, Command, Launch
 from ricercar.errors import InputError
 from ricercar.harness.piano_roll import write_png
 from ricercar.harness.trackers.lasting import Lasting
@@ -179,17 +179,17 @@ def test_disabled_keeps_nothing(offline: tuple[Path, subprocess.CompletedProcess
     assert list((offline[0] / "disabled").iterdir()) == []
 
 
-@pytest.mark.slow
-def test_a_sweep_in_wandb(on_tones: list[str], tmp_path: Path) -> None:
+@WORKERS
+def test_a_sweep_in_wandb(
+    workers: str, launch: Launch, run_command: Command, on_tones: list[str], tmp_path: Path
+) -> None:
     """Two jobs, one of which diverges, in two processes; then that one again: a run each, as they ended."""
-    sweep = ["-m", *ONSETS, *on_tones, "tracker=wandb", "optimizer.lr=0.001,1e30", "sweep.name=rates"]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "HYDRA_"))}
-    environment = {**clean, "HOME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    for more in (["hydra/launcher=joblib", "hydra.launcher.num_processes=2"], ["sweep.retry=failed"]):
-        command = [sys.executable, str(ROOT / "train.py"), *sweep, *more]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 1, done.stderr
-        assert "1 failed, in multirun/rates" in done.stdout
+    sweep = [*ONSETS, *on_tones, "tracker=wandb", "optimizer.lr=0.001,1e30", "sweep.name=rates"]
+    assert launch(workers, *sweep).wait(400) == 1
+    again = run_command("train.py", "-m", *sweep, "sweep.retry=failed")
+    assert again.returncode == 1, again.stderr
+    for printed in ((tmp_path / "out").read_text(), again.stdout):
+        assert "1 failed, in multirun/rates" in printed
     codes = {}
     for folder in tmp_path.glob("multirun/rates/onset-*"):
         parts = [records(part) for part in sorted(folder.glob("wandb/offline-run-*"))]
