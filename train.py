@@ -95,41 +95,60 @@ def train(
     assemble.check(cfg)
     tasks = assemble.make_tasks(cfg)
     runs = runs_of(run)
-    results = [[folder / "result.json" for folder in assemble.folders(each.folder, tasks).values()] for each in runs]
+    results = {
+        each.folder: [folder / "result.json" for folder in assemble.folders(each.folder, tasks).values()]
+        for each in runs
+    }
+
+    def left() -> list[Run]:
+        """The runs that are not finished."""
+        goes_on = cfg.resume and trial is None
+        return [each for each in runs if not (goes_on and all(path.exists() for path in results[each.folder]))]
+
     with ExitStack() as locks:
-        for each in runs:
+        for each in left():
             locks.enter_context(RunLock(each.folder))
+        for each in runs:
             check_free(each.folder, cfg.resume)
             check_same(each)
             (each.folder / FAILED).unlink(missing_ok=True)  # of the past
         if trial is not None and trial.known(run.folder) is not None:
             return []
-        source = assemble.make(cfg.data)
-        tracks = {split: assemble.tracks_of(source, tasks, split) for split in ("train", "valid", "test")}
-        data = Data(identity.dataset_name(cfg, run.choices["data"]), tracks, assemble.make_store(cfg))
-        begun = [claim(each.folder, record_of(each, tasks, tracks, data.store.key), cfg.resume) for each in runs]
-        if trial is not None:
-            trial.begin(run.folder, begun[0], cfg.resume == "anyway")
-        done = [cfg.resume and trial is None and all(path.exists() for path in paths) for paths in results]
-        if any(done):
-            finished = [str(each.folder) for each, is_done in zip(runs, done, strict=True) if is_done]
-            log.info("%s is finished", " and ".join(finished))
-        unfinished = [each for each, is_done in zip(runs, done, strict=True) if not is_done]
+        unfinished = left()  # which no other process has or can finish any more
         if unfinished:
+            source = assemble.make(cfg.data)
+            tracks = {split: assemble.tracks_of(source, tasks, split) for split in ("train", "valid", "test")}
+            data = Data(identity.dataset_name(cfg, run.choices["data"]), tracks, assemble.make_store(cfg))
+            record = record_of(run, tasks, tracks, data.store.key)
+            begun = [claim(each.folder, replace(record, run_id=each.id), cfg.resume) for each in unfinished]
+            if trial is not None:
+                trial.begin(run.folder, begun[0], cfg.resume == "anyway")
             tasks.fit([tasks.training_annotations(track.annotations) for track in tracks["train"]])
             net = assemble.make_net(cfg, tasks)  # what does not go together is told before anything is kept
             assemble.check_start(cfg, net)
             fabric = assemble.make_fabric(cfg.hardware)
             windows = assemble.make_windows(cfg, net.frontend, data.store, fabric.device)
             windows.prepare([track for split in tracks.values() for track in split])
-            for each, record, is_done in zip(runs, begun, done, strict=True):
-                if not is_done:
-                    given = each.overrides if hydra is None or each != run else hydra.overrides.task
-                    describe(each.folder, each.cfg, given, hydra)
-                    record.write(each.folder)
+            for each, own in zip(unfinished, begun, strict=True):
+                given = each.overrides if hydra is None or each != run else hydra.overrides.task
+                describe(each.folder, each.cfg, given, hydra)
+                own.write(each.folder)
             work = partial(_train, runs=unfinished, siblings=runs, tasks=tasks, data=data, trial=trial, tuning=tuning)
             team.launch(fabric, partial(assemble.make_fabric, cfg.hardware), work)
-    return [] if trial is not None else [_told(path, tuning) for paths in results for path in paths]
+    if trial is not None:
+        return []
+    told = {folder: [_told(path, tuning) for path in paths] for folder, paths in results.items()}
+    for folder in told.keys() - {each.folder for each in unfinished}:
+        _tell_finished(folder, told[folder])
+    return [result for own in told.values() for result in own]
+
+
+def _tell_finished(folder: Path, results: Sequence[Result]) -> None:
+    here = identity.source_hash(*identity.CODE)
+    if all(result.code in (here, None) for result in results):
+        log.info("%s is finished", folder)
+    else:
+        log.warning("%s is finished, and was made by other code of Ricercar: resume=false trains it anew", folder)
 
 
 def _told(path: Path, tuning: Tuning | None) -> Result:

@@ -162,7 +162,8 @@ def in_turn(
         raise JobError(reason)
     try:
         for folder in runs:
-            check_results(folder, again=cfg.sweep.retry == "failed")
+            if states[folder] != FINISHED:
+                check_results(folder, again=cfg.sweep.retry == "failed")
         score = job(cfg)
     except InUseError as error:
         log.info("left to another process: %s", error)
@@ -172,7 +173,7 @@ def in_turn(
         reason = str(mended or f"{type(error).__name__}: {error}")
         trace = None if mended else traceback.format_exc()
         discard(Path(HydraConfig.get().runtime.output_dir))
-        for folder in [each for each in runs if not is_finished(each)] or runs:
+        for folder in [each for each in runs if not is_finished(each)]:
             own = with_seed(list(HydraConfig.get().overrides.task), runs[folder])
             Failure(reason, own, time.monotonic() - begun_s, trace, disk_was_full(error)).write(folder)
         raise
@@ -211,11 +212,11 @@ def _state(folder: Path, cfg: DictConfig) -> str:
         return ELSEWHERE
     if not _resumes(cfg):
         return _NEW
+    if is_finished(folder):
+        return FINISHED
     if (folder / FAILED).exists():
         failure = None if cfg.sweep.retry == "failed" else Failure.read(folder)
         return _AGAIN if failure is None or failure.passing else _LEFT
-    if is_finished(folder):
-        return FINISHED
     return _ON if (folder / "run.json").exists() else _NEW
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,42 @@ def test_a_job_that_fails_midway_says_why(
     assert not (folder / "failed.json").exists()
     rows, _ = table(capsys.readouterr().out)
     assert rows[2][:2] == [folder.name, "finished"]
+
+
+def test_what_is_finished_stays_so(
+    run_here: Here,
+    on_tones: list[str],
+    tones: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Where other code has made it, which is told, and without its data, which are not read: seeds in one job, too."""
+    shutil.copytree(tones, tmp_path / "data")
+    job = ["task=key", *SMALL, *on_tones, "data.root=data"]
+    assert run_here("train.py", "-m", *job) == (0, "")
+    [first] = (tmp_path / "multirun").glob("*-s0-*")
+    for name in ("result.json", "run.json"):
+        text = (first / name).read_text()
+        (first / name).write_text(re.sub(r'"code": "\w+"', '"code": "other"', text))
+    (first / "failed.json").write_text(json.dumps({"reason": "", "overrides": [], "seconds": 0.0, "trace": None}))
+    before = (first / "result.json").stat().st_mtime_ns
+    assert run_here("train.py", "-m", *job, "seeds_per_job=2") == (0, "")
+    shutil.rmtree(tmp_path / "data" / "notes")
+    told = f"{first.name} is finished, and was made by other code of Ricercar: resume=false trains it anew"
+    assert told in capsys.readouterr().out
+    for more in (["seeds_per_job=2"], ["seed=0,1"], ["seed=0", "sweep.retry=failed"]):
+        assert run_here("train.py", "-m", *job, *more) == (0, "")
+        printed = capsys.readouterr().out
+        assert {row[1] for row in table(printed)[0][2:]} == {"was finished already"}
+        assert printed.count(told) == 1
+    assert run_here("train.py", *job, f"hydra.run.dir={first}", "resume=true") == (0, "")
+    assert told in capsys.readouterr().out
+    assert (first / "result.json").stat().st_mtime_ns == before
+    assert len(list(tmp_path.glob("multirun/*/result.json"))) == 2
+    assert not list(tmp_path.glob("multirun/*/failed.json"))
+    assert run_here("train.py", "-m", *job, "seed=2")[0] == 1  # what is to be trained is, and fails alone
+    rows, _ = table(capsys.readouterr().out)
+    assert [row[1] for row in rows[2:]] == ["failed"]
 
 
 def test_what_another_process_has_is_left_to_it(
