@@ -4,15 +4,13 @@ import logging
 import re
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -101,13 +99,21 @@ class Begun(Callback):
     report: Callable[[], str] | None = None
 
     @classmethod
+    def add_jobs(cls, batch: Sequence[Sequence[str]]) -> None:
+        """Jobs of a sweep that have been checked, and are to run."""
+        if cls.sweep is not None:
+            jobs = [job_of(each) for each in batch]
+            cls.jobs += tuple(jobs)
+            cls.sweep.add_jobs(jobs)
+
+    @classmethod
     def table(cls, begun_s: float) -> str:
         """What is shown at a command's end. begun_s: when it began, in seconds since 1970."""
         sweep, report, jobs, rows = cls.sweep, cls.report, cls.jobs, cls.ended
         cls.sweep, cls.report, cls.ended = None, None, []
         told = [] if report is None else [report()]
         if sweep is not None:
-            rows = elsewhere(sweep.rows(jobs if jobs or report else None, begun_s))
+            rows = elsewhere(sweep.rows(jobs, begun_s))
         return "\n\n".join([*told, *([format_rows(rows)] if rows else [])])
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -115,23 +121,21 @@ class Begun(Callback):
             folder = Path(config.hydra.sweep.dir)
         except OmegaConfBaseException:  # Hydra will tell
             return
+        Begun.jobs = ()
         if not config.sweep.dry_run:
-            Begun.sweep, Begun.jobs = Sweep(folder), tuple(_grid(config))
-            Begun.sweep.add_jobs(Begun.jobs)
+            Begun.sweep = Sweep(folder)
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        if isinstance(job_return._return_value, JobError):
+            job_return.__class__ = Told
 
 
-def _grid(config: DictConfig) -> list[Job]:
-    """The jobs that Hydra's own sweeper makes of a command; none where another one chooses them as it goes."""
-    sweeper = config.hydra.sweeper
-    if not str(sweeper._target_).endswith(".BasicSweeper"):
-        return []
-    params = [f"{key}={value}" for key, value in (sweeper.params or {}).items()]
-    try:
-        overrides = OverridesParser.create().parse_overrides([*params, *config.hydra.overrides.task])
-        [every] = BasicSweeper.split_arguments(overrides, None)
-    except HydraException:  # Hydra will tell
-        return []
-    return [job_of(job) for job in every]
+class Told(JobReturn):
+    """Of a job that failed, as was told when it happened: Hydra would print a line of its own when asked for it."""
+
+    @property
+    def return_value(self) -> Any:  # type: ignore[override, misc]  # it was set before
+        raise self._return_value
 
 
 def in_turn(

@@ -9,10 +9,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from ricercar.errors import InputError
 from ricercar.harness import identity
+from ricercar.harness.jobs import Begun
 
 
 def check_jobs(sweeper: Sweeper, batch: Sequence[Sequence[str]]) -> None:
     """Composes one of each kind of job: of those with the same choices, other values make no difference.
+
+    Those that can are noted as the sweep's jobs.
 
     InputError where a job's configuration names another launcher or sweeper, which came too late and would be ignored.
     """
@@ -33,6 +36,7 @@ def check_jobs(sweeper: Sweeper, batch: Sequence[Sequence[str]]) -> None:
                 f"{swept} sets {told}, which would be ignored: what is swept over is read when the {part} is at work "
                 "already. Set it from the command line, or sweep over other options than this one."
             )
+    Begun.add_jobs(batch)
 
 
 def _plain(cfg: DictConfig, part: str) -> object:

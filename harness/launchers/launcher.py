@@ -23,7 +23,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from ricercar.harness import identity
-from ricercar.harness.jobs import JobError
+from ricercar.harness.jobs import JobError, Told
 from ricercar.harness.run import Failure
 from ricercar.harness.sweep import FAILING, FINISHED, Sweep, is_finished, job_of, with_seed
 from ricercar.harness.team import check_alone
@@ -141,9 +141,7 @@ def failed(sweep: Sweep, overrides: Sequence[str], reason: str) -> JobReturn:
     for row in sweep.rows([job_of(overrides)]):
         if row.folder is not None and not is_finished(row.folder):
             Failure(reason, with_seed(identity.telling(row.overrides), None), 0.0, None).write(row.folder)
-    returned = JobReturn(overrides=overrides, status=JobStatus.FAILED)
-    returned.return_value = JobError(reason)
-    return returned
+    return Told(overrides=overrides, status=JobStatus.FAILED, _return_value=JobError(reason))
 
 
 def _importable(task_function: TaskFunction) -> TaskFunction:

@@ -173,9 +173,7 @@ class Optuna(Sweeper):
         for seed in self.seeds if self.seeds is not None else [self.base.seed]:
             given = self.fixed if seed == self.base.seed else [*_without_seed(self.fixed), f"seed={seed}"]
             jobs.append([*given, *best, *self._of_study(CHOSEN)])
-        Begun.jobs = tuple(map(job_of, jobs))
-        assert Begun.sweep is not None
-        Begun.sweep.add_jobs(Begun.jobs)
+        Begun.add_jobs(jobs)
         return self.launch(jobs, initial_job_idx=len(report.trials))
 
     def _check(self) -> None:

@@ -31,7 +31,7 @@ def test_a_sweep_ends_with_a_table(
 ) -> None:
     """A job that cannot begin, one that does; then the same again, with another one."""
     sweep = ["-m", "task=key", "frontend=mel", *on_tones]
-    assert run_here("train.py", *sweep, "backbone=harmonic_cnn,dense")[0] == 1
+    assert run_here("train.py", *sweep, "backbone=harmonic_cnn,dense") == (1, "")  # all is told in the table
     rows, below = table(capsys.readouterr().out)
     [failed] = (tmp_path / "multirun").glob("*-harmonic_cnn-*")
     [finished] = (tmp_path / "multirun").glob("*-dense-*")
@@ -253,8 +253,10 @@ def test_a_launcher_in_an_experiment(
         code, error = run_here("train.py", *sweep, f"experiment=none,{name}")
         assert (code, "from the command line" in error) == (1, True)
         assert re.search(told, error)
-    assert not list(tmp_path.glob("multirun/*/"))
-    capsys.readouterr()
+    code, error = run_here("train.py", *sweep, "optimizer.learning=0.1,0.2")
+    assert (code, "unknown option optimizer.learning" in error) == (1, True)
+    assert [path.name for path in tmp_path.glob("multirun/*")] == ["multirun.yaml"]  # no job of these is the sweep's
+    assert "not begun" not in capsys.readouterr().out
     assert run_here("train.py", *sweep, "experiment=joblib") == (0, "")
     assert "1 jobs, 1 at a time" in capsys.readouterr().out
 
