@@ -33,7 +33,7 @@ from ricercar.harness.jobs import run_of
 from ricercar.harness.lock import RunLock
 from ricercar.harness.loop import Member, Trained
 from ricercar.harness.parts import freeze_for_good, with_times
-from ricercar.harness.processes import Processes, threads
+from ricercar.harness.processes import Notice, Processes, threads
 from ricercar.harness.provenance import Provenance, TrainingData, Tuning
 from ricercar.harness.report import finish
 from ricercar.harness.results import Result
@@ -285,7 +285,7 @@ def _fit(
             initial.tell(net, taken)
     averaged = copy.deepcopy(members[0].net)
     try:
-        with logging_redirect_tqdm():  # lines go above the bar
+        with logging_redirect_tqdm(), Notice(fabric.is_global_zero) as notice:  # lines go above the bar
             trained = assemble.make(cfg.trainer).fit(
                 fabric=fabric,
                 members=members,
@@ -296,6 +296,7 @@ def _fit(
                 frozen=frozen,
                 schedule=assemble.make(cfg.schedule),
                 resume_from=resume_from,
+                notice=notice,
             )
     except DivergenceError as error:  # of all seeds
         if cfg.tune.space:

@@ -27,6 +27,7 @@ from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.cost import cost_of
 from ricercar.harness.evaluate import Validated
 from ricercar.harness.loop import Member
+from ricercar.harness.processes import Notice
 from ricercar.harness.trackers.none import NoTracker
 from ricercar.harness.trackers.tracker import RunLabel, Tracker
 from ricercar.harness.trackers.wandb import Wandb
@@ -109,6 +110,7 @@ class Setup:
                 frozen={},
                 schedule=assemble.make(self.cfg.schedule),
                 resume_from=[],
+                notice=Notice(True),
             )
         return 1000 * float(trained.train_s) / trained.steps
 

@@ -24,7 +24,7 @@ from ricercar.harness.inside import Profile, histograms_of, norms_of, num_steps
 from ricercar.harness.learners import Batch, GroupOptions, Learner, Losses, Optimizers, Sequential, Vmapped, mixed
 from ricercar.harness.lr_finder import range_test, tell
 from ricercar.harness.parts import Times, frozen_at, frozen_until
-from ricercar.harness.processes import Processes
+from ricercar.harness.processes import Notice, Processes
 from ricercar.harness.schedules import Schedule
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.training_state import EMA, Best, Budget, DivergenceError, Progress, Watch
@@ -80,8 +80,8 @@ class Loop:
 
     Step s of a member sees the batch and the random numbers that (seed, s) determine, so that a run that is resumed
     from `last` ends with the same weights as one that was never interrupted. Validation and checkpoints come at equal
-    shares of the budget: `num_validations` times, and every `checkpoint_minutes` in between. Nothing but logging,
-    every `log_every_steps`, waits for a GPU.
+    shares of the budget: `num_validations` times, and every `checkpoint_minutes` in between, and one more comes when
+    the process is told to end. Nothing but logging, every `log_every_steps`, waits for a GPU.
 
     accumulation   parts in which a batch is computed, one after the other, for a smaller memory; each part's losses
                    are means of their own
@@ -135,6 +135,7 @@ class Loop:
         frozen: Times,
         schedule: Schedule,
         resume_from: Sequence[Checkpoints],
+        notice: Notice,
     ) -> list[Trained]:
         """-> what each member's training came to.
 
@@ -142,6 +143,7 @@ class Loop:
         options       of the optimizer's groups, by parameters' names
         frozen        which parameters do not learn, and until when
         resume_from   where a checkpoint `last` to go on from may be; it may have other members besides
+        notice        of the end of this process, which waits for a step and its checkpoint, but for no validation
         """
         crops = members[0].crops
         batch_s = self.batch_size * fabric.world_size * crops.num_samples / crops.windows.sample_rate
@@ -181,6 +183,7 @@ class Loop:
         learner.mark = profile.mark
 
         def save_last() -> None:
+            notice.hold()
             _leave_diverged(watch, members, state)
             if fabric.is_global_zero:
                 content = {
@@ -193,6 +196,8 @@ class Loop:
                 name = "last" if len(members) == 1 else f"last_of_{len(members)}_seeds"
                 members[0].checkpoints.save(name, content)
             fabric.barrier()
+            notice.release()
+            notice.hold()
 
         streams = [self._stream(fabric, member.crops, state.step) for member in members]
         bar = tqdm(total=1.0, initial=state.progress, disable=_quiet(fabric), bar_format=_BAR, leave=False)
@@ -204,6 +209,7 @@ class Loop:
         since = saved_at = time.monotonic()
         compiling = self.compile is not None  # in the first step, which is not charged
         stopped_at: float | None = None  # not in a checkpoint: a training that goes on is no longer stopped
+        notice.hold()
         while state.progress < 1.0 and not state.stopped and stopped_at is None:
             for group, rate in zip(groups, rates, strict=True):
                 group["lr"] = rate * schedule.factor(budget.ahead(state.step, state.elapsed_s))
@@ -235,12 +241,15 @@ class Loop:
                 bar.set_postfix_str(f"loss {loss:.4f}")
                 if fabric.is_global_zero and not validates and lines.due(state.progress):
                     lines.add(state, means.losses(), means.total_steps, groups[0]["lr"], [None] * len(members))
-                if fabric.broadcast(now - saved_at > self.checkpoint_s):
-                    save_last()
-                    saved_at = time.monotonic()
+            ends = notice.came
+            due = ends or now - saved_at > self.checkpoint_s
+            if not validates and (fabric.broadcast(due) if logs else ends and fabric.world_size == 1):
+                save_last()
+                saved_at = time.monotonic()
             bar.update(state.progress - bar.n)
 
             if validates:
+                notice.release()
                 profile.mark("validation")
                 _leave_diverged(watch, members, state)
                 if fabric.is_global_zero:

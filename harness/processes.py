@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing.util import Finalize
-from threading import Thread
-from typing import Any, TypeVar
+from threading import Thread, current_thread, main_thread
+from types import FrameType, TracebackType
+from typing import Any, Self, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -55,6 +57,7 @@ ALONE = Processes(0, 1)
 R = TypeVar("R")
 
 MOST = 8
+_LAST_S = 10.0  # for a process that has been told to end
 
 
 class Scorers:
@@ -122,9 +125,66 @@ def end_with(parent: int) -> None:
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)  # before which a training writes its checkpoint
+        time.sleep(_LAST_S)
         os._exit(1)
 
     Thread(target=watch, daemon=True).start()
+
+
+class Notice:
+    """Around a training: a signal that ends this process waits, while it is held, until a checkpoint is written.
+
+    Signals are SIGTERM, and SIGUSR2 where something heeds it, as submitit does, which puts its job back into the queue.
+    With several processes the first one decides, and the others, which it takes with it, wait for that.
+
+    came    whether one waits
+    """
+
+    came = False
+
+    def __init__(self, first: bool) -> None:
+        self.first, self._held = first, False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGTERM, signal.SIGUSR2) if current_thread() is main_thread() else ():
+            before = signal.getsignal(number)
+            if callable(before) or (number == signal.SIGTERM and before == signal.SIG_DFL):
+                self._before[number] = before
+                signal.signal(number, self._take)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, before in self._before.items():
+            signal.signal(number, before)
+        self.release()
+
+    def hold(self) -> None:
+        self._held = True
+
+    def release(self) -> None:
+        """From here on nothing waits, and what has waited goes on its way."""
+        self._held = False
+        if self.came:
+            self.came = False
+            self._pass_on(self._number)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if self.first and self._held:
+            self.came, self._number = True, number
+        elif self.first:
+            self._pass_on(number)
+
+    def _pass_on(self, number: int) -> None:
+        before = self._before[number]
+        if callable(before):
+            before(number, None)
+        else:
+            signal.signal(number, before)
+            os.kill(os.getpid(), number)
 
 
 @contextmanager

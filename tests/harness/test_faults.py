@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from configs import ROOT
 from conftest import WORKERS, Command, Here, Launch, Start
@@ -128,6 +129,28 @@ def test_a_sweep_is_killed_and_interrupted(
     assert run_here("train.py", *sweep) == (0, "")
     trained_once(tmp_path, 3)
     assert set(states(capsys.readouterr().out).values()) == {"finished", "was finished already"}
+
+
+def test_what_is_told_to_end_writes_a_checkpoint(
+    start: Start, run_command: Command, on_tones: list[str], tmp_path: Path
+) -> None:
+    """By SIGTERM, as before it is killed on a cluster: it ends at once, and goes on from the step that it was at."""
+    command = [*SMALL, *on_tones, "trainer.budget=80steps", "trainer.num_validations=2", "trainer.log_every_steps=7"]
+    assert run_command("train.py", *command, "hydra.run.dir=whole").returncode == 0
+    process = start("train.py", *command, "hydra.run.dir=cut")
+    while process.running() and not (tmp_path / "cut" / "checkpoints" / "last.pt").exists():
+        time.sleep(0.02)
+    process.send(signal.SIGTERM)
+    assert process.wait() == -signal.SIGKILL  # that is: by a signal
+    done = run_command("train.py", *command, "hydra.run.dir=cut", "resume=true")
+    assert done.returncode == 0
+    told = re.search(r"resumed from step (\d+)", done.stdout)
+    assert told is not None
+    assert 40 < int(told[1]) < 80
+    whole, cut = (
+        torch.load(tmp_path / name / "checkpoints" / "best.pt", weights_only=True)["net"] for name in ("whole", "cut")
+    )
+    assert all(torch.equal(cut[name], weights) for name, weights in whole.items())
 
 
 @WORKERS
