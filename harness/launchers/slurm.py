@@ -3,13 +3,16 @@
 import getpass
 import json
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig
 
 from ricercar.checks import check_whole
 from ricercar.errors import InputError
@@ -108,8 +111,30 @@ class Slurm(JobLauncher):
 
 def _job(number: int, overrides: Sequence[str], command: Command) -> JobReturn:
     """In a job of SLURM. Where srun started several processes the first runs it, and the others take part."""
+    _speak_for_submitit(command.config.hydra.launcher)
     with led() as leads:
         return command.run(number, overrides, quiet=False) if leads else JobReturn(status=JobStatus.COMPLETED)
+
+
+def _speak_for_submitit(options: DictConfig) -> None:
+    """Has the signal by which SLURM ends a job say in our words why it does not go back into the queue."""
+    from submitit.core.utils import UncompletedJobError
+
+    requeue = signal.getsignal(signal.SIGUSR2)
+
+    def heed(number: int, frame: FrameType | None) -> None:
+        try:
+            assert callable(requeue)
+            requeue(number, frame)
+        except UncompletedJobError as error:
+            raise InputError(
+                f"it has reached its time limit (hydra.launcher.time={options.time} minutes) more often than "
+                f"hydra.launcher.timeouts={options.timeouts} allows. Raise one of them; with sweep.retry=failed the "
+                "same command goes on from the last checkpoint."
+            ) from error
+
+    if callable(requeue):
+        signal.signal(signal.SIGUSR2, heed)
 
 
 class _Queue:

@@ -13,6 +13,7 @@ from configs import ROOT
 from ricercar.harness.results import Result
 
 NUM_STEPS = 300
+LIMIT_S = 300  # for what takes a tenth of it on a machine that does nothing else
 
 
 class ClusterSweep:
@@ -38,7 +39,7 @@ class ClusterSweep:
             finally:
                 process.kill()
 
-    def wait_for(self, what: Callable[[], bool], limit_s: float = 120) -> None:
+    def wait_for(self, what: Callable[[], bool], limit_s: float = LIMIT_S) -> None:
         until_s = time.monotonic() + limit_s
         while not what():
             assert time.monotonic() < until_s, self.out.read_text()

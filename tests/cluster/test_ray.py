@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters import ClusterSweep
+from clusters import LIMIT_S, ClusterSweep
 
 pytestmark = [
     pytest.mark.slow,
@@ -56,7 +56,7 @@ def test_a_sweep_survives_a_machine_that_dies(workers: list[int], tmp_path: Path
     with sweep.started() as process:
         sweep.wait_for(sweep.are_training)
         os.kill(workers[0], 9)
-        assert process.wait(200) == 0, sweep.out.read_text()
+        assert process.wait(LIMIT_S) == 0, sweep.out.read_text()
     assert "its process died, it goes on in another one: seed=" in sweep.out.read_text()
     sweep.check()
 
@@ -64,6 +64,6 @@ def test_a_sweep_survives_a_machine_that_dies(workers: list[int], tmp_path: Path
 def test_a_cluster_that_is_not_there(tmp_path: Path, on_tones: list[str]) -> None:
     sweep = ClusterSweep(tmp_path, [*on_tones, "hydra/launcher=ray", "hydra.launcher.address=127.0.0.1:1"], {})
     with sweep.started() as process:
-        assert process.wait(120) == 1
+        assert process.wait(LIMIT_S) == 1
     assert "error: hydra.launcher.address=127.0.0.1:1: nothing answers there" in sweep.out.read_text()
     assert "Traceback" not in sweep.out.read_text()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from clusters import ClusterSweep
+from clusters import LIMIT_S, NUM_STEPS, ClusterSweep
+from ricercar.harness.results import Result
 
 pytestmark = [
     pytest.mark.slow,
@@ -59,20 +60,51 @@ def test_a_sweep_survives_what_happens_on_a_cluster(slurm: Callable[..., str], s
     with sweep.started() as again:
         sweep.wait_for(lambda: "2 jobs are in the queue since an earlier command" in sweep.out.read_text())
         slurm("scancel", "--signal=KILL", next(iter(first)))
-        assert again.wait(200) == 0, sweep.out.read_text()
+        assert again.wait(LIMIT_S) == 0, sweep.out.read_text()
     assert "its process died, it goes on in another one: seed=" in sweep.out.read_text()
     sweep.check()
+
+
+def test_a_job_on_two_processes(slurm: Callable[..., str], sweep: ClusterSweep) -> None:
+    """That srun starts: told of its end, the first writes a checkpoint, which both go on from."""
+    sweep.command += ["seed=0", "hydra.launcher.ntasks_per_node=2", "hardware.devices=2", "trainer.num_validations=2"]
+    with sweep.started() as process:
+        sweep.wait_for(lambda: bool(list(sweep.folder.glob("multirun/*/checkpoints/last.pt"))))
+        [job] = states(slurm)
+        slurm("scancel", "--signal=USR2", job)
+        sweep.wait_for(lambda: set(states(slurm).values()) == {"PENDING"})
+        slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
+        assert process.wait(LIMIT_S) == 0, sweep.out.read_text()
+    [path] = sweep.folder.glob("multirun/*/result.json")
+    assert Result.read(path).cost.steps == NUM_STEPS
+    told = re.search(r"resumed from step (\d+)", path.with_name("train.log").read_text())
+    assert told is not None
+    assert NUM_STEPS // 2 < int(told[1]) < NUM_STEPS
+
+
+def test_a_job_that_may_reach_no_time_limit(slurm: Callable[..., str], sweep: ClusterSweep) -> None:
+    """Of so few minutes submitit takes any signal for the end of them."""
+    sweep.command += ["seed=0", "hydra.launcher.time=5", "hydra.launcher.timeouts=0"]
+    with sweep.started() as process:
+        sweep.wait_for(lambda: bool(list(sweep.folder.glob("multirun/*/checkpoints/last.pt"))))
+        slurm("scancel", "--signal=USR2", next(iter(states(slurm))))
+        assert process.wait(LIMIT_S) == 1, sweep.out.read_text()
+    told = (
+        "it has reached its time limit (hydra.launcher.time=5 minutes) more often than hydra.launcher.timeouts=0 allows"
+    )
+    assert told in sweep.out.read_text()
+    assert "Error executing job" not in sweep.out.read_text()
 
 
 def test_a_job_that_slurm_refuses(slurm: Callable[..., str], sweep: ClusterSweep) -> None:
     sweep.command.append("hydra.launcher.partition=nowhere")
     with sweep.started() as process:
-        assert process.wait(60) == 1
+        assert process.wait(LIMIT_S) == 1
     assert re.search(r"error: SLURM does not take the jobs: .*partition", sweep.out.read_text())
 
 
 def test_where_there_is_no_slurm(sweep: ClusterSweep) -> None:
     sweep.environment["PATH"] = "/nowhere"
     with sweep.started() as process:
-        assert process.wait(60) == 1
+        assert process.wait(LIMIT_S) == 1
     assert "there is no sbatch and no srun and no squeue here" in sweep.out.read_text()
