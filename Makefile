@@ -40,7 +40,7 @@ test: setup
 
 clusters: setup
 	$(PY) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock submitit==1.5.4 cloudpickle==3.1.2 ray==2.60.0
-	RICERCAR_CLUSTERS=1 $(PY) -m pytest tests/cluster tests/harness/test_team.py $(ARGS)
+	RICERCAR_CLUSTERS=1 $(PY) -m pytest --dist loadfile tests/cluster tests/harness/test_team.py $(ARGS)
 	RICERCAR_CLUSTERS=1 $(PY) -m pytest tests/harness/test_{launchers,faults,trackers}.py -k loky $(ARGS)
 
 hydra-next: setup
