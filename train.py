@@ -186,8 +186,9 @@ def _train(
             trackers.append(tracker)
             label_of_run = identity.label(run.cfg, run.id, run.folder.name, run.choices, run.sweep)
             tracker.start(run.folder, label_of_run, _config(run), cfg.resume)
-        values = [each for each, _ in _trials(runs[0])]
-        trials = [list(each) for each in zip(*([trial for _, trial in _trials(run)] for run in runs), strict=True)]
+        every = {run.folder: _trials(run) for run in siblings}
+        values = [each for each, _ in every[runs[0].folder]]
+        trials = [list(each) for each in zip(*([own for _, own in every[run.folder]] for run in runs), strict=True)]
         fitted = []
         for number, (each, of_runs) in enumerate(zip(values, trials, strict=True)):
             own = tasks
@@ -195,7 +196,7 @@ def _train(
                 own = assemble.make_tasks(of_runs[0].cfg)
                 own.fit([own.training_annotations(track.annotations) for track in data.tracks["train"]])
             curves = [Prefixed(tracker, f"{label(each)}/") if each else tracker for tracker in trackers]
-            places = [_trials(run)[number][1].checkpoints for run in siblings] if cfg.resume else []
+            places = [own[number][1].checkpoints for own in every.values()] if cfg.resume else []
             fitted.append(_fit(fabric, of_runs, curves, places, own, data, trial))
         if trial is not None:
             if first:

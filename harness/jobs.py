@@ -133,8 +133,8 @@ class Begun(Callback):
 class Told(JobReturn):
     """Of a job that failed, as was told when it happened: Hydra would print a line of its own when asked for it."""
 
-    @property
-    def return_value(self) -> Any:  # type: ignore[override, misc]  # it was set before
+    @property  # type: ignore[misc]  # Hydra sets it before
+    def return_value(self) -> Any:
         raise self._return_value
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -55,7 +56,7 @@ class Run:
     overrides: list[str]
     sweep: str | None = None
 
-    @property
+    @cached_property
     def id(self) -> str:
         return run_id(self.cfg)
 
