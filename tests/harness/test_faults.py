@@ -177,7 +177,7 @@ def test_processes_end_with_the_launching_one(
 
 
 def wait_for_checkpoints(folder: Path, number: int, running: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 300
     while running() and len(list(folder.glob("multirun/*/checkpoints/last.pt"))) < number:
         assert time.monotonic() < deadline, (folder / "out").read_text()
         time.sleep(0.02)
