@@ -88,7 +88,10 @@ class SequenceTask(Task):
         self.task, self.said, self.window = task, said, window
         self.annotation, self.primary, self.shown = task.annotation, task.primary, task.shown
         self.protocol = task.protocol
-        self.codec = codec = said.codec(segment_s=window.segment_s)
+        try:
+            self.codec = codec = said.codec(segment_s=window.segment_s)
+        except InputError as error:
+            raise InputError(f"codec.{error}") from error
         self.weights = _weights(codec, said.kind_weights)
         self.tokens = Tokens(
             vocabulary=codec.vocabulary,

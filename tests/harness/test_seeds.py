@@ -240,9 +240,9 @@ def test_no_learner_rounds_the_spectrogram(
     """Mixed precision begins behind it."""
     body, seen = Net.body, []
 
-    def looked_at(net: Net, spectrogram: torch.Tensor, valid: torch.Tensor) -> dict[str, torch.Tensor]:
+    def looked_at(net: Net, spectrogram: torch.Tensor, *others: Any) -> dict[str, torch.Tensor]:
         seen.append((spectrogram.dtype, torch.is_autocast_enabled("cpu")))
-        return body(net, spectrogram, valid)
+        return body(net, spectrogram, *others)
 
     monkeypatch.setattr(Net, "body", looked_at)
     learnt(kind, "dense", on_tones, 1, precision="bf16-mixed")
