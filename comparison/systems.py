@@ -13,6 +13,7 @@ from ricercar.harness.results import Result
 
 # Of the data and the effort, of how it was run or written down: nothing of the network
 _UNNAMED = {"task", "tasks", "data", "frontend", "backbone", "tracker", "tune", "experiment", "hardware"}
+_HEAD = ("head", "codec")  # named together; results of before there was a choice are of frames
 _TRAINED_ON = "trained on"
 _MOST = 4  # differences that are all named; of more, those that tell the systems apart
 
@@ -47,7 +48,8 @@ def _by_choices(trained: Mapping[str, Result]) -> dict[str, str]:
 
 
 def _choices(result: Result) -> dict[str, str]:
-    chosen = {group: choice for group, choice in result.choices.items() if group not in _UNNAMED}
+    chosen = {group: choice for group, choice in result.choices.items() if group not in {*_UNNAMED, *_HEAD}}
+    chosen["head"] = " ".join(result.choices[each] for each in _HEAD if each in result.choices) or "frames"
     return chosen | ({_TRAINED_ON: "+".join(result.training.data)} if result.training else {})
 
 
