@@ -118,8 +118,9 @@ def test_two_commands_share_a_study(start: Start, on_tones: list[str], tmp_path:
     command = [*SEARCH, *on_tones, LR, "hydra.sweeper.num_trials=4", "trainer.budget=20steps"]
     files = [(tmp_path / name).open("w+") for name in ("one", "two")]
     both = [start("train.py", *command, stdout=file, stderr=file) for file in files]
-    assert [each.wait() for each in both] == [0, 0]
+    codes = [each.wait() for each in both]
     printed = [(file.seek(0), file.read())[1] for file in files]
+    assert codes == [0, 0], printed
     report = report_in(tmp_path / "multirun")
     assert [trial.state for trial in report.trials] == ["validated"] * 4
     begun = [len(re.findall("INFO task  ", text)) for text in printed]
