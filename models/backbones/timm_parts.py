@@ -4,6 +4,7 @@ import importlib
 import sys
 
 import torch
+from torch import nn
 
 # The schemas of torchvision's compiled operators, kept alive here; see _import_timm.
 _torchvision: torch.library.Library | None = None
@@ -36,4 +37,28 @@ from timm.layers.pos_embed import resample_abs_pos_embed  # noqa: E402
 from timm.models.mlp_mixer import MixerBlock  # noqa: E402
 from timm.models.vision_transformer import Block as TransformerBlock  # noqa: E402
 
-__all__ = ["LayerNorm", "MixerBlock", "TransformerBlock", "resample_abs_pos_embed"]
+__all__ = ["LayerNorm", "MixerBlock", "resample_abs_pos_embed", "transformer_blocks"]
+
+
+def transformer_blocks(
+    width: int, depth: int, num_heads: int, mlp_ratio: float, dropout: float, drop_path: float
+) -> nn.Sequential:
+    """(B, tokens, width) -> the same: the blocks of a Vision Transformer.
+
+    dropout     in attention and MLPs
+    drop_path   chance that the last block is skipped, growing linearly up to it
+    """
+    return nn.Sequential(
+        *(
+            TransformerBlock(
+                width,
+                num_heads,
+                mlp_ratio,
+                qkv_bias=True,
+                proj_drop=dropout,
+                attn_drop=dropout,
+                drop_path=drop_path * index / max(1, depth - 1),
+            )
+            for index in range(depth)
+        )
+    )

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ricercar.checks import check_positive, check_whole
 from ricercar.errors import InputError
 from ricercar.models.backbones.backbone import Backbone, InputNorm, fitted_width
-from ricercar.models.backbones.timm_parts import LayerNorm, TransformerBlock
+from ricercar.models.backbones.timm_parts import LayerNorm, transformer_blocks
 from ricercar.models.spectrogram import Spectrogram
 
 
@@ -50,20 +50,7 @@ class Transformer(Backbone):
         else:
             self.register_buffer("positions", _sinusoids(spectrogram.num_frames, width), persistent=False)
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.Sequential(
-            *(
-                TransformerBlock(
-                    width,
-                    num_heads,
-                    mlp_ratio,
-                    qkv_bias=True,
-                    proj_drop=dropout,
-                    attn_drop=dropout,
-                    drop_path=drop_path * index / max(1, depth - 1),
-                )
-                for index in range(depth)
-            )
-        )
+        self.blocks = transformer_blocks(width, depth, num_heads, mlp_ratio, dropout, drop_path)
         self.norm = LayerNorm(width)
 
     def forward(self, spectrogram: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 from ricercar.checks import check_positive, check_whole
 from ricercar.errors import InputError
 from ricercar.models.backbones.backbone import Backbone, InputNorm, fitted_width
-from ricercar.models.backbones.timm_parts import LayerNorm, TransformerBlock, resample_abs_pos_embed
+from ricercar.models.backbones.timm_parts import LayerNorm, resample_abs_pos_embed, transformer_blocks
 from ricercar.models.spectrogram import Spectrogram
 
 
@@ -57,20 +57,7 @@ class ViT(Backbone):
         self.columns = -(-spectrogram.num_frames // patch_frames)
         self.positions = nn.Parameter(0.02 * torch.randn(1, self.num_bands * self.columns, width))
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.Sequential(
-            *(
-                TransformerBlock(
-                    width,
-                    num_heads,
-                    mlp_ratio,
-                    qkv_bias=True,
-                    proj_drop=dropout,
-                    attn_drop=dropout,
-                    drop_path=drop_path * index / max(1, depth - 1),
-                )
-                for index in range(depth)
-            )
-        )
+        self.blocks = transformer_blocks(width, depth, num_heads, mlp_ratio, dropout, drop_path)
         self.norm = LayerNorm(width)
         self.frames = nn.Linear(width, patch_frames * features)
 
