@@ -8,17 +8,18 @@ from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding, gelu, pad, scaled_dot_product_attention
+from torch.nn.functional import embedding, pad, scaled_dot_product_attention
 
 from ricercar.checks import check_between, check_choice, check_flag, check_positive, check_whole
 from ricercar.errors import InputError
 from ricercar.models.backbones.backbone import Backbone
 from ricercar.models.tokens.output import Tokens
+from ricercar.models.tokens.pointers import Hazards, Similarity, Told, rows
 from ricercar.models.tokens.search import search
-from ricercar.models.tokens.vocabulary import OFF, ON, PAD, PITCH, SHIFT, TIME
+from ricercar.models.tokens.vocabulary import PAD, SHIFT, TIME
 
 KeysValues = tuple[Tensor, Tensor]  # (B, H, L, D / H) each
-_LOCAL_FRAMES = 7  # that a pitch's features are gathered from, about the current time
+_POINTERS = {"none": None, "similarity": Similarity, "hazards": Hazards}
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,12 @@ class Heard:
 
     layers   of each layer the keys and values of the frames
     memory   (B, T, W)
-    notes    (B, T, P, E) of each pitch about each frame, or None
-    times    (B, E, K) of each step that a token can tell, or None
+    pointed  what pointers make of them
     """
 
     layers: list[KeysValues]
     memory: Tensor
-    notes: Tensor | None
-    times: Tensor | None
+    pointed: tuple[Tensor, ...]
 
     def repeated(self, number: int) -> Self:
         """Each window so many times in a row: B * number of them."""
@@ -43,8 +42,7 @@ class Heard:
             return each.repeat_interleave(number, dim=0)
 
         layers = [(again(keys), again(values)) for keys, values in self.layers]
-        notes, times = (None if each is None else again(each) for each in (self.notes, self.times))
-        return type(self)(layers, again(self.memory), notes, times)
+        return type(self)(layers, again(self.memory), tuple(map(again, self.pointed)))
 
 
 class TokenDecoder(nn.Module):
@@ -58,8 +56,8 @@ class TokenDecoder(nn.Module):
                     prefix: frames come before the tokens, and go through the same layers (prefix language model)
     positions       of tokens: learned, or rotary (Su et al. 2021, RoFormer)
     time_attention  a learned bias on how far a frame is from the last time that was told
-    pointers        logits of times are read from the frames that they are of, logits of pitches from the backbone's
-                    features of that pitch about the last time that was told, where it keeps pitches apart
+    pointers        none, similarity, hazards: how logits of times are read from the frames that they are of, and those
+                    of pitches from the backbone's features of that pitch at that time, where it keeps pitches apart
     num_beams       sequences that are kept while it says the tokens; 1: the likeliest token each time
     """
 
@@ -78,7 +76,7 @@ class TokenDecoder(nn.Module):
         listening: str,
         positions: str,
         time_attention: bool,
-        pointers: bool,
+        pointers: str,
         pointer_width: int,
         num_beams: int,
     ) -> None:
@@ -88,7 +86,8 @@ class TokenDecoder(nn.Module):
         check_between(0, 0.999, dropout=dropout)
         check_choice(("cross", "prefix"), listening=listening)
         check_choice(("learned", "rotary"), positions=positions)
-        check_flag(time_attention=time_attention, pointers=pointers)
+        check_choice(_POINTERS, pointers=pointers)
+        check_flag(time_attention=time_attention)
         if width % (2 * num_heads):
             raise InputError(f"width={width}: must be a multiple of 2 * num_heads, {2 * num_heads}")
         self.output, self.num_beams = output, num_beams
@@ -108,7 +107,9 @@ class TokenDecoder(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.say = nn.Linear(width, num_tokens)
         self.distance = _Distance(num_heads, output.num_frames) if time_attention else None
-        self.pointers = _Pointers(output, backbone, width, pointer_width) if pointers else None
+        kind = _POINTERS[pointers]
+        self.pointers = None if kind is None else kind(output, backbone, width, pointer_width)
+        self.from_frame = None if kind is None else nn.Linear(width, width)  # what there is in that of the last time
 
     def forward(self, features: Tensor, said: Tensor | None = None) -> Tensor:
         heard = self.hear(features)
@@ -119,7 +120,9 @@ class TokenDecoder(nn.Module):
             spoken = said[:, : int((said != PAD).any(dim=0).sum().clamp(min=1))]
         before = pad(spoken[:, :-1], (1, 0), value=PAD)
         step = self.step_of[before].cummax(dim=1).values
-        logits, _ = self.follow(heard, before, step, None, 0)
+        needs_state = self.pointers is not None and self.pointers.needs_state
+        state = self.grammar.through(spoken[:, :-1], self.output.last_step) if needs_state else None
+        logits, _ = self.follow(heard, before, Told(step, state), None, 0)
         return pad(logits, (0, 0, 0, said.shape[1] - spoken.shape[1]))
 
     def hear(self, features: Tensor) -> Heard:
@@ -129,19 +132,18 @@ class TokenDecoder(nn.Module):
         for layer in cast(Iterable[_Layer], self.layers):
             keys_values, frames = layer.hear(frames)
             layers.append(keys_values)
-        notes, times = (None, None) if self.pointers is None else self.pointers.hear(features, memory)
-        return Heard(layers, memory, notes, times)
+        return Heard(layers, memory, () if self.pointers is None else self.pointers.hear(features, memory))
 
     def follow(
-        self, heard: Heard, tokens: Tensor, step: Tensor, past: Sequence[KeysValues] | None, first: int
+        self, heard: Heard, tokens: Tensor, told: Told, past: Sequence[KeysValues] | None, first: int
     ) -> tuple[Tensor, list[KeysValues]]:
         """-> (B, S, V) logits of what follows each token, and the keys and values of those that it saw.
 
         tokens   (B, S): those from place `first` on; `past` has what came of those before
-        step     (B, S): the last time that was told up to each
+        told     up to each
         """
         output = self.output
-        frame = (output.border_frames + step / output.steps_per_frame).long().clamp(max=output.num_frames - 1)
+        frame = (output.border_frames + told.step / output.steps_per_frame).long().clamp(max=output.num_frames - 1)
         states = self.embed(tokens)
         if self.positions is not None:
             states = states + self.positions[first : first + tokens.shape[1]]
@@ -152,11 +154,12 @@ class TokenDecoder(nn.Module):
             states, kept = layer(states, heard.layers[number], bias, None if past is None else past[number], first)
             seen.append(kept)
         states = self.norm(states)
-        if self.pointers is None:
-            logits: Tensor = self.say(states)
-            return logits, seen
-        states = self.pointers.here(states, heard.memory, frame)
-        return self.pointers(self.say(states), states, heard, step, frame), seen
+        if self.from_frame is not None:
+            states = states + self.from_frame(rows(heard.memory, frame))
+        logits: Tensor = self.say(states)
+        if self.pointers is not None:
+            logits = self.pointers(logits, states, heard.pointed, told, frame)
+        return logits, seen
 
 
 class _Layer(nn.Module):
@@ -259,86 +262,6 @@ class _Distance(nn.Module):
         num_heads, num_frames = len(self.by_distance), len(self.index)
         table = self.by_distance[:, self.index].transpose(0, 1).flatten(1)
         return embedding(frame, table).view(*frame.shape, num_heads, num_frames).transpose(1, 2)
-
-
-class _Pointers(nn.Module):
-    """Logits read from where a token points to, added to those of the state alone."""
-
-    def __init__(self, output: Tokens, backbone: Backbone, width: int, pointer_width: int) -> None:
-        super().__init__()
-        vocabulary = output.vocabulary
-        self.output, self.pointer_width = output, pointer_width
-        self.steps_per_frame = round(output.steps_per_frame)
-        if self.steps_per_frame != output.steps_per_frame or self.steps_per_frame < 1:
-            raise InputError(
-                f"pointers=true: a frame lasts {output.steps_per_frame:g} steps of the codec's, which must be a whole "
-                "number: change codec.steps_per_s or hop_length, or give pointers=false"
-            )
-        self.from_frame = nn.Linear(width, width)
-        kind = TIME if TIME in vocabulary else SHIFT
-        self.first_time = vocabulary.first[kind]
-        self.num_times = min(vocabulary.ranges[kind].size, output.last_step + 1)
-        by_pitch = backbone.num_pitches > 1
-        self.time_key = nn.Linear(width + by_pitch * pointer_width, self.steps_per_frame * pointer_width)
-        self.time_query = nn.Linear(width, pointer_width)
-        self.later = nn.Parameter(torch.zeros(2 * self.num_times - 1))  # by how much later than the last time told
-        places = torch.arange(self.num_times)
-        self.register_buffer("index", places[None] - places[:, None] + self.num_times - 1, persistent=False)
-        self.kinds: list[tuple[int, int, int]] = []  # first id, first position among the backbone's pitches, how many
-        if by_pitch:
-            assert backbone.lowest_pitch is not None
-            end = backbone.lowest_pitch + backbone.num_pitches
-            for name in (ON, OFF, PITCH):
-                if name in vocabulary:
-                    own = vocabulary.ranges[name]
-                    low, high = max(own.lowest, backbone.lowest_pitch), min(own.lowest + own.size, end)
-                    self.kinds.append((vocabulary.id(name, low), low - backbone.lowest_pitch, high - low))
-            self.about = nn.Conv1d(backbone.dim, pointer_width, _LOCAL_FRAMES, padding=_LOCAL_FRAMES // 2)
-            self.note_key = nn.Linear(pointer_width, len(self.kinds) * pointer_width)
-            self.note_query = nn.Linear(width, len(self.kinds) * pointer_width)
-
-    index: Tensor  # (K, K)
-
-    def hear(self, features: Tensor, memory: Tensor) -> tuple[Tensor | None, Tensor]:
-        """-> (B, T, P, kinds * E) of pitches, (B, E, K) of times."""
-        notes, keys = None, memory
-        if self.kinds:
-            batch, num_pitches = features.shape[0], features.shape[2]
-            local = gelu(self.about(features.permute(0, 2, 3, 1).flatten(0, 1)))
-            local = local.view(batch, num_pitches, *local.shape[1:]).permute(0, 3, 1, 2)
-            notes = self.note_key(local)
-            keys = torch.cat([memory, local.amax(dim=2)], dim=-1)
-        times = self.time_key(keys[:, self.output.border_frames :]).reshape(len(keys), -1, self.pointer_width)
-        times = times[:, : self.num_times].transpose(1, 2)
-        return notes, pad(times, (0, self.num_times - times.shape[2]))  # the very end may have no frame
-
-    def here(self, states: Tensor, memory: Tensor, frame: Tensor) -> Tensor:
-        """The states, told what there is in the frame of the last time."""
-        added: Tensor = self.from_frame(_rows(memory, frame))
-        return states + added
-
-    def forward(self, logits: Tensor, states: Tensor, heard: Heard, step: Tensor, frame: Tensor) -> Tensor:
-        assert heard.times is not None
-        scale = self.pointer_width**-0.5
-        later = embedding(step.clamp(max=self.num_times - 1), self.later[self.index])
-        added = [(self.first_time, scale * (self.time_query(states) @ heard.times) + later)]
-        if heard.notes is not None:
-            shape = (*frame.shape, -1, len(self.kinds), self.pointer_width)
-            here = _rows(heard.notes.flatten(2), frame).view(shape)
-            query = self.note_query(states).view(shape).squeeze(2)
-            notes = scale * torch.einsum("bspke,bske->bksp", here, query)
-            added += [
-                (first, notes[:, number, :, low : low + size]) for number, (first, low, size) in enumerate(self.kinds)
-            ]
-        for first, each in added:
-            logits = logits + pad(each, (first, logits.shape[-1] - first - each.shape[-1]))
-        return logits
-
-
-def _rows(values: Tensor, frame: Tensor) -> Tensor:
-    """(B, T, N), (B, S) -> (B, S, N) those of the frames."""
-    start = torch.arange(len(values), device=values.device)[:, None] * values.shape[1]
-    return embedding(start + frame, values.flatten(0, 1))
 
 
 def _steps(output: Tokens) -> Tensor:

@@ -1,6 +1,7 @@
 """Which tokens may follow: a finite state machine for a batch of sequences that grow token by token."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -39,6 +40,7 @@ _LENGTH = 5  # after an onset: its duration
 # Of a group and pitch: silent; can be tied, and is silent after the ties; sounds since before the segment. From 0 on:
 # the step of its onset.
 _SILENT, _UNTIED, _BEFORE = -3, -2, -1
+_NEVER = -10_000  # struck
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class State:
     order            (B,) rank of the last event within its time, -1: none
     limit            (B,) the latest step
     since            (B, G, P) of each group and pitch, see above
+    struck           (B, G, P) int16, the step of its last onset, where events stand in order; far below 0: none yet
     """
 
     place: Tensor
@@ -64,10 +67,25 @@ class State:
     order: Tensor
     limit: Tensor
     since: Tensor
+    struck: Tensor
 
     def take(self, index: Tensor) -> Self:
         """(B',) places in the batch -> those sequences, as beam search needs them."""
-        return type(self)(**{each.name: getattr(self, each.name)[index] for each in fields(self)})
+        return self.of_each(lambda each: each[index])
+
+    def of_each(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """With all tensors changed."""
+        return type(self)(**{each.name: change(getattr(self, each.name)) for each in fields(self)})
+
+    @property
+    def in_ties(self) -> Tensor:
+        """(B,) bool: the list of ties is not over."""
+        return self.place == _TIES
+
+    @property
+    def asks_length(self) -> Tensor:
+        """(B,) bool: the last token is of a note, and its duration comes next."""
+        return self.asked == _LENGTH
 
     @property
     def done(self) -> Tensor:
@@ -144,6 +162,16 @@ class Grammar(nn.Module):
             since=torch.where(sounding.to(last_step.device), _UNTIED if self.ties else _BEFORE, _SILENT).to(
                 torch.int16
             ),
+            struck=torch.full(shape, _NEVER, dtype=torch.int16, device=last_step.device),
+        )
+
+    def through(self, tokens: Tensor, last_step: int) -> State:
+        """(B, S), each allowed -> one state of (B, S + 1, ...) tensors: before each of them, and after the last."""
+        states = [self.start(tokens.new_full((len(tokens),), last_step))]
+        for token in tokens.unbind(1):
+            states.append(self.advance(states[-1], token))
+        return State(
+            **{each.name: torch.stack([getattr(state, each.name) for state in states], 1) for each in fields(State)}
         )
 
     def _is(self, token: Tensor, kind: str) -> Tensor:
@@ -279,6 +307,7 @@ class MT3Grammar(Grammar):
             order=torch.where(pitch & ties, cell, state.order),
             limit=state.limit,
             since=since,
+            struck=state.struck,
         )
 
 
@@ -371,4 +400,5 @@ class CompactGrammar(Grammar):
             order=order,
             limit=state.limit,
             since=since,
+            struck=self._put(state.struck, on & ~ties, cell, state.time),
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ricercar.models.tokens.pointers import Told
 from ricercar.models.tokens.vocabulary import PAD
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def search(decoder: "TokenDecoder", heard: "Heard", batch: int) -> Tensor:
     length = torch.zeros(rows, device=device)
     past = None
     for place in range(output.max_tokens):
-        logits, past = decoder.follow(heard, token[:, None], step[:, None], past, place)
+        told = Told(step[:, None], state.of_each(lambda each: each[:, None]))
+        logits, past = decoder.follow(heard, token[:, None], told, past, place)
         ended = state.done
         logits = logits[:, 0].float().masked_fill(~decoder.grammar.allowed(state), -math.inf)
         if num_beams == 1:

@@ -113,7 +113,11 @@ def test_it_goes_on_as_if_undisturbed(on_tones: list[str], tmp_path: Path, monke
         (["codec.velocity_bins=3"], "codec.velocity_bins=3: choose one of 0, 32, 127"),
         (["head.kind_weights={shift: 2}"], "head.kind_weights.shift: the codec's kinds of token are eos"),
         (["head.decoder.width=18", "head.decoder.num_heads=4"], "head.decoder: width=18: must be a multiple"),
-        (["codec=mt3", "hop_length=200"], "head.decoder: pointers=true: a frame lasts 1.25 steps"),
+        (["codec=mt3"], "head.decoder: pointers=hazards: the events of this codec stand in no fixed order"),
+        (
+            ["codec=mt3", "hop_length=200", "head.decoder.pointers=similarity"],
+            "head.decoder: pointers: a frame lasts 1.25 steps",
+        ),
     ],
 )
 def test_what_does_not_go_together(run_here: Here, on_synth: list[str], options: list[str], message: str) -> None:

@@ -13,6 +13,7 @@ from configs import make_task
 from ricercar.data.annotations.notes import DRUMS, Notes
 from ricercar.errors import InputError
 from ricercar.models.tokens.decoder import TokenDecoder
+from ricercar.models.tokens.pointers import Hazards, Told
 from ricercar.models.tokens.vocabulary import EOS, PAD
 from ricercar.tasks.heads import Sequences, SequenceTask, Window
 from token_examples import CODECS, example, make
@@ -31,11 +32,13 @@ class Features:
 
 
 KINDS = {
-    "plain": {"time_attention": False, "pointers": False},
-    "pointers": {},
+    "plain": {"time_attention": False, "pointers": "none"},
+    "hazards": {},
+    "similarity": {"pointers": "similarity"},
+    "similarity no pitches": {"pointers": "similarity", "num_pitches": 1},
     "no pitches": {"num_pitches": 1},
     "prefix": {"listening": "prefix"},
-    "prefix plain": {"listening": "prefix", "time_attention": False, "pointers": False},
+    "prefix plain": {"listening": "prefix", "time_attention": False, "pointers": "none"},
     "rotary": {"positions": "rotary"},
     "prefix rotary": {"listening": "prefix", "positions": "rotary"},
 }
@@ -43,7 +46,7 @@ KINDS = {
 
 def spoken(codec: Any, num_pitches: int = 88, window: Window = WINDOW, **options: Any) -> SequenceTask:
     kept = {"width": 32, "depth": 2, "num_heads": 4, "mlp_ratio": 2.0, "dropout": 0.0, "listening": "cross"}
-    kept |= {"positions": "learned", "time_attention": True, "pointers": True, "pointer_width": 8, "num_beams": 1}
+    kept |= {"positions": "learned", "time_attention": True, "pointers": "hazards", "pointer_width": 8, "num_beams": 1}
     head = Sequences(
         codec=codec,
         decoder=partial(TokenDecoder, **(kept | options)),
@@ -103,19 +106,23 @@ def test_one_by_one_is_all_at_once(kind: str) -> None:
     assert not torch.equal(decoder(features.flip(1), said)[:, :length], logits[:, :length])
 
     heard, past, step, token = decoder.hear(features), None, torch.zeros(3, 1, dtype=torch.int64), said[:, :1] * 0
+    state = decoder.grammar.start(torch.full((3,), task.tokens.last_step))
     for place in range(length):
-        found, past = decoder.follow(heard, token, step, past, place)
+        so_far = Told(step, state.of_each(lambda each: each[:, None]))
+        found, past = decoder.follow(heard, token, so_far, past, place)
         torch.testing.assert_close(found[:, 0], logits[:, place], rtol=1e-4, atol=1e-4)
         token = said[:, place : place + 1]
         step = torch.maximum(step, decoder.step_of[token])
+        state = decoder.grammar.advance(state, token[:, 0])
 
 
 @pytest.mark.parametrize("num_beams", [1, 3])
 @pytest.mark.parametrize("name", [name for name in CODECS if name not in ("ismir2021", "mt3_families")])
 def test_what_it_says_is_allowed(name: str, num_beams: int) -> None:
     """Without any training; of no use are only ties of what does not sound, as a window cannot know, and their ends."""
-    fits = make(*[CODECS[name][0], 1.0], **CODECS[name][1]).steps_per_s == 50.0
-    task = spoken(of(name, max_tokens=40), num_beams=num_beams, pointers=fits)
+    codec = make(*[CODECS[name][0], 1.0], **CODECS[name][1])
+    pointers = "hazards" if "time" in codec.vocabulary else "similarity" if codec.steps_per_s == 50.0 else "none"
+    task = spoken(of(name, max_tokens=40), num_beams=num_beams, pointers=pointers)
     said = decoder_of(task)(torch.randn(4, 60, 88, 8))
     assert said.shape == (4, 40)
     state = task.codec.grammar.start(torch.full((4,), task.tokens.last_step))
@@ -147,7 +154,10 @@ def test_beams_find_what_is_likelier() -> None:
     assert (found[4] >= found[1] - 1e-4).float().mean() > 0.7
 
 
-@pytest.mark.parametrize(("codec", "head"), [("compact", {}), ("duration", {}), ("mt3", {"pointers": False})])
+@pytest.mark.parametrize(
+    ("codec", "head"),
+    [("compact", {}), ("compact", {"pointers": "similarity"}), ("duration", {}), ("mt3", {"pointers": "none"})],
+)
 def test_eight_segments_by_heart(codec: str, head: dict[str, Any]) -> None:
     """From features that show the notes, so that what fails is the decoder: every token right, and note F of 1."""
     programs = PROGRAMS if codec == "mt3" else (0,)
@@ -188,8 +198,8 @@ def test_eight_segments_by_heart(codec: str, head: dict[str, Any]) -> None:
 
 
 def test_pointers_need_whole_steps() -> None:
-    task = spoken(of("mt3"), window=Window(256, 0, 125.0))
-    with pytest.raises(InputError, match=r"pointers=true: a frame lasts 0\.8 steps"):
+    task = spoken(of("mt3"), window=Window(256, 0, 125.0), pointers="similarity")
+    with pytest.raises(InputError, match=r"pointers: a frame lasts 0\.8 steps"):
         decoder_of(task)
 
 
@@ -200,3 +210,76 @@ def test_pointers_within_a_frame() -> None:
     assert task.tokens.steps_per_frame == 2.0
     assert decoder(torch.randn(2, 60, 88, 8), told(task, 2)).isfinite().all()
     assert example("compact_all").steps_per_s == 100
+
+
+PLAYED = {
+    "compact": {},
+    "no ties": {"ties": False},
+    "several": {"programs": {"piano": [0], "guitar": [25]}, "drums": [36]},
+}
+
+
+@pytest.mark.parametrize("name", PLAYED)
+@torch.no_grad()
+def test_hazards_are_probabilities(name: str) -> None:
+    """Of all that may come next, where anything may, there is one in all; each is what a walk over the steps says."""
+    task = spoken(of("compact", **PLAYED[name]))
+    decoder = decoder_of(task)
+    hazards, grammar, vocabulary = decoder.pointers, task.codec.grammar, task.codec.vocabulary
+    assert isinstance(hazards, Hazards)
+    said = told(task, programs=(0, 25, DRUMS) if name == "several" else (0,))
+    length = int((said != PAD).sum(dim=1).min()) - 1
+    said = said[:, :length]
+    heard = decoder.hear(torch.randn(3, 60, 88, 8)).pointed
+    state = grammar.through(said, task.tokens.last_step)
+    logits = torch.zeros(3, length + 1, vocabulary.num_tokens)
+    logits = hazards(logits, logits, heard, Told(state.time, state), state.time)
+    free = 0
+    for place in range(length + 1):
+        here = state.of_each(lambda each, place=place: each[:, place])  # type: ignore[misc]
+        allowed = grammar.allowed(here)
+        total = logits[:, place].masked_fill(~allowed, -torch.inf).logsumexp(dim=1)
+        anything = allowed[:, EOS] | (allowed[:, vocabulary.id("tie")] if "tie" in vocabulary else False)
+        if name == "durations":
+            anything = anything | here.asks_length
+        torch.testing.assert_close(total[anything], torch.zeros(int(anything.sum())), atol=1e-3, rtol=0)
+        free += int(anything.sum())
+        if place == length:
+            expected = _walked(hazards, heard, here)
+            kinds = torch.from_numpy(vocabulary.kind)
+            time = kinds == vocabulary.kinds.index("time")
+            torch.testing.assert_close(
+                logits[:, place, time].clamp(min=-20), expected.clamp(min=-20), atol=1e-3, rtol=0
+            )
+    assert free > length
+
+
+def _walked(hazards: Hazards, heard: tuple[Tensor, ...], state: Any) -> Tensor:
+    """(B, K) logarithms of what a time has: step by step, event by event."""
+    on, drum = heard[1], heard[2].double().sigmoid()
+    logits_of = {"off": heard[0].double(), "on": heard[1].double()}
+    found = torch.full((len(on), on.shape[1]), -torch.inf, dtype=torch.float64)
+    cells = on.shape[2]
+    for row in range(len(on)):
+        now, left = int(state.time[row]), 1.0
+        sounding, struck = state.sounding[row].flatten(), state.struck[row].flatten()
+
+        def hazard(step: int, event: int, row: int = row, sounding: Any = sounding, struck: Any = struck) -> float:
+            if event >= 2 * cells:
+                return float(drum[row, step, event - 2 * cells])
+            kind, cell = divmod(event, cells)
+            if kind == 0 and not sounding[cell]:
+                return 0.0
+            age = step - int(struck[cell])
+            added = float(hazards.struck[kind, age - 1]) if 1 <= age <= hazards.struck.shape[1] else 0.0
+            return float(torch.sigmoid(logits_of["on" if kind else "off"][row, step, cell] + added))
+
+        for step in range(max(now, 0), on.shape[1]):
+            nothing = 1.0
+            for event in range(2 * cells + drum.shape[2]):
+                if step > now or event > int(state.order[row]):
+                    nothing *= 1.0 - hazard(step, event)
+            if step > now:
+                found[row, step] = np.log(max(left * (1.0 - nothing), 1e-300))
+            left *= nothing
+    return found.float()
