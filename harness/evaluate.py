@@ -133,4 +133,6 @@ def _scored(job: _Decoding) -> "tuple[Scored, float]":
         estimate = job.task.annotation.read(path)
     reference = job.task.reference(job.track.annotations)
     assert reference is not None
-    return score(job.task, job.track, reference, estimate, job.seconds, path), decode_s
+    scored = score(job.task, job.track, reference, estimate, job.seconds, path)
+    scored.score.metrics.update(job.task.diagnosis(job.logits))
+    return scored, decode_s

@@ -15,10 +15,11 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.notes import Notes
 from ricercar.errors import InputError
 from ricercar.models.tokens.output import Tokens
-from ricercar.models.tokens.vocabulary import PAD
+from ricercar.models.tokens.vocabulary import PAD, UNK
 from ricercar.tasks.marks import Mark
-from ricercar.tasks.scale import Scale
+from ricercar.tasks.scale import FALSE_ALARMS, Scale
 from ricercar.tasks.shared.tokens.codec import Codec
+from ricercar.tasks.shared.tokens.decoding import Decoded
 from ricercar.tasks.task import Task
 
 
@@ -82,11 +83,14 @@ class SequenceTask(Task):
     """A task of notes whose network says tokens; scored, shown and fitted as the task itself.
 
     outputs   those of the task, if they are learnt beside (frame_weight), and `tokens`
+    Metrics beside the task's: tokens/invalid, the share of events that were no use (shared/tokens/decoding.py says
+    which), and tokens/cut, the share of windows that reached max_tokens before their end.
     """
 
     def __init__(self, task: Task, said: Sequences, window: Window) -> None:
         self.task, self.said, self.window = task, said, window
-        self.annotation, self.primary, self.shown = task.annotation, task.primary, task.shown
+        self.annotation, self.primary = task.annotation, task.primary
+        self.shown = (*task.shown, "tokens/invalid")
         self.protocol = task.protocol
         try:
             self.codec = codec = said.codec(segment_s=window.segment_s)
@@ -145,9 +149,20 @@ class SequenceTask(Task):
 
     def decode(self, logits: Mapping[str, NDArray[Any]], fps: float) -> Annotation:
         """{tokens: (W, S)} of the windows of a whole track -> notes."""
-        codec = self.codec
-        segments = [(tokens, number * codec.segment_s) for number, tokens in enumerate(logits["tokens"])]
-        return codec.decode(segments, len(segments) * codec.segment_s).notes
+        return self._decoded(logits["tokens"]).notes
+
+    def diagnosis(self, logits: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+        tokens = logits["tokens"]
+        num_events = int((tokens > UNK).sum())
+        cut = float(np.mean([self.codec.is_cut(each[each != PAD]) for each in tokens]))
+        return {"tokens/invalid": self._decoded(tokens).num_invalid / max(num_events, 1), "tokens/cut": cut}
+
+    def _decoded(self, tokens: NDArray[np.int64]) -> Decoded:
+        """(W, S)"""
+        segment_s = self.codec.segment_s
+        return self.codec.decode(
+            [(each, number * segment_s) for number, each in enumerate(tokens)], len(tokens) * segment_s
+        )
 
     # All else is the task's.
 
@@ -164,7 +179,7 @@ class SequenceTask(Task):
         return self.task.score(reference, estimate)
 
     def scale(self, metric: str) -> Scale:
-        return self.task.scale(metric)
+        return FALSE_ALARMS if metric.startswith("tokens/") else self.task.scale(metric)
 
     def reference(self, annotations: Mapping[str, Annotation]) -> Annotation | None:
         return self.task.reference(annotations)

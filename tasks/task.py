@@ -48,5 +48,11 @@ class Task(Scoring):
     def decode(self, logits: Mapping[str, NDArray[Any]], fps: float) -> Annotation:
         """{name: (T, K) or (K,)} of a whole track -> estimate, in seconds."""
 
+    def diagnosis(self, logits: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+        """As decode() is given -> {metric: of one track} about the network's output itself, kept beside the track's
+        scores; by default nothing. Predictions that are scored later, from their files, have none.
+        """
+        return {}
+
     def tune(self, examples: Sequence[tuple[Annotation, Mapping[str, NDArray[Any]]]], fps: float) -> None:
         """Chooses `decoding` on (reference, logits) of validation tracks. By default there is nothing to choose."""

@@ -22,7 +22,7 @@ from ricercar.tasks.instruments.tuning import tune
 from ricercar.tasks.marks import Mark
 from ricercar.tasks.notes.targets import NoteTargets
 from ricercar.tasks.protocol import ends_s
-from ricercar.tasks.scale import SHARE, Scale
+from ricercar.tasks.scale import COUNT, SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.options import (
     ABOVE_0,
@@ -67,7 +67,9 @@ class Instruments(Task):
         "multi_instrument/Recall_onset",
     )
     scales: ClassVar[Mapping[Scale, str]] = {
-        SHARE: "multi_instrument/* instrument/F-measure_* drums/F-measure drums/Precision drums/Recall"
+        SHARE: "multi_instrument/* instrument/F-measure_* instrument/detection_* "
+        "drums/F-measure drums/Precision drums/Recall",
+        COUNT: "instrument/leakage_ratio",
     }
     baselines: ClassVar[Mapping[str, Baseline]] = {"silence": silence, "commonest": commonest, "peaks": peaks}
 

@@ -67,6 +67,11 @@ class InstrumentScoring:
         multi-instrument F1. _onset is the same without offsets
     instrument/F-measure_onset_<group>
         of one group; NaN where neither side has it
+    instrument/detection_Precision, _Recall, _F-measure
+        of the groups themselves, drums included: one is right where both sides have a note of it
+    instrument/leakage_ratio
+        as many groups as the estimate has by as many as there are: above 1, notes of one instrument are spread over
+        several (both from Tan et al. 2024, MR-MT3); all NaN where there are none
     drums/Precision, Recall, F-measure
         onset and drum sound (pitch); NaN where neither side has drums
     transcription/Precision, Recall, F-measure, with and without _no_offset
@@ -110,6 +115,10 @@ class InstrumentScoring:
         scores |= self._ratios("transcription/{}", self.with_offsets(any_hits, *pitched), *pitched)
         for group, name in enumerate(self.groups):
             scores[f"instrument/F-measure_onset_{name}"] = self._group(group, hits, a, b)[2]
+        there, found = set(a.group.tolist()), set(b.group.tolist())
+        detected = precision_recall_f1(len(there & found), len(there), len(found)) if there | found else (np.nan,) * 3
+        scores |= {f"instrument/detection_{name}": value for name, value in zip(_NAMES, detected, strict=True)}
+        scores["instrument/leakage_ratio"] = len(found) / len(there) if there else np.nan
         return scores
 
     def marks(self, reference: Notes, estimate: Notes) -> list[Mark]:

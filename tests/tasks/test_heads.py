@@ -13,6 +13,7 @@ from ricercar.data.annotations.notes import Notes
 from ricercar.harness import assemble
 from ricercar.harness.loop import Loop
 from ricercar.harness.results import Result
+from ricercar.models.tokens.vocabulary import EOS
 from ricercar.tasks.heads import SequenceTask, Window
 from trainings import trained
 
@@ -46,6 +47,22 @@ def test_windows_of_a_track_join() -> None:
     assert set(task.outputs) == {"onset", "frame", "offset", "velocity", "tokens"}
 
 
+def test_what_is_invalid_or_cut_is_counted() -> None:
+    task = spoken(Window(60, 5, 50.0))
+    vocabulary = task.codec.vocabulary
+    words = [("off", 60), ("tie", 0), ("time", 3), ("on", 60), ("off", 61), ("time", 2), ("on", 62)]
+    tokens = np.zeros((2, 384), dtype=np.int64)
+    tokens[0, : len(words)] = [vocabulary.id(*word) for word in words]
+    tokens[1, :2] = [vocabulary.id("tie"), EOS]
+    found = task.diagnosis({"tokens": tokens})
+    assert found["tokens/cut"] == 0.5
+    decoded = task.codec.decode([(tokens[0], 0.0), (tokens[1], 1.0)], 2.0)
+    assert decoded.num_invalid > 1
+    assert found["tokens/invalid"] == decoded.num_invalid / (len(words) + 1)
+    scale = task.scale("tokens/invalid")
+    assert (scale.better, scale.low, scale.high) == ("lower", 0.0, 1.0)
+
+
 def test_weights_of_kinds() -> None:
     """Tokens without weight teach nothing; all others count as they did."""
     window = Window(60, 5, 50.0)
@@ -75,6 +92,7 @@ def test_it_trains_and_is_evaluated(run_here: Here, on_synth: list[str], tmp_pat
     assert run_here("train.py", *SMALL, *on_synth, *SAID[task], f"task={task}", "hydra.run.dir=run") == (0, "")
     result = Result.read(tmp_path / "run" / "result.json")
     assert result.choices["head"] == "tokens"
+    assert {"tokens/invalid", "tokens/cut"} <= set(result.metrics)
     assert result.choices["codec"] == ("compact" if task == "notes" else "compact_instruments")
     assert run_here("eval.py", "run=run", "hydra.run.dir=again", on_synth[-1]) == (0, "")
     again = Result.read(tmp_path / "again" / "result.json")

@@ -192,6 +192,16 @@ def test_scores_by_hand() -> None:
     assert (scores["drums/Precision"], scores["drums/Recall"]) == (1.0, 0.5)
     assert scores["instrument/F-measure_onset_piano"] == 1.0
     assert scores["instrument/F-measure_onset_pipe"] == scores["instrument/F-measure_onset_strings"] == 0.0
+    assert scores["instrument/detection_Precision"] == scores["instrument/detection_F-measure"] == pytest.approx(2 / 3)
+    assert scores["instrument/leakage_ratio"] == 1.0
+    spread = make(protocol__grouping="full").score(
+        reference, replace(estimate, program=np.array([4, 5, 40, DRUMS])[np.argsort([0, 2, 3, 1])])
+    )
+    assert spread["instrument/leakage_ratio"] == 4 / 3
+    assert (spread["instrument/detection_Precision"], spread["instrument/detection_Recall"]) == (1 / 4, 1 / 3)
+    nothing = Notes.make([], [], [])
+    assert make().score(reference, nothing)["instrument/leakage_ratio"] == 0.0
+    assert math.isnan(make().score(nothing, estimate)["instrument/leakage_ratio"])
     assert make(protocol__grouping="full").score(reference, estimate)["multi_instrument/Precision_onset"] == 1 / 4
     assert make(protocol__grouping="flat").score(reference, estimate)["multi_instrument/Precision_onset"] == 1.0
 
