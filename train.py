@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ricercar.data.audio.store import AudioStore
+from ricercar.data.files import locked
 from ricercar.data.track import Track
 from ricercar.harness import assemble, identity, team
 from ricercar.harness.benchmark import Benchmark
@@ -156,7 +157,8 @@ def _told(path: Path, tuning: Tuning | None) -> Result:
     result = Result.read(path)
     if tuning is not None and to_json(tuning) != to_json(result.tuning):
         result = replace(result, tuning=tuning)
-        result.write(path)
+        with locked(path.with_name(".result.lock")):  # another command of the search may be at it, too
+            result.write(path)
     return result
 
 

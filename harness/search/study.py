@@ -5,7 +5,7 @@ import os
 import uuid
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -122,7 +122,7 @@ class Asking:
 
         base: what determines the results of the command, whatever the space.
         """
-        with locked(self.folder / ".search.lock"), using(self.place.storage):
+        with alone(self.folder), using(self.place.storage):
             study = self.place.open()
             known = study.user_attrs
             own = self._folder_id()
@@ -160,7 +160,7 @@ class Asking:
         import optuna
 
         running = optuna.trial.TrialState.RUNNING
-        with locked(self.folder / ".search.lock"), using(self.place.storage):
+        with alone(self.folder), using(self.place.storage):
             study = self.place.open()
             trials = study.get_trials(deepcopy=False)
             replaced = {trial.user_attrs.get("again") for trial in trials}
@@ -200,6 +200,11 @@ class Asking:
         """A trial, with its values, which are drawn where it has none yet."""
         trial.set_user_attr("worker", self.worker)
         return Asked(trial.number, tuple(self.space.overrides(self.space.draw(trial))))
+
+
+def alone(folder: Path) -> AbstractContextManager[None]:
+    """Holds what the commands of a search share in a sweep's folder: one of them reads and writes, the others wait."""
+    return locked(folder / ".search.lock")
 
 
 def _worker_of(trial: "optuna.trial.FrozenTrial") -> str | None:

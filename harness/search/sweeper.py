@@ -31,6 +31,7 @@ from ricercar.harness.search.study import (
     Asked,
     Asking,
     Sampling,
+    alone,
     check_optuna,
     counted,
     report_of,
@@ -283,16 +284,18 @@ class Optuna(Sweeper):
         return self.place.open().get_trials(deepcopy=False)
 
     def _report(self) -> Report:
-        with using(self.place.storage):
-            report = report_of(
-                self.place.open(),
-                self.space,
-                sampler=self.sampling.sampler,
-                pruner=self.pruner,
-                fixed=job_of(self.fixed),
-                num_trials=self.total,
-            )
-        report.write(self.folder)
+        """As the study is now, which no command replaces by what it was before."""
+        with alone(self.folder):
+            with using(self.place.storage):
+                report = report_of(
+                    self.place.open(),
+                    self.space,
+                    sampler=self.sampling.sampler,
+                    pruner=self.pruner,
+                    fixed=job_of(self.fixed),
+                    num_trials=self.total,
+                )
+            report.write(self.folder)
         return report
 
     def _of_study(self, job: str) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from configs import choices, composed, option
+from configs import ROOT, choices, composed, option
 from conftest import Command, Here, Start
 from ricercar.errors import InputError
 from ricercar.harness import assemble
@@ -27,6 +27,18 @@ from ricercar.harness.search.study import Asking, Place, Sampling, _storage, rep
 NET = ["frontend=mel", "backbone=dense", "backbone.width=16", "backbone.context=0", "task=onset"]
 SEARCH = ["-m", "hydra/sweeper=optuna", *NET]
 LR = "optimizer.lr=tag(log,interval(1e-4,1e-1))"
+# train.py, which takes its time to put what it has written into its place.
+SLOW = """
+import pathlib, runpy, sys, time
+replace = pathlib.Path.replace
+def slow(path, target):
+    if path.name.endswith((".search.json.tmp", "result.json.tmp")):
+        time.sleep(0.3)
+    return replace(path, target)
+pathlib.Path.replace = slow
+sys.argv[:] = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def report_in(folder: Path) -> Report:
@@ -117,7 +129,7 @@ def test_a_search_that_is_killed_goes_on(
 def test_two_commands_share_a_study(start: Start, on_tones: list[str], tmp_path: Path) -> None:
     command = [*SEARCH, *on_tones, LR, "hydra.sweeper.num_trials=4", "trainer.budget=20steps"]
     files = [(tmp_path / name).open("w+") for name in ("one", "two")]
-    both = [start("train.py", *command, stdout=file, stderr=file) for file in files]
+    both = [start("-c", SLOW, str(ROOT / "train.py"), *command, stdout=file, stderr=file) for file in files]
     codes = [each.wait() for each in both]
     printed = [(file.seek(0), file.read())[1] for file in files]
     assert codes == [0, 0], printed
