@@ -165,6 +165,8 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 
 def completed(cfg: DictConfig) -> DictConfig:
     """A configuration from before an option came, or an optimizer's yaml without it, with the value that means so."""
+    if all(_knows(cfg, key) for key in LATER):
+        return cfg
     found = cfg.copy()
     OmegaConf.set_struct(found, False)
     for key, value in LATER.items():
@@ -174,6 +176,12 @@ def completed(cfg: DictConfig) -> DictConfig:
             node[name] = value
     OmegaConf.set_struct(found, OmegaConf.is_struct(cfg))
     return found
+
+
+def _knows(cfg: DictConfig, key: str) -> bool:
+    group, _, name = key.rpartition(".")
+    node = OmegaConf.select(cfg, group) if group else cfg
+    return name in node
 
 
 def check_data(cfg: DictConfig) -> None:

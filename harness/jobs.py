@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ricercar.checks import check_choice
 from ricercar.data.files import disk_was_full
 from ricercar.errors import InputError
-from ricercar.harness import identity
+from ricercar.harness import composing, identity
 from ricercar.harness.lock import InUseError, discard, is_held
 from ricercar.harness.run import FAILED, Failure, Run, run_folder, runs_of
 from ricercar.harness.settled import settled
@@ -49,6 +49,7 @@ class JobError(InputError):
 
 
 _latest: list[tuple[DictConfig, Run]] = []  # which is asked for more than once, and takes a tenth of a second
+_named: list[tuple[object, DictConfig]] = []  # what the latest folder was named after, from where, and that settled
 
 
 def run_of(cfg: DictConfig) -> Run:
@@ -56,7 +57,8 @@ def run_of(cfg: DictConfig) -> Run:
     if _latest and _latest[0][0] is cfg:
         return _latest[0][1]
     hydra_cfg = HydraConfig.get()
-    own = settled(cfg, Path(hydra_cfg.runtime.cwd))
+    cwd = Path(hydra_cfg.runtime.cwd)
+    own = _named.pop()[1] if _named and _named[0][0] == (cwd, _plain(cfg)) else settled(cfg, cwd)
     own.resume = _resumes(cfg)
     run = Run(
         cfg=own,
@@ -67,6 +69,13 @@ def run_of(cfg: DictConfig) -> Run:
     )
     _latest[:] = [(cfg, run)]
     return run
+
+
+def _plain(cfg: DictConfig) -> object:
+    """As it is before it is settled, without what is Hydra's own."""
+    plain = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(plain, dict)
+    return {key: value for key, value in plain.items() if key != "hydra"}
 
 
 def _resumes(cfg: DictConfig) -> bool | str:
@@ -81,6 +90,7 @@ def in_sweep() -> bool:
 def _run_folder(base: str, *, _root_: DictConfig) -> str:
     try:
         cfg = settled(_root_, Path.cwd())
+        _named[:] = [((Path.cwd(), _plain(_root_)), cfg)]
     except OmegaConfBaseException:  # the job itself will tell
         cfg = _root_
     choices = identity.named(identity.choices_of(HydraConfig.get().runtime.choices), cfg)
@@ -117,6 +127,7 @@ class Begun(Callback):
         return "\n\n".join([*told, *([format_rows(rows)] if rows else [])])
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        composing.forget()
         try:
             folder = Path(config.hydra.sweep.dir)
         except OmegaConfBaseException:  # Hydra will tell

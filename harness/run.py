@@ -137,7 +137,8 @@ def describe(folder: Path, cfg: DictConfig, overrides: Sequence[str] | None, hyd
     try:
         for name, content in parts.items():
             if content is not None:
-                write_text(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(OmegaConf.create(content)))
+                node = content if OmegaConf.is_config(content) else OmegaConf.create(content)
+                write_text(folder / ".hydra" / f"{name}.yaml", OmegaConf.to_yaml(node))
         for name in cfg.get("classes") or ():
             for module, text in identity.sources_of(name).items():
                 write_text(folder / ".hydra" / f"{module}.py", text)

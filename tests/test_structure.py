@@ -19,6 +19,7 @@ from omegaconf import Container, DictConfig, OmegaConf
 
 from configs import CONF, HYDRA_S_MERGE, ROOT, choices, composed, hydra_composed, merge_once, option
 from ricercar.harness.command import expanded
+from ricercar.harness.composing import HYDRA_S_JOB, forget, load_job
 
 ONLY_PLACES = {
     "nnAudio": ["models/frontends/"],
@@ -27,8 +28,8 @@ ONLY_PLACES = {
     "wandb": ["harness/trackers/"],
     "tinysoundfont": ["data/sources/rendering/renderer.py"],
     "hydra": [
-        "train.py", "eval.py", "data/check.py", "harness/assemble.py", "harness/command.py", "harness/jobs.py",
-        "harness/launchers/", "harness/plugins.py", "harness/search/",
+        "train.py", "eval.py", "data/check.py", "harness/assemble.py", "harness/command.py", "harness/composing.py",
+        "harness/jobs.py", "harness/launchers/", "harness/plugins.py", "harness/search/",
     ],
 }  # fmt: skip
 COMMANDS = (Path("data/check.py"),)  # stands above everything, as train.py and eval.py do
@@ -176,6 +177,34 @@ def test_merged_once_is_merged_each_time(options: list[str], tmp_path: Path) -> 
                 merge_once(tmp_path)
     assert found[0] == found[1] == found[2]
     assert len(list(tmp_path.iterdir())) in (0, 2)
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        ["optimizer.lr=0.1", "seed=2", "backbone=cnn", "+optimizer.more=1", "name='a b, c'", "hydra.sweeper.job=3"],
+        ["~optimizer.weight_decay", "++a.b=[1,2,{c:d}]", "window_frames=${hop_length}"],
+        [*expanded("task=[notes,key]"), "task.parts.key.protocol.x=1"], [*expanded("task=[notes,key]"), "data.seed=2"],
+        ["experiment=ablation_transposition", "seed=1"], ["~tracker", "backbone={width:3}"], ["hydra.job.name=own"],
+        ["search=[training]"], ["+seed=4"], ["nothing.there=3"], ["backbone=nonesuch"], ["~nothing"], ["seed=1,2"],
+    ],
+)  # fmt: skip
+def test_jobs_are_composed_as_hydra_does(job: list[str]) -> None:
+    """Also the flags and errors; the second of each kind, which shares what was merged, with another value besides."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        forget()
+        master = loader.load_configuration("config", ["backbone=lstm", "hydra/sweeper=optuna"], RunMode.MULTIRUN)
+        for more in ([], ["trainer.budget=7steps"]):
+            found = []
+            for load in (HYDRA_S_JOB, load_job):
+                try:
+                    cfg = load(loader, master, [*job, *more])
+                except HydraException as error:
+                    found.append([str(error)])
+                else:
+                    found.append([cfg, *((path, cfg._metadata.flags) for path, cfg in _containers(cfg, ""))])
+            assert found[0] == found[1]
 
 
 def _containers(cfg: Container, path: str) -> Iterator[tuple[str, Container]]:

@@ -1,8 +1,10 @@
 """What every backbone is, and what several use: normalisation at the entrance, a width for a number of parameters."""
 
 import inspect
+import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 import torch
@@ -71,8 +73,16 @@ def fitted_width(backbone: type[nn.Module], options: Mapping[str, Any], step: in
     Raises InputError where no width comes within a tenth of num_params.
     """
     given = {name: options[name] for name in inspect.signature(backbone).parameters if name != "width"}
-    num_params = options["num_params"]
+    return _nearest_width(backbone, step, pickle.dumps(given))  # type: ignore[arg-type]  # a class is hashable
 
+
+@lru_cache(maxsize=64)
+def _nearest_width(backbone: type[nn.Module], step: int, pickled: bytes) -> int:
+    """Looked for once: a run makes its network twice, and a sweep many of the same size."""
+    given = pickle.loads(pickled)
+    num_params = given["num_params"]
+
+    @cache
     def size(units: int) -> int:
         with torch.device("meta"):
             return sum(parameter.numel() for parameter in backbone(width=units * step, **given).parameters())
