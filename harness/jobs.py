@@ -105,6 +105,7 @@ class Begun(Callback):
 
     sweep: Sweep | None = None
     jobs: tuple[Job, ...] = ()
+    noted: tuple[Job, ...] = ()  # those of `jobs` that the sweep did not have before
     ended: ClassVar[list[Row]] = []  # of commands whose jobs are all done anew
     report: Callable[[], str] | None = None
 
@@ -114,7 +115,14 @@ class Begun(Callback):
         if cls.sweep is not None:
             jobs = [job_of(each) for each in batch]
             cls.jobs += tuple(jobs)
-            cls.sweep.add_jobs(jobs)
+            cls.noted += tuple(cls.sweep.add_jobs(jobs))
+
+    @classmethod
+    def take_back(cls) -> None:
+        """Jobs that no launcher took."""
+        if cls.sweep is not None:
+            cls.sweep.remove_jobs(cls.noted)
+            cls.jobs, cls.noted = tuple(each for each in cls.jobs if each not in cls.noted), ()
 
     @classmethod
     def table(cls, begun_s: float) -> str:
@@ -132,7 +140,7 @@ class Begun(Callback):
             folder = Path(config.hydra.sweep.dir)
         except OmegaConfBaseException:  # Hydra will tell
             return
-        Begun.jobs = ()
+        Begun.jobs = Begun.noted = ()
         if not config.sweep.dry_run:
             Begun.sweep = Sweep(folder)
 

@@ -63,14 +63,24 @@ class Sweep:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def add_jobs(self, jobs: Iterable[Job]) -> None:
-        """What was asked for before stays."""
+    def add_jobs(self, jobs: Iterable[Job]) -> list[Job]:
+        """What was asked for before stays. -> those that are new"""
         with self._written():
             known = self._jobs()
             every = {_key(job): job for job in (*known, *jobs)}
             if len(every) > len(known):
-                with replaced(self.folder / _GRID) as file:
-                    file.write(json.dumps({"jobs": list(every.values())}, indent=0).encode())
+                self._write_jobs(list(every.values()))
+            return list(every.values())[len(known) :]
+
+    def remove_jobs(self, jobs: Iterable[Job]) -> None:
+        """But those that have begun."""
+        with self._written():
+            left = set(map(_key, jobs)) - {_key(line["job"]) for line in self._lines() if "job" in line}
+            self._write_jobs([job for job in self._jobs() if _key(job) not in left])
+
+    def _write_jobs(self, jobs: Sequence[Job]) -> None:
+        with replaced(self.folder / _GRID) as file:
+            file.write(json.dumps({"jobs": jobs}, indent=0).encode())
 
     def add_runs(self, job: Job, runs: Mapping[Path, int | None]) -> None:
         """runs: {folder: seed}"""

@@ -22,8 +22,9 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from ricercar.errors import InputError
 from ricercar.harness import identity
-from ricercar.harness.jobs import JobError, Told
+from ricercar.harness.jobs import Begun, JobError, Told
 from ricercar.harness.run import Failure
 from ricercar.harness.sweep import FAILING, FINISHED, Sweep, is_finished, job_of, with_seed
 from ricercar.harness.team import check_alone
@@ -98,20 +99,25 @@ class JobLauncher(Launcher):
         }
         ended: dict[int, JobReturn] = {}
         died: Counter[int] = Counter()
-        for number, returned in self.run(waiting, command, sweep):
-            if returned is None:
-                died[number] += 1
-                if died[number] < self.attempts:
-                    log.warning("its process died, it goes on in another one: %s", names[number])
-                    continue
-                returned = failed(
-                    sweep,
-                    waiting[number],
-                    f"its process died {self.attempts} times, without a word: killed, or out of memory",
-                )
-            ended[number] = returned
-            _tell(names[number], returned, len(ended), len(names))
-            del waiting[number]
+        try:
+            for number, returned in self.run(waiting, command, sweep):
+                if returned is None:
+                    died[number] += 1
+                    if died[number] < self.attempts:
+                        log.warning("its process died, it goes on in another one: %s", names[number])
+                        continue
+                    returned = failed(
+                        sweep,
+                        waiting[number],
+                        f"its process died {self.attempts} times, without a word: killed, or out of memory",
+                    )
+                ended[number] = returned
+                _tell(names[number], returned, len(ended), len(names))
+                del waiting[number]
+        except InputError:
+            if not ended:  # nothing is launched: there is no such partition, say
+                Begun.take_back()
+            raise
         return [ended[number] for number in sorted(ended)]
 
     @abstractmethod

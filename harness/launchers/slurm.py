@@ -50,16 +50,18 @@ class Slurm(JobLauncher):
         self, waiting: Mapping[int, list[str]], command: Command, sweep: Sweep
     ) -> Iterator[tuple[int, JobReturn | None]]:
         executor = self._executor(sweep)
-        for number in [each for each, own in waiting.items() if is_over(sweep, own)]:
-            yield number, command.run(number, waiting[number], quiet=True)  # nothing to wait in a queue for
+        over = [each for each, own in waiting.items() if is_over(sweep, own)]  # nothing to wait in a queue for
         queue = _Queue(sweep.folder / _FOLDER)
         queued = {number: job for number, own in waiting.items() if (job := queue.find(own)) is not None}
         if queued:
             log.info("%d jobs are in the queue since an earlier command", len(queued))
         try:
             while waiting:
-                if new := {number: own for number, own in waiting.items() if number not in queued}:
+                if new := {number: own for number, own in waiting.items() if number not in {*queued, *over}}:
                     queued |= self._submit(executor, new, command, queue)
+                while over:
+                    number = over.pop(0)
+                    yield number, command.run(number, waiting[number], quiet=True)
                 for number, job in list(queued.items()):
                     if (outcome := queue.outcome(job)) is not None:
                         del queued[number]

@@ -101,6 +101,7 @@ def test_a_job_that_slurm_refuses(slurm: Callable[..., str], sweep: ClusterSweep
     with sweep.started() as process:
         assert process.wait(LIMIT_S) == 1
     assert re.search(r"error: SLURM does not take the jobs: .*partition", sweep.out.read_text())
+    assert "not begun" not in sweep.out.read_text()
 
 
 def test_where_there_is_no_slurm(sweep: ClusterSweep) -> None:

@@ -92,3 +92,17 @@ def test_what_is_missing_comes_first(run_here: Here, on_tones: list[str], monkey
     monkeypatch.setattr(Joblib, "run", remember)
     assert run_here("train.py", *sweep, *joblib, "seed=0,1,2") == (0, "")
     assert seen == [0, 2, 1]
+
+
+def test_jobs_that_a_launcher_refuses_are_not_noted(run_here: Here, on_tones: list[str], tmp_path: Path) -> None:
+    """Those that were asked for before, and those that have begun, stay."""
+    grid = tmp_path / "multirun" / "sweep.json"
+    command = ["-m", *JOBS[:2], "backbone=dense", *on_tones]
+    refused = ["hydra/launcher=submitit_slurm", "hydra.launcher.array_parallelism=none"]
+    assert run_here("train.py", *command, *refused, "seed=0,1")[0] == 1
+    assert json.loads(grid.read_text())["jobs"] == []
+    assert run_here("train.py", *command, "seed=0") == (0, "")
+    code, error = run_here("train.py", *command, *refused, "seed=0,1")
+    assert (code, error.count("\n")) == (1, 1)
+    [job] = json.loads(grid.read_text())["jobs"]
+    assert "seed=0" in job
