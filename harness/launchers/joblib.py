@@ -56,9 +56,6 @@ class Joblib(JobLauncher):
             except BrokenProcessPool:
                 for number in [each for each, own in waiting.items() if is_begun(sweep, own)]:
                     yield number, None
-            except KeyboardInterrupt:
-                get_reusable_executor().shutdown(kill_workers=True)
-                raise
         get_reusable_executor().shutdown()  # a worker has its GPU as long as it lives
 
 

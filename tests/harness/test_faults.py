@@ -167,18 +167,35 @@ def test_processes_end_with_the_launching_one(
         else:
             os.killpg(process.pid, signal.SIGINT)
         assert process.wait(60) == code
-        deadline = time.monotonic() + 30
-        while alive(process.pid):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        wait_until_gone(process.pid)
     interrupted_well(tmp_path, 4)
     assert run_here("train.py", "-m", *sweep) == (0, "")
     trained_once(tmp_path, 4)
 
 
+def test_ctrl_c_of_the_launching_process_alone_ends_all(launch: Launch, on_tones: list[str], tmp_path: Path) -> None:
+    """As from a notebook: jobs that would go on for hours do not."""
+    process = launch("fork", *SMALL, *on_tones, "trainer.budget=1000000steps", "seed=0,1")
+    wait_for(tmp_path, "run.json", 2, process.running)
+    process.send(signal.SIGINT)
+    assert process.wait(60) == 130
+    wait_until_gone(process.pid)
+
+
+def wait_until_gone(session: int) -> None:
+    deadline = time.monotonic() + 30
+    while alive(session):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def wait_for_checkpoints(folder: Path, number: int, running: Callable[[], bool]) -> None:
+    wait_for(folder, "checkpoints/last.pt", number, running)
+
+
+def wait_for(folder: Path, file: str, number: int, running: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 300
-    while running() and len(list(folder.glob("multirun/*/checkpoints/last.pt"))) < number:
+    while running() and len(list(folder.glob(f"multirun/*/{file}"))) < number:
         assert time.monotonic() < deadline, (folder / "out").read_text()
         time.sleep(0.02)
 
