@@ -14,6 +14,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.defaults_list import DefaultsList, create_defaults_list
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -24,6 +25,7 @@ from omegaconf.errors import OmegaConfBaseException
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 HYDRA_S_MERGE = ConfigLoaderImpl._compose_config_from_defaults_list
+HYDRA_S_READ = FileConfigSource.load_config
 TINY = [
     "tracker=none",
     "hardware=cpu",
@@ -121,18 +123,20 @@ def hydra_composed(overrides: tuple[str, ...], config: str) -> DictConfig:
 
 
 def merge_once(folder: Path) -> None:
-    """From now on, Hydra merges the files of a choice once for all that share `folder`: it takes longer than training.
+    """From now on, Hydra reads a file once, and merges those of a choice once for all that share `folder`.
 
-    What is read from other folders than conf is merged each time; options are put into a copy, as ever.
+    What is merged of files that are not as they were is merged again; options are put into a copy, as ever.
     test_structure.py has both side by side.
     """
 
     def once(repo: Any, key: object, make: Callable[[], Any]) -> Any:
+        states = []
         for source in repo.get_sources():
-            known = source.path in ("", "hydra.conf") if source.scheme() != "file" else _is_conf(source.path)
-            if not known:
+            if source.scheme() == "file":
+                states.append(_state(Path(source.path)))
+            elif source.path not in ("", "hydra.conf"):
                 return make()
-        path = folder / sha256(repr(key).encode()).hexdigest()
+        path = folder / sha256(repr((states, key)).encode()).hexdigest()
         if not path.exists():
             made = pickle.dumps(make())
             with NamedTemporaryFile(dir=folder, delete=False) as file:
@@ -152,9 +156,29 @@ def merge_once(folder: Path) -> None:
     def merge(self: ConfigLoaderImpl, defaults: list[Any], repo: Any) -> DictConfig:
         return once(repo, defaults, lambda: HYDRA_S_MERGE(self, defaults, repo))
 
+    files: dict[object, bytes] = {}
+
+    def read_once(self: FileConfigSource, config_path: str) -> Any:
+        try:
+            stat = Path(self.path, self._normalize_file_name(config_path)).stat()
+        except OSError:
+            return HYDRA_S_READ(self, config_path)  # Hydra's own error
+        key = (self.path, config_path, stat.st_mtime_ns, stat.st_size)
+        if key not in files:
+            files[key] = pickle.dumps(HYDRA_S_READ(self, config_path))
+        return pickle.loads(files[key])
+
+    FileConfigSource.load_config = read_once
     config_loader_impl.create_defaults_list = list_once
     ConfigLoaderImpl._compose_config_from_defaults_list = merge
 
 
-def _is_conf(folder: str) -> bool:
-    return Path(folder).resolve() == CONF.resolve()
+def _state(folder: Path) -> list[tuple[str, str]]:
+    """Of each yaml its name, and a hash of what it says."""
+    stats = ((path, path.stat()) for path in sorted(folder.rglob("*.yaml")))
+    return [(str(path.relative_to(folder)), _hash(path, stat.st_mtime_ns, stat.st_size)) for path, stat in stats]
+
+
+@cache
+def _hash(path: Path, time_ns: int, size: int) -> str:
+    return sha256(path.read_bytes()).hexdigest()

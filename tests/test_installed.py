@@ -32,7 +32,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Installe
     venv = folder / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     [wheel] = (folder / "wheels").glob("*.whl")
-    subprocess.run([*pip, "--python", venv / "bin" / "python", "install", "--no-deps", "--no-index", wheel], check=True)
+    subprocess.run(
+        [*pip, "--python", venv / "bin" / "python", "install", "--no-deps", "--no-index", "--no-compile", wheel],
+        check=True,
+    )
     [packages] = venv.glob("lib/python*/site-packages")
     (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_", "HYDRA_", "PYTHON"))}

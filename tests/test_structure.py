@@ -11,13 +11,14 @@ import pytest
 from hydra import initialize_config_dir
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.defaults_list import create_defaults_list
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import Container, DictConfig, OmegaConf
 
-from configs import CONF, HYDRA_S_MERGE, ROOT, choices, composed, hydra_composed, merge_once, option
+from configs import CONF, HYDRA_S_MERGE, HYDRA_S_READ, ROOT, choices, composed, hydra_composed, merge_once, option
 from ricercar.harness.command import expanded
 from ricercar.harness.composing import HYDRA_S_JOB, forget, load_job
 
@@ -165,6 +166,7 @@ def test_merged_once_is_merged_each_time(options: list[str], tmp_path: Path) -> 
     with pytest.MonkeyPatch.context() as patch, initialize_config_dir(str(CONF), version_base="1.3"):
         patch.setattr(config_loader_impl, "create_defaults_list", create_defaults_list)
         patch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", HYDRA_S_MERGE)
+        patch.setattr(FileConfigSource, "load_config", HYDRA_S_READ)
         loader = GlobalHydra.instance().config_loader()
         for _ in range(3):
             try:

@@ -14,8 +14,9 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import cache_from_source
 from pathlib import Path
-from shutil import copyfile
+from shutil import copy2
 
 import pytest
 
@@ -73,14 +74,17 @@ def missing(expected: str, printed: str) -> list[str]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of the checkout's files, without its pages and results."""
+    """A copy of the checkout's files, without its pages and results; with what Python has compiled of them."""
     copy = tmp_path / "checkout"
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
     for name in names:
         if (ROOT / name).is_file() and (not name.startswith("docs/") or name.startswith("docs/template/")):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            copyfile(ROOT / name, copy / name)
+            copy2(ROOT / name, copy / name)
+            if (ROOT / (compiled := cache_from_source(name))).exists():
+                (copy / compiled).parent.mkdir(exist_ok=True)
+                copy2(ROOT / compiled, copy / compiled)
     (tmp_path / "packages").mkdir()
     (tmp_path / "packages" / "ricercar").symlink_to(copy)
     return copy

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import torch
 from own_classes import LossesKept
+from torch.utils.data import DataLoader
 
 from configs import composed
+from ricercar.data.batches import prefetch
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.loop import Loop
@@ -29,7 +31,15 @@ def test_same_seed_same_weights(on_tones: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spectrograms", ["fresh", "cached"])
-def test_workers_change_nothing(on_tones: list[str], tmp_path: Path, spectrograms: str) -> None:
+def test_workers_change_nothing(
+    on_tones: list[str], tmp_path: Path, spectrograms: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are forked here, which takes no seconds; test_crops.py has those that users have."""
+    monkeypatch.setattr(
+        prefetch,
+        "DataLoader",
+        lambda *given, **options: DataLoader(*given, **{**options, "multiprocessing_context": "fork"}),
+    )
     options = [*SMALL, *on_tones, f"spectrogram={spectrograms}", "augmentation=none"]
     trained(tmp_path / "a", *options)
     trained(tmp_path / "b", *options, "trainer.num_workers=1")

@@ -1,13 +1,16 @@
 """Scoring in other processes gives what scoring here gives."""
 
+import multiprocessing
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from ricercar.errors import InputError
-from ricercar.harness.processes import Scorers
+from ricercar.harness import processes
+from ricercar.harness.processes import Scorers, _pool
 
 
 def _square(number: int) -> int:
@@ -30,6 +33,17 @@ def test_errors_come_as_they_were(num_processes: int) -> None:
     assert list(Scorers(num_processes).map(_square, [3])) == [9]
 
 
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Processes that start at once; those before are of the kind that users have."""
+    _pool.cache_clear()
+    fork = multiprocessing.get_context("fork")
+    monkeypatch.setattr(processes.multiprocessing, "get_context", lambda kind: fork)
+    yield
+    _pool.cache_clear()
+
+
+@pytest.mark.usefixtures("forked")
 def test_a_killed_process_is_told() -> None:
     with pytest.raises(InputError, match="num_scorers below 2"):
         list(Scorers(2).map(_square, [1, 99, 2, 3]))
@@ -43,6 +57,7 @@ def test_none_beside_a_cpu_unless_asked_for() -> None:
     assert Scorers.beside(torch.device("cuda"), None).num_processes <= 8
 
 
+@pytest.mark.usefixtures("forked")
 def test_the_same_scores(on_tones: list[str], tmp_path: Path) -> None:
     from trainings import ONSETS, informative, trained  # which the processes that square numbers need not import
 

@@ -129,7 +129,7 @@ def test_silence_is_finite(name: str, training: bool, level: float) -> None:
 def test_learns_which_pitches_are_loud(name: str) -> None:
     spectrogram = log_magnitudes(batch=2)
     loud = (spectrogram[:, 0, ::3] > -2).float().transpose(1, 2)  # (B, T, 24)
-    backbone = build(name)
+    backbone = build(name, **({"num_params": 300_000} if name in SIZED and name != "vit" else {}))
     head = nn.Linear(backbone.dim, 24 // backbone.num_pitches)
     optimizer = torch.optim.AdamW([*backbone.parameters(), *head.parameters()], lr=5e-3)
     losses = []
