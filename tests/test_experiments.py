@@ -1,6 +1,8 @@
 """Experiments compose, say how they are run, and every job of those that sweep builds its network."""
 
 import itertools
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,14 @@ def test_says_how_to_run_it(name: str) -> None:
     assert package == "# @package _global_"
     assert command.startswith(("# python train.py experiment=", "# python train.py -m experiment="))
     assert f"experiment={name}" in command
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_its_other_commands_compose(name: str) -> None:
+    """Those that its first lines tell beside the one that it is run by."""
+    _, _, _, *lines = (CONF / "experiment" / f"{name}.yaml").read_text().split("defaults:")[0].splitlines()
+    for command in re.findall(r"python train\.py ([^-].*)", "\n".join(lines)):
+        assemble.check(composed(*shlex.split(command)))
 
 
 @pytest.mark.parametrize("name", ABLATIONS)

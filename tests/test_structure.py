@@ -132,6 +132,7 @@ def test_yaml_says_what_it_is() -> None:
 def test_groups_stand_alone() -> None:
     """No choice of a group names one of another, but for what is part of it: choices meet in an experiment."""
     parts: list[dict[str, str]] = [{"/studio@studio": "sampled"}, {"/codec@_global_.codec": "compact"}]
+    parts += [{"override /codec@_global_.codec": "compact_instruments"}]
     wrong = {}
     for path in sorted(CONF.glob("*/*.yaml")):
         named = [each for each in OmegaConf.load(path).get("defaults", []) if each != "_self_"]
