@@ -51,7 +51,9 @@ def test_its_other_commands_compose(name: str) -> None:
     """Those that its first lines tell beside the one that it is run by."""
     _, _, _, *lines = (CONF / "experiment" / f"{name}.yaml").read_text().split("defaults:")[0].splitlines()
     for command in re.findall(r"python train\.py ([^-].*)", "\n".join(lines)):
-        assemble.check(composed(*shlex.split(command)))
+        cfg = composed(*shlex.split(command))
+        assemble.check(cfg)
+        assemble.make_tasks(cfg)
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
