@@ -62,7 +62,7 @@ types: setup
 lock:
 	printf '%s\ntorchvision==0.28.0\n' '$(TORCH)' > .constraints.tmp
 	printf '%s; sys_platform == "never"\n' pyaudio boto3 azure-storage-blob google-cloud-storage paramiko > .overrides.tmp
-	uv pip compile pyproject.toml --extra dev --extra render --extra mirdata --extra search --universal --python-version 3.11 --no-header --no-annotate \
+	uv pip compile pyproject.toml --extra dev --extra render --extra mirdata --extra search --extra encoders --universal --python-version 3.11 --no-header --no-annotate \
 	  --constraint .constraints.tmp --override .overrides.tmp --no-emit-package torch $(addprefix --no-emit-package ,pyaudio boto3 azure-storage-blob google-cloud-storage paramiko) \
 	  | grep --invert-match --extended-regexp '^(nvidia-|cuda-|triton|azure-)|never' > requirements.lock
 	rm .constraints.tmp .overrides.tmp

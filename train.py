@@ -332,6 +332,7 @@ def _test(
         tuning=tuning,
         reproducible=same_again and not begun.mixed,
         cost=fitted.cost.with_run(fitted.trained, predict_s, audio_s, memory, fabric.device),
+        encoder=assemble.encoder_of(fitted.net),
     )
     for name, task in evaluation.tasks.items():
         benchmark = Benchmark(

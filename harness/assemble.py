@@ -38,7 +38,7 @@ from ricercar.harness.inside import num_steps
 from ricercar.harness.parts import LR_FACTOR, Freezing, Groups, Parameters, grouped
 from ricercar.harness.predict import Predict
 from ricercar.harness.processes import ALONE, Processes, Scorers
-from ricercar.harness.provenance import Past
+from ricercar.harness.provenance import EncoderId, Past
 from ricercar.harness.results import Result
 from ricercar.harness.run import check_seeds
 from ricercar.harness.schedules import Schedule
@@ -46,6 +46,7 @@ from ricercar.harness.targets import check_classes
 from ricercar.harness.trackers.tracker import Tracker
 from ricercar.harness.training_state import Budget
 from ricercar.models.backbones.backbone import Backbone
+from ricercar.models.encoders.encoder import Encoder
 from ricercar.models.frontends.frontend import Frontend
 from ricercar.models.net import Net
 from ricercar.tasks.heads import Window
@@ -288,9 +289,15 @@ def folders(folder: Path, names: Iterable[str]) -> dict[str, Path]:
 def make_net(cfg: DictConfig, tasks: Multitask) -> Net:
     """Weights start from torch's current seed."""
     frontend = make(cfg.frontend)
+    compression = make(cfg.compression, num_bins=frontend.num_bins)
+    if frontend.signed and getattr(compression, "of_magnitudes", False):
+        raise InputError(
+            f"compression: {type(compression).__name__} takes magnitudes, and an encoder's features are signed: give "
+            "compression=none (normalisation=whitening goes with it)."
+        )
     return Net(
         frontend=frontend,
-        compression=make(cfg.compression, num_bins=frontend.num_bins),
+        compression=compression,
         normalisation=make(cfg.normalisation, num_channels=frontend.num_channels, num_bins=frontend.num_bins),
         backbone=make(cfg.backbone, spectrogram=frontend.spectrogram(cfg.window_frames)),
         outputs=tasks.outputs,
@@ -315,14 +322,26 @@ def start(net: Net, initial: Initial | None, cfg: DictConfig, crops: Crops, devi
 
 
 def past_of(cfg: DictConfig) -> Past | None:
-    """What the initial weights of a configuration had learnt from; None where it has none.
+    """What the initial weights of a configuration, and its encoder, had learnt from; None where it has neither.
 
     Of a run whose data are still there the works are known, and so of those that it began with in turn.
     """
-    given = OmegaConf.select(cfg, "init")
-    if given is None or given["from"] is None:
+    given, model = (OmegaConf.select(cfg, key) for key in ("init.from", "frontend.model"))
+    is_run = isinstance(model, str) and (Path(model) / ".hydra").is_dir()
+    told = list(OmegaConf.select(cfg, "frontend.about.trained_on") or [])
+    pasts = [_past_of_weights(each) for each in (given, model if is_run else None) if each is not None]
+    if OmegaConf.select(cfg, "frontend.about") is not None and not is_run and not cfg.frontend.get("random"):
+        pasts.append(Past([], None))
+    if not pasts:
         return None
-    path = Path(given["from"])
+    works = [past.works for past in pasts]
+    data = dict.fromkeys([*told, *(name for past in pasts for name in past.data)])
+    return Past(list(data), None if None in works else set().union(*(each for each in works if each)))
+
+
+def _past_of_weights(given: str) -> Past:
+    """What the weights of a run, or in a file, had learnt from."""
+    path = Path(given)
     run = path if path.is_dir() else run_of_file(path)
     try:
         if run is None:
@@ -334,12 +353,24 @@ def past_of(cfg: DictConfig) -> Past | None:
         before = past_of(trained)
         works = {track.work for track in make(trained.data).tracks("train")}
     except (InputError, OSError, yaml.YAMLError, OmegaConfBaseException) as error:
-        log.warning("which works %s was trained on is not known: %s", given["from"], error)
+        log.warning("which works %s was trained on is not known: %s", given, error)
         return Past([path.name], None)
     data = result.training.data if result.training is not None else [result.dataset.name]
     if before is None:
         return Past(data, works)
     return Past(list(dict.fromkeys([*data, *before.data])), None if before.works is None else works | before.works)
+
+
+def encoder_of(net: Net) -> EncoderId | None:
+    """The pretrained encoder of a trained network."""
+    encoder = net.frontend
+    if not isinstance(encoder, Encoder):
+        return None
+    mix = getattr(net.backbone, "mixed", None)
+    if mix is not None:
+        shares = ", ".join(f"{layer} {share:.3f}" for layer, share in zip(encoder.layers, mix, strict=True))
+        log.info("%-10s  %s", "layers", shares)
+    return EncoderId(encoder.name, encoder.revision, encoder.weights, encoder.layers, mix, **encoder.about)
 
 
 def make_freezing(cfg: DictConfig) -> Freezing:
@@ -417,8 +448,11 @@ def make_windows(cfg: DictConfig, frontend: Frontend, store: AudioStore, device:
     """What a network with that frontend is fed: windows of the audio, or of spectrograms that are kept."""
     spectrogram = make(cfg.spectrogram)
     spectrogram.check(make(cfg.augmentation), frontend.trained)
-    key = stable_hash([plain(cfg.frontend), class_hashes(plain(cfg.frontend)), source_hash("models/frontends")])
-    analysis = Analysis(key, frontend.reach, _Frontend(cfg.frontend, device))
+    options = frontend.determining(plain(cfg.frontend))
+    key = stable_hash([options, class_hashes(options), *map(source_hash, frontend.sources)])
+    shape = (frontend.num_channels, frontend.num_bins) if frontend.signed else None
+    make_one = _Frontend(cfg.frontend, device)
+    analysis = Analysis(key, frontend.reach, make_one, frontend.window, frontend.kept_as, shape)
     windows: Windows = spectrogram.windows(store, cfg.hop_length, analysis)
     return windows
 

@@ -36,7 +36,7 @@ _NEUTRAL = (
 # The same of options within a group: where and how fast it is computed, how often something is noted down.
 _NEUTRAL_WITHIN = frozenset({
     "trainer.num_workers", "trainer.log_every_steps", "trainer.checkpoint_minutes", "spectrogram.limit_gb",
-    "trainer.profile", "trainer.find_lr", "init.strict",
+    "trainer.profile", "trainer.find_lr", "init.strict", "frontend.about",
     "hardware.accelerator", "hardware.strategy", "hardware.devices", "hardware.num_nodes",
 })  # fmt: skip
 
@@ -66,14 +66,16 @@ def determining(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:
 def does_not_count(key: str) -> bool:
     """Whether an option, by its whole name, changes no result, or says where something is."""
     parts = key.split(".")
-    return parts[0] in _NEUTRAL or key in _NEUTRAL_WITHIN or (parts[0] == "data" and parts[-1] in PLACES)
+    names = {".".join(parts[:number]) for number in range(1, len(parts) + 1)}
+    return parts[0] in _NEUTRAL or bool(names & _NEUTRAL_WITHIN) or (parts[0] == "data" and parts[-1] in PLACES)
 
 
 def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     """What determines a result, of a configuration as it is in result.json, under the same names.
 
     In place of the folders and files of data stands what `content` says of them, so that a copy elsewhere is the same
-    (see harness/settled.py); where it says nothing, the last part of the path; the same of init.from.
+    (see harness/settled.py); where it says nothing, the last part of the path; the same of init.from, and of an
+    encoder's weights, frontend.model, which may have the name of a hub as well.
     trainer.batch_size is that of all devices together. The options that a search tries are not in it: what it chose
     differs from seed to seed, what it could choose from is in `tune`.
     """
@@ -81,6 +83,8 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     found = _without({key: value for key, value in config.items() if key not in _NEUTRAL}, "", dropped)
     if init := found.get("init"):
         found["init"] = init | {"from": (config.get("content") or {}).get("init.from", _last(init["from"]))}
+    if hashed := (config.get("content") or {}).get("frontend.model"):
+        found["frontend"] = found["frontend"] | {"model": hashed}
     if isinstance(found.get("data"), dict):
         found["data"] = _anywhere(found["data"], "data", config.get("content") or {})
     if "batch_size" in (trainer := found.get("trainer") or {}):
@@ -227,7 +231,8 @@ def _canonical(value: Any) -> Any:
 
 
 _DISTRIBUTIONS = (
-    "torch", "numpy", "scipy", "mir_eval", "nnAudio", "timm", "hydra-core", "wandb", "lightning-fabric",
+    "torch", "numpy", "scipy", "mir_eval", "nnAudio", "timm", "hydra-core", "wandb", "lightning-fabric", "transformers",
+    "onnxruntime",
 )  # fmt: skip
 _LIBRARIES = (
     "ricercar", "torch", "numpy", "scipy", "mir_eval", "nnAudio", "timm", "hydra", "omegaconf", "wandb",

@@ -68,6 +68,26 @@ class Past:
 
 
 @dataclass(frozen=True)
+class EncoderId:
+    """A pretrained encoder that a run is built on.
+
+    name, revision, weights   what it is called; its commit, where it has one; hash of its files
+    layers    the numbers of those that were taken
+    mix       the weights that the layers ended with, where the backbone takes their mean
+    licence, trained_on, url   as the configuration says; null: it does not say
+    """
+
+    name: str
+    revision: str | None
+    weights: str
+    layers: list[int]
+    mix: list[float] | None
+    licence: str | None
+    trained_on: list[str] | None
+    url: str | None
+
+
+@dataclass(frozen=True)
 class Trial:
     """One training of a search. values: options and what was tried for them. score: on the validation split, larger is
     better; NaN where the training diverged.
@@ -122,6 +142,7 @@ class Provenance:
     looks: int | None = None
     reproducible: bool | None = None
     cost: Cost = field(default_factory=Cost)
+    encoder: EncoderId | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ricercar.data.track import AudioSource, Track
 from ricercar.errors import InputError
 from ricercar.harness import identity
 from ricercar.harness.identity import Git, stable_hash
-from ricercar.harness.provenance import Cost, Outside, Provenance, TrainingData, Tuning
+from ricercar.harness.provenance import Cost, EncoderId, Outside, Provenance, TrainingData, Tuning
 from ricercar.harness.typed_json import parse, to_json, typed
 from ricercar.significance.scores import Ints, Scores
 from ricercar.tasks.scale import HIGHER, LOWER, Scale, of_mir_eval
@@ -78,6 +78,7 @@ class Result:
     shown: list[str]
     tracks: list[TrackScore]
     cost: Cost
+    encoder: EncoderId | None
     versions: dict[str, str | None]
     git: Git | None
     code: str | None
@@ -141,7 +142,8 @@ class Result:
         try:
             content = parse(text)
             _check_schema(content)
-            result = typed(cls, content)
+            before = {"encoder": None} if isinstance(content, dict) else {}  # of results that came before the field
+            result = typed(cls, {**before, **content} if before else content)
             result._check()
         except InputError as error:
             raise InputError(f"{path}: {error}") from error

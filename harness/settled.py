@@ -16,6 +16,7 @@ from ricercar.data.sources.rendering.soundfont import SoundFont
 from ricercar.errors import InputError
 from ricercar.harness.identity import PINNED, PLACES, class_hashes, determining, stable_hash
 from ricercar.harness.initial import content_hash
+from ricercar.models.encoders.encoder import content_hash as hash_of_model
 
 _BEGINNING = 1 << 20  # bytes
 _FROM_OUTSIDE = re.compile(r"\$\{\s*[\w.]+\s*:")  # an interpolation by a resolver, such as ${oc.env:NAME}
@@ -27,8 +28,8 @@ def settled(cfg: DictConfig, base: Path) -> DictConfig:
     Paths of data begin at the root of the file system, those that were relative being so to `base`. What comes out of
     the environment stands there as its value, and so does the number of devices. `content` has a hash for each folder
     with an index.csv, of that and of the beginnings of its first and last recording, for each SoundFont, and for the
-    weights to start from: cheap to have before any data are read, the same for a copy elsewhere, and another for other
-    tracks, other splits, or the same names of other sound. Where there is no such folder or file there is none.
+    weights to start from, or of an encoder: cheap to have before any data are read, the same for a copy elsewhere, and
+    another for other tracks, other splits, or the same names of other sound. Where it is not there is none.
     """
     plain = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(plain, dict)
@@ -45,6 +46,11 @@ def settled(cfg: DictConfig, base: Path) -> DictConfig:
             hashes = [_content_of(Path(str(place))) for place in places]
             if key not in PINNED and all(hashes):
                 content[".".join(path)] = hashes if several else hashes[0]
+        if path == ("frontend", "model") and isinstance(values[key], str):
+            place = Path(str(_absolute(base, values[key])))
+            if place.exists():
+                node[key] = str(place)
+                content["frontend.model"] = hash_of_model(place)
         if path == ("init", "from") and values[key] is not None:
             node[key] = _absolute(base, values[key])
             if (hashed := content_hash(Path(str(node[key])))) is not None:

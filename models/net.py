@@ -83,22 +83,14 @@ class Net(nn.Module):
     ) -> dict[str, Tensor]:
         """(B, C, F, T) normalised spectrogram -> logits."""
         features = self.backbone(spectrogram)
-        mean = _mean_over_time(features, valid) if self.clip_level else None
+        pooled = self.backbone.pooled(features, valid) if self.clip_level else None
         found = {}
         for name, head in self.heads.items():
             if name in self.sequences:
                 found[name] = head(features, None if said is None else said[name])
             else:
-                found[name] = head(mean if name in self.clip_level else features).float()
+                found[name] = head(pooled if name in self.clip_level else features).float()
         return found
 
     def _gradients(self) -> bool:
         return self.trains_spectrogram and torch.is_grad_enabled()
-
-
-def _mean_over_time(features: Tensor, valid: Tensor | None) -> Tensor:
-    """(B, T, P, D), (B, T) -> (B, P, D)"""
-    if valid is None:
-        return features.mean(dim=1)
-    weight = valid[:, :, None, None].to(features.dtype)
-    return (features * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)

@@ -46,6 +46,12 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
 
 
+def frontends() -> list[str]:
+    """Those of conf/frontend that make spectrograms; the others are pretrained networks."""
+    names = choices("frontend")
+    return [name for name in names if "ricercar.models.frontends" in (CONF / "frontend" / f"{name}.yaml").read_text()]
+
+
 def trained_tasks() -> list[str]:
     """The tasks that a network learns, one at a time."""
     from ricercar.tasks.task import Task  # here, so that the process that hands out the tests need not wait for torch

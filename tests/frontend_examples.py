@@ -11,10 +11,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
-from configs import choices, composed
+from configs import composed, frontends
 from ricercar.models.frontends.frontend import Frontend
 
-FRONTENDS = choices("frontend")
+FRONTENDS = frontends()
 TRAINABLE = [name for name in FRONTENDS if "trainable" in composed(f"frontend={name}").frontend]
 Array = npt.NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from configs import TINY, choices, composed, make_task, option, trained_tasks
+from configs import TINY, choices, composed, frontends, make_task, option, trained_tasks
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.command import expanded
@@ -14,7 +14,7 @@ from ricercar.harness.results import Result
 from ricercar.harness.run import Run
 from ricercar.train import train
 
-FRONTENDS, BACKBONES = choices("frontend"), choices("backbone")
+FRONTENDS, BACKBONES = frontends(), choices("backbone")
 LOG_FREQUENCY = {"cqt", "hcqt", "vqt"}
 
 

@@ -25,6 +25,12 @@ from ricercar.harness.composing import HYDRA_S_JOB, forget, load_job
 ONLY_PLACES = {
     "nnAudio": ["models/frontends/"],
     "timm": ["models/backbones/"],
+    "transformers": ["models/encoders/hf.py"],
+    "huggingface_hub": ["models/encoders/hf.py"],
+    "peft": ["models/encoders/hf.py"],
+    "onnxruntime": ["models/encoders/onnx.py"],
+    "torchcrepe": [],
+    "torchvision": [],
     "mir_eval": ["tasks/", "metrics/"],
     "wandb": ["harness/trackers/"],
     "tinysoundfont": ["data/sources/rendering/renderer.py"],

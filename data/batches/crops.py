@@ -130,8 +130,8 @@ def _balanced(lengths: Sequence[int], parts: Sequence[str], balance: float) -> N
 
 
 def to_float(window: Tensor) -> Tensor:
-    """int16 audio -> float32 in [-1, 1), on the device that computes; a float32 spectrogram as it is."""
-    return window if window.is_floating_point() else window.float() / 32768.0
+    """int16 audio -> float32 in [-1, 1), on the device that computes; the values of a spectrogram as they are."""
+    return window.float() if window.is_floating_point() else window.float() / 32768.0
 
 
 class Recycled:

@@ -1,12 +1,14 @@
 """What a fixed frontend makes of whole tracks, kept on disk for all runs that use it."""
 
 import contextlib
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +21,7 @@ from ricercar.data.kept import Kept, Shape
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 
+_log = logging.getLogger(__name__)
 BLOCK_S = 16.0  # analysed at a time: memory does not grow with a track
 _GB = 1e9
 _HEADER_BYTES = 128
@@ -31,15 +34,22 @@ class Analysis:
     key      hash of what determines it, sample rate and hop length included
     reach    samples to either side of a frame's centre that its values depend on
     make     (1, N) float32 audio in [-1, 1) -> (1, C, F, 1 + N // hop_length), zeros around the audio
+    window   samples that are given at once, at most, and none from beyond the ends of a track; None: BLOCK_S, and zeros
+             beyond the ends
+    dtype    of what is kept
+    shape    (C, F); None: it is found out
     """
 
     key: str
     reach: int
     make: Callable[[Tensor], Tensor]
+    window: int | None = None
+    dtype: str = "<f4"
+    shape: Shape | None = None
 
 
 class SpectrogramStore:
-    """Windows of spectrograms: (C, F, T) float32, what `analysis` makes of the whole track.
+    """Windows of spectrograms: (C, F, T), what `analysis` makes of the whole track.
 
     `spectrograms/<key>/<key of the audio>.npy`, beside the decoded audio, holds a track's spectrogram as (T, C, F), so
     that a window is one stretch. Parallel processes share it (see Kept).
@@ -55,9 +65,10 @@ class SpectrogramStore:
         self.store = store
         self.sample_rate = store.sample_rate
         self.hop_length = hop_length
+        self.analysis = analysis
         self.analyse = analysis.make
         self.limit_bytes = limit_bytes
-        self._kept = Kept(self.folder / analysis.key, "<f4", "Cached spectrograms")
+        self._kept = Kept(self.folder / analysis.key, analysis.dtype, "Cached spectrograms")
         self._margin = math.ceil(analysis.reach / hop_length)  # frames
         self._shapes: dict[str, Shape] = {}
 
@@ -81,21 +92,22 @@ class SpectrogramStore:
         self.store.prepare(list(missing.values()))
         frame = self._frame_shape(next(iter(missing.values())))
         shapes = {name: (self._num_frames(track), *frame) for name, track in missing.items()}
+        self._tell(missing, shapes)
         self._make_room(shapes)
         for name, track in tqdm(missing.items(), desc="Analysing audio", unit="track", disable=None):
             self._shapes[name] = self._kept.make(name, partial(self._content, track, shapes[name]))
 
-    def read(self, track: Track, start: int, num_frames: int) -> NDArray[np.float32]:
+    def read(self, track: Track, start: int, num_frames: int) -> NDArray[Any]:
         assert start % self.hop_length == 0
         spectrogram = self._spectrogram(track)
         start //= self.hop_length
         first, last = max(start, 0), min(start + num_frames, len(spectrogram))
-        window = np.zeros((*spectrogram.shape[1:], num_frames), dtype=np.float32)
+        window = np.zeros((*spectrogram.shape[1:], num_frames), dtype=spectrogram.dtype)
         if first < last:
             window[:, :, first - start : last - start] = spectrogram[first:last].transpose(1, 2, 0)
         return window
 
-    def _spectrogram(self, track: Track) -> NDArray[np.float32]:
+    def _spectrogram(self, track: Track) -> NDArray[Any]:
         """(T, C, F)"""
         name = self.store.name(track.audio)
         for _ in range(10):
@@ -114,36 +126,70 @@ class SpectrogramStore:
 
     def _frame_shape(self, track: Track) -> Shape:
         """(C, F)"""
+        if self.analysis.shape is not None:
+            return self.analysis.shape
         with torch.no_grad():
             return tuple(self.analyse(torch.zeros(1, self._block_samples(track))).shape[1:3])
 
     def _block_frames(self, track: Track) -> int:
-        """A power of 2, so that few lengths occur: a transform may prepare itself for each."""
+        """A power of 2, so that few lengths occur: a transform may prepare itself for each; or what a window has room
+        for.
+        """
+        if self.analysis.window is not None:
+            return min(self._num_frames(track), max(1, self.analysis.window // self.hop_length - 2 * self._margin))
         longest = int(math.log2(max(1.0, BLOCK_S * self.sample_rate / self.hop_length)))
         return 1 << min(longest, (self._num_frames(track) - 1).bit_length())
 
     def _block_samples(self, track: Track) -> int:
         return (self._block_frames(track) - 1 + 2 * self._margin) * self.hop_length
 
-    def _content(self, track: Track, shape: Shape) -> tuple[Shape, Iterator[NDArray[np.float32]]]:
+    def _content(self, track: Track, shape: Shape) -> tuple[Shape, Iterator[NDArray[Any]]]:
         return shape, self._blocks(track)
 
-    def _blocks(self, track: Track) -> Iterator[NDArray[np.float32]]:
+    def _blocks(self, track: Track) -> Iterator[NDArray[Any]]:
         """The spectrogram, (T, C, F), block by block, each made with its surroundings."""
         num_frames, size = self._num_frames(track), self._block_frames(track)
         for first in range(0, num_frames, size):
-            start = (first - self._margin) * self.hop_length
-            audio = self.store.read(track, start, self._block_samples(track)).astype(np.float32) / 32768.0
-            with torch.no_grad():
-                spectrogram = self.analyse(torch.from_numpy(audio)[None])[0]
+            start, num_samples = first - self._margin, self._block_samples(track)
+            if self.analysis.window is not None:
+                num_samples = min((size + 2 * self._margin) * self.hop_length, self.store.num_samples(track))
+                start = max(0, min(start, (self.store.num_samples(track) - num_samples) // self.hop_length))
+            audio = self.store.read(track, start * self.hop_length, num_samples).astype(np.float32) / 32768.0
+            try:
+                with torch.no_grad():
+                    spectrogram = self.analyse(torch.from_numpy(audio)[None])[0]
+            except InputError as error:
+                raise InputError(f"track {track.id}: {error}") from error
             last = min(first + size, num_frames)
-            yield spectrogram[..., self._margin :][..., : last - first].permute(2, 0, 1).cpu().numpy()
+            yield self._fitting(track, spectrogram[..., first - start :][..., : last - first])
+
+    def _fitting(self, track: Track, spectrogram: Tensor) -> NDArray[Any]:
+        """(C, F, T) -> (T, C, F), in range of what is kept."""
+        found: NDArray[Any] = spectrogram.permute(2, 0, 1).cpu().numpy()
+        largest = np.finfo(self.analysis.dtype).max
+        if self.analysis.dtype != "<f4" and np.abs(found).max(initial=0) > largest:
+            channel, value = max(enumerate(np.abs(found).max(axis=(0, 2))), key=lambda each: each[1])
+            raise InputError(
+                f"track {track.id}: channel {channel} (from 0) of the features reaches {value:.3g}, more than 16 bits "
+                f"hold ({largest:g}): leave that layer out, or take spectrogram=fresh."
+            )
+        return found.astype(self.analysis.dtype)
+
+    def _tell(self, tracks: dict[str, Track], shapes: dict[str, Shape]) -> None:
+        """What is about to be made, before it is."""
+        hours = sum(map(self.store.duration_s, tracks.values())) / 3600
+        rows, dtype = " x ".join(map(str, next(iter(shapes.values()))[1:])), np.dtype(self.analysis.dtype)
+        total = sum(map(self._num_bytes, shapes.values()))
+        _log.info(
+            "analysing   %d tracks, %.3g h x %s x %d bytes x %g frames per second: %.3g GB in %s",
+            len(tracks), hours, rows, dtype.itemsize, self.sample_rate / self.hop_length, total / _GB, self.folder,
+        )  # fmt: skip
 
     def _make_room(self, shapes: dict[str, Shape]) -> None:
         """Removes what was unused for longest, but nothing that this run uses, until `shapes` fit below the limit."""
         if self.limit_bytes is None:
             return
-        needed, kept = (sum(map(_num_bytes, each.values())) for each in (shapes, self._shapes))
+        needed, kept = (sum(map(self._num_bytes, each.values())) for each in (shapes, self._shapes))
         if needed + kept > self.limit_bytes:
             raise InputError(
                 f"The spectrograms of {len(shapes) + len(self._shapes)} tracks take {(needed + kept) / _GB:.3g} GB, "
@@ -158,14 +204,13 @@ class SpectrogramStore:
                     path.unlink(missing_ok=True)
                     excess -= stat.st_size
 
+    def _num_bytes(self, shape: Shape) -> int:
+        return _HEADER_BYTES + np.dtype(self.analysis.dtype).itemsize * math.prod(shape)
+
     def _touch(self, name: str) -> None:
         """Marks an entry as used."""
         with contextlib.suppress(OSError):  # another user's, or just removed
             os.utime(self._kept.path(name))
-
-
-def _num_bytes(shape: Shape) -> int:
-    return _HEADER_BYTES + 4 * math.prod(shape)
 
 
 def _stat(path: Path) -> os.stat_result | None:

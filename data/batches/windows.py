@@ -30,7 +30,7 @@ class Windows(Protocol):
         ...
 
     def read(self, track: Track, start: int, num_frames: int) -> NDArray[Any]:
-        """-> (N,) int16 audio, N = (T - 1) * hop_length, or a (C, F, T) float32 spectrogram, from sample `start` on.
+        """-> (N,) int16 audio, N = (T - 1) * hop_length, or a (C, F, T) float spectrogram, from sample `start` on.
 
         `start` may be negative. What lies outside the track is zero. The window may be looked at, not written to.
         """

@@ -29,6 +29,13 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def forward(self, spectrogram: Tensor) -> Tensor: ...
 
+    def pooled(self, features: Tensor, valid: Tensor | None) -> Tensor:
+        """(B, T, P, D) features, (B, T) bool, frames inside the clip -> (B, P, D): what outputs of a clip are of."""
+        if valid is None:
+            return features.mean(dim=1)
+        weight = valid[:, :, None, None].to(features.dtype)
+        return (features * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+
 
 class InputNorm(nn.Module):
     """(B, C, F, T) -> (B, C, F, T), about zero mean and unit variance over the training data.

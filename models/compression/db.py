@@ -16,6 +16,8 @@ class DB(nn.Module):
     The values run down to -100 or so: a backbone without a normalisation at its entrance wants whitening or instance.
     """
 
+    of_magnitudes = True
+
     def __init__(self, *, num_bins: int, reference: str, floor: float, top_db: float | None) -> None:
         super().__init__()
         check_choice(REFERENCES, reference=reference)

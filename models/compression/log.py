@@ -12,6 +12,8 @@ class Log(nn.Module):
     offset   what is much quieter counts as silence; 1e-3 is -60 dB of a full-scale sinusoid
     """
 
+    of_magnitudes = True
+
     def __init__(self, *, num_bins: int, offset: float) -> None:
         super().__init__()
         check_positive(offset=offset)

@@ -21,6 +21,8 @@ class PCEN(nn.Module):
     trainable         true: gain, bias and power are parameters of each bin, kept above 0 by training their logarithms
     """
 
+    of_magnitudes = True
+
     def __init__(
         self,
         *,

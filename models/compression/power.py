@@ -11,6 +11,8 @@ FLOOR = 1e-8
 class Power(nn.Module):
     """(B, C, F, T) magnitudes -> x ** exponent. 0.5 is a square root; 0.3 is near the loudness that is heard."""
 
+    of_magnitudes = True
+
     def __init__(self, *, num_bins: int, exponent: float) -> None:
         super().__init__()
         check_positive(exponent=exponent)

@@ -24,12 +24,20 @@ class Frontend(nn.Module, ABC):
     Fixed filters are non-persistent buffers (never in a checkpoint); trained ones are parameters.
     Runs in float32, outside autocast.
 
-    reach   samples to either side of a frame's centre that its values depend on
+    reach     samples to either side of a frame's centre that its values depend on
+    window    samples that are analysed at once where a frame depends on all of them; None: any number
+    signed    whether there are negative values: then it is no magnitudes that are given (see models/encoders)
+    kept_as   how numpy calls the numbers that an analysis is kept in
+    sources   the code that determines an analysis, besides its options
     """
 
     num_channels: int
     num_bins: int
     reach: int
+    window: int | None = None
+    signed: bool = False
+    kept_as: str = "<f4"
+    sources: tuple[str, ...] = ("models/frontends",)
     bins_per_semitone: int | None = None
     lowest_pitch: int | None = None
 
@@ -43,6 +51,10 @@ class Frontend(nn.Module, ABC):
     def arrange(self, analysis: Tensor) -> Tensor:
         """(B, C', F', T) -> (B, C, F, T): cheap, and each frame by itself, so that it may follow a cut in time."""
         return analysis
+
+    def determining(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Of the options of its yaml, what determines an analysis."""
+        return options
 
     @property
     def trained(self) -> bool:

