@@ -187,7 +187,7 @@ class Encoder(Frontend):
             found.append(self.hidden(network, sound))
             self._check_shapes(found[-1])
         for number, first, second in zip(self.layers, *found, strict=True):
-            if not torch.allclose(first, second, rtol=1e-3, atol=1e-4, equal_nan=True):
+            if not torch.allclose(first, second, rtol=1e-5, atol=1e-6, equal_nan=True):
                 raise InputError(
                     f"the encoder, loaded twice, gives other features each time (hidden layer {number}): a part of its "
                     "weights is missing in the files, or is not initialised by the library that reads them."
@@ -219,11 +219,11 @@ _HELD: "weakref.WeakValueDictionary[tuple[Any, ...], _Held]" = weakref.WeakValue
 
 
 def chosen(layers: Any, there: Sequence[int]) -> list[int]:
-    """The numbers of the layers that an option asks for: a list of them, or all. InputError lists what there is."""
-    if layers == "all":
+    """The numbers of the layers that an option asks for: a list of them, None: all. InputError lists what there is."""
+    if layers is None:
         return list(there)
     if not isinstance(layers, list) or not layers or not all(type(each) is int and each in there for each in layers):
-        raise InputError(f"layers={layers!r}: give a list of numbers from {there[0]} to {there[-1]}, or all")
+        raise InputError(f"layers={layers!r}: give a list of numbers from {there[0]} to {there[-1]}, or null for all")
     return layers
 
 

@@ -150,7 +150,7 @@ def test_crepe_is_torchcrepes(monkeypatch: pytest.MonkeyPatch, models: Path) -> 
 
 @torch.no_grad()
 def test_layers_are_channels(models: Path) -> None:
-    every = make("hubert", models, layers="all")(noise(1, 8000))
+    every = make("hubert", models, layers=None)(noise(1, 8000))
     assert every.shape[1] == 3
     assert torch.equal(make("hubert", models, layers=[2, 0])(noise(1, 8000)), every[:, [2, 0]])
     assert make("crepe", models, layers=[4, 5, 6])(noise(1, 8000)).shape[1] == 3
@@ -206,10 +206,10 @@ def test_values_beyond_16_bits_are_refused(models: Path, tmp_path: Path) -> None
     [
         ("crepe", {"sample_rate": 22050}, "sample_rate=22050: this network takes audio at 16000 Hz: sample_rate=16000"),
         ("crepe", {"layers": [1, 5]}, "must have the same number of features: 1 has 16384, 5 has 256"),
-        ("crepe", {"layers": [8]}, r"layers=\[8\]: give a list of numbers from 1 to 7, or all"),
+        ("crepe", {"layers": [8]}, r"layers=\[8\]: give a list of numbers from 1 to 7, or null for all"),
         ("crepe", {"capacity": "huge"}, "capacity='huge': choose one of tiny, full"),
         ("crepe", {"random": 1}, "random=1: choose one of true, false"),
-        ("hubert", {"layers": [3]}, r"layers=\[3\]: give a list of numbers from 0 to 2, or all"),
+        ("hubert", {"layers": [3]}, r"layers=\[3\]: give a list of numbers from 0 to 2, or null for all"),
         ("hubert", {"layers": []}, r"layers=\[\]: give a list"),
         ("hubert", {"overlap_s": 1.0}, "overlap_s=1.0: must be a number from 0 to 0.7"),
         ("hubert", {"precision": "fp16"}, "precision='fp16': choose one of 32-true, bf16-mixed"),
