@@ -91,6 +91,7 @@ class Encoder(Frontend):
                     f"window_s={window_s}: must hold two frames of hop_length={hop_length} samples at least"
                 )
         self._held: _Held | None = None
+        self.fixed: set[str] = set()
         self.network: nn.Module | None = None
 
     @abstractmethod
@@ -170,6 +171,12 @@ class Encoder(Frontend):
         """Makes the network a part of this module, where it is to be trained; at the end of a constructor."""
         if self.trainable:
             self.network = self._sure().eval()
+            self.fixed = {*self.network.state_dict()} - {
+                name for name, each in self.network.named_parameters() if each.requires_grad
+            }
+            if any(not each.requires_grad for each in self.network.parameters()):
+                self.register_state_dict_post_hook(_leave_out)
+                self.register_load_state_dict_post_hook(_not_missing)
 
     def train(self, mode: bool = True) -> "Encoder":
         super().train(mode)
@@ -203,6 +210,16 @@ class Encoder(Frontend):
                     f"hidden layer {number} of the encoder has {layer.shape[1]} features in {layer.shape[2]} frames of "
                     f"a second, not {self.num_bins} in {num_frames:.0f}: choose layers of one size by frontend.layers."
                 )
+
+
+def _leave_out(encoder: Encoder, state: dict[str, Any], prefix: str, metadata: Any) -> None:
+    """What never learns beside adapters is no part of a checkpoint: it comes from the files of the weights."""
+    for name in encoder.fixed:
+        state.pop(f"{prefix}network.{name}", None)
+
+
+def _not_missing(encoder: Encoder, keys: Any) -> None:
+    keys.missing_keys[:] = [name for name in keys.missing_keys if name.partition("network.")[2] not in encoder.fixed]
 
 
 class _Held:

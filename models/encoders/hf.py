@@ -84,6 +84,8 @@ class HF(Encoder):
         check_flag(trust_remote_code=trust_remote_code, random=random, gradient_checkpointing=gradient_checkpointing)
         if lora_rank is not None:
             check_whole(lora_rank=lora_rank)
+            if not trainable:
+                raise InputError(f"lora_rank={lora_rank}: adapters are to be trained: trainable=true")
         self._folder = _folder_of(model, revision)
         self._trusted = trust_remote_code
         self._config = _config_of(self._folder, model, trust_remote_code)
@@ -136,7 +138,22 @@ class HF(Encoder):
         if missing:
             _log.warning("%s lacks weights, which are random: %s", self._folder, ", ".join(missing[:5]))
         network = self._family.part(model)
-        return network if self.lora_rank is None else self._with_adapters(network)
+        if self.lora_rank is not None:
+            self._add_adapters(network)
+        if self.gradient_checkpointing:
+            network.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
+        return network
+
+    def train(self, mode: bool = True) -> "HF":
+        """Layers whose activations are computed anew do so in training mode only; what is in them stays as it is."""
+        super().train(mode)
+        if self.network is not None and self.gradient_checkpointing:
+            from transformers.modeling_layers import GradientCheckpointingLayer
+
+            for module in self.network.modules():
+                if isinstance(module, GradientCheckpointingLayer):
+                    module.training = mode
+        return self
 
     def hidden(self, network: nn.Module, audio: Tensor) -> list[Tensor]:
         missing = self._family.shortest - audio.shape[1]
@@ -146,8 +163,19 @@ class HF(Encoder):
             raise InputError(f"layers={self.layers}: the network gives {len(found)} hidden layers, from 0 on")
         return [self._family.frames(found[number], sound.shape[1]) for number in self.layers]
 
-    def _with_adapters(self, network: nn.Module) -> nn.Module:
-        raise NotImplementedError
+    def _add_adapters(self, network: nn.Module) -> None:
+        """In place of some linear maps; all else does not learn."""
+        try:
+            import peft
+        except ModuleNotFoundError as error:
+            raise InputError('lora_rank needs the package peft: pip install "ricercar[encoders]"') from error
+        ends = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)}
+        if not self.lora_targets or not set(self.lora_targets) <= ends:
+            raise InputError(f"lora_targets={self.lora_targets}: the linear maps end in {', '.join(sorted(ends))}")
+        config = peft.LoraConfig(
+            r=self.lora_rank, lora_alpha=2 * self.lora_rank, target_modules=self.lora_targets, lora_dropout=0.0
+        )
+        peft.inject_adapter_in_model(config, network)
 
 
 def _transformers() -> Any:

@@ -124,6 +124,57 @@ def test_trained_it_is_a_part_of_the_network(kind: str, models: Path) -> None:
     assert all(name.startswith("network.") for name in encoder.state_dict())
 
 
+def test_only_adapters_learn_and_are_kept(models: Path) -> None:
+    options: dict[str, Any] = {"trainable": True, "lora_rank": 2, "window_s": 1.4}
+    encoder = make("hubert", models, **options).train()
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(noise(1, 8000)), make("hubert", models)(noise(1, 8000)))
+    learning = [name for name, each in encoder.named_parameters() if each.requires_grad]
+    assert len(learning) == 2 * 2 * 2  # layers, maps, factors
+    assert set(encoder.state_dict()) == set(learning)
+    encoder(noise(1, 8000)).square().mean().backward()
+    with torch.no_grad():
+        for each in encoder.parameters():
+            if each.requires_grad:
+                each.add_(0.1)
+    net, other = (
+        torch.nn.ModuleDict({"frontend": encoder}),
+        torch.nn.ModuleDict({"frontend": make("hubert", models, **options)}),
+    )
+    other.load_state_dict(net.state_dict())
+    copied = copy.deepcopy(net)
+    for each in (other, copied):
+        with torch.no_grad():
+            torch.testing.assert_close(each["frontend"](noise(1, 8000)), encoder(noise(1, 8000)))
+    with pytest.raises(RuntimeError, match="Missing key"):
+        other.load_state_dict({name: value for name, value in net.state_dict().items() if "lora_A" in name})
+
+
+@pytest.mark.parametrize("family", ["hubert", "whisper"])
+def test_activations_computed_anew_give_the_same_gradients(family: str, models: Path) -> None:
+    gradients, calls = [], []
+    for anew in (False, True):
+        encoder = make(family, models, trainable=True, gradient_checkpointing=anew).train()
+        assert encoder.network is not None
+        [first, *_] = [
+            module
+            for name, module in encoder.network.named_modules()
+            if name.endswith("layers.0.self_attn" if family == "whisper" else "layers.0.attention")
+        ]
+        first.register_forward_hook(lambda *_: calls.append(anew))  # noqa: B023
+        encoder(noise(1, 8000)).square().mean().backward()
+        gradients.append({name: each.grad for name, each in encoder.named_parameters() if each.grad is not None})
+    torch.testing.assert_close(*gradients)
+    assert calls == [False, True, True]
+
+
+@torch.no_grad()
+def test_half_precision_is_near(models: Path) -> None:
+    half, single = (make("hubert", models, precision=each)(noise(1, 8000)) for each in ("bf16-mixed", "32-true"))
+    assert half.dtype == torch.float32
+    assert 0 < (half - single).norm() < 0.05 * single.norm()
+
+
 @pytest.mark.parametrize("kind", ["crepe", "hubert", "audio-spectrogram-transformer"])
 @torch.no_grad()
 def test_random_weights_are_others_and_always_the_same(kind: str, models: Path) -> None:
@@ -215,6 +266,12 @@ def test_values_beyond_16_bits_are_refused(models: Path, tmp_path: Path) -> None
         ("hubert", {"precision": "fp16"}, "precision='fp16': choose one of 32-true, bf16-mixed"),
         ("hubert", {"about": {"license": "MIT"}}, "about has 'license': it takes licence, trained_on, url"),
         ("hubert", {"about": {"trained_on": "x"}}, "about.trained_on='x': give a list of names"),
+        ("hubert", {"lora_rank": 2}, "lora_rank=2: adapters are to be trained: trainable=true"),
+        (
+            "hubert",
+            {"lora_rank": 2, "trainable": True, "lora_targets": ["query"]},
+            r"lora_targets=\['query'\]: the linear maps end in intermediate_dense, k_proj",
+        ),
         ("whisper", {"window_s": 3}, "window_s=3: this network takes 2 s at most"),
     ],
 )
