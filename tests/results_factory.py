@@ -98,6 +98,7 @@ def make_result(
         "shown": [name for name in metrics if name != primary],
         "tracks": tracks,
         "cost": Cost() if system else COST,
+        "encoder": None,
         "versions": {"python": "3.11.7", "torch": "2.13.0"},
         "git": Git("0" * 40, False),
         "code": "c0de" * 4,

@@ -83,7 +83,7 @@ def test_tab_completes(installed: Installed) -> None:
         complete_line() { COMP_LINE=$1; COMP_CWORD=$2; COMP_POINT=${#1}; _ricercar; echo "${COMPREPLY[@]}"; }
         complete_line "ricercar tra" 1
         complete_line "ricercar train fronte" 2
-        complete_line "ricercar train frontend=h" 2"""
+        complete_line "ricercar train frontend=hc" 2"""
     done = installed("bash", "-c", script)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["train", "frontend. frontend=", "frontend=hcqt"]

@@ -75,6 +75,7 @@ def make_result(tracks: list[TrackScore] = TRACKS, cost: Cost = Cost(), **change
         "shown": [],
         "tracks": tracks,
         "cost": cost,
+        "encoder": None,
         "versions": {"python": "3.11.7", "timm": None},
         "git": Git("0" * 40, False),
         "code": "c0de" * 4,
@@ -93,6 +94,14 @@ def test_write_and_read(tmp_path: Path, cost: Cost, git: Git | None) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["result.json"]
 
 
+def test_result_from_before_encoders_is_read(tmp_path: Path) -> None:
+    make_result().write(tmp_path / "result.json")
+    content = json.loads((tmp_path / "result.json").read_text())
+    del content["encoder"]
+    (tmp_path / "result.json").write_text(json.dumps(content))
+    assert Result.read(tmp_path / "result.json").encoder is None
+
+
 def test_the_file_is_the_contract(tmp_path: Path) -> None:
     """Field by field, as docs/result.md has it; strict JSON, so NaN is null."""
     make_result().write(tmp_path / "result.json")
@@ -104,7 +113,7 @@ def test_the_file_is_the_contract(tmp_path: Path) -> None:
     assert list(content) == [
         "schema", "run_id", "choices", "seed", "overrides", "config", "system", "training", "tuning", "looks",
         "reproducible", "protocol", "protocol_id", "dataset", "metrics", "scales", "primary", "shown", "tracks", "cost",
-        "versions", "git", "code",
+        "encoder", "versions", "git", "code",
     ]  # fmt: skip
     assert content["metrics"] == {"f1": pytest.approx(0.7), "overlap": 0.5}
     assert content["tracks"][0] == {

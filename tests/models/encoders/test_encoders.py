@@ -1,7 +1,9 @@
 """Encoders: pretrained networks keep the contract of frontends, with layers as channels and exact times."""
 
 import copy
+import math
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -278,3 +280,55 @@ def test_values_beyond_16_bits_are_refused(models: Path, tmp_path: Path) -> None
 def test_impossible_options(kind: str, options: dict[str, Any], message: str, models: Path) -> None:
     with pytest.raises(InputError, match=message):
         make(kind, models, **options)
+
+
+# ONNX: Basic Pitch, whose weights come with its package
+
+
+def basic_pitch(**options: Any) -> Encoder:
+    found = find_spec("basic_pitch")
+    if found is None or found.origin is None:
+        pytest.skip("basic_pitch is not installed")
+    model = Path(found.origin).parent / "saved_models" / "icassp_2022" / "nmp.onnx"
+    node = composed("frontend=onnx", "sample_rate=22050", "hop_length=256", f"frontend.model={model}").frontend
+    OmegaConf.set_struct(node, False)
+    node.update(options)
+    encoder = instantiate(node, _convert_="all", _partial_=True)()
+    assert isinstance(encoder, Encoder)
+    return encoder
+
+
+@pytest.mark.parametrize("hop_length", [256, 441])
+def test_basic_pitch_hears_notes_at_their_times(hop_length: int) -> None:
+    """Within a frame of its own (12 ms); windows of 2 s meet at 0.9 s, and so on."""
+    encoder, seconds = basic_pitch(hop_length=hop_length), torch.arange(8000) / 22050
+    note = sum(torch.sin(2 * math.pi * 440 * k * seconds) / k for k in range(1, 6)) * torch.exp(-6 * seconds)
+    audio, onsets = torch.zeros(1, 5 * 22050), (8000, 30000, 43000, 60000, 85000)
+    for onset in onsets:
+        audio[0, onset : onset + 8000] += 0.5 * note
+    features = encoder(audio)
+    assert features.shape == (1, 2, 88, 1 + audio.shape[1] // hop_length)
+    for onset in onsets:
+        frame = round(onset / hop_length)
+        near = features[0, 1, 69 - 21, frame - 10 : frame + 10]
+        assert near.max() > 0.7
+        assert abs((frame - 10 + int(near.argmax())) * hop_length - onset) / 22050 < 0.0125
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"outputs": ["notes"]}, r"outputs=\['notes'\]: choose of StatefulPartitionedCall:2, Stateful"),
+        (
+            {"outputs": ["StatefulPartitionedCall:0", "StatefulPartitionedCall:1"]},
+            "must have the same number of features: StatefulPartitionedCall:0 has 264, StatefulPartitionedCall:1 has 8",
+        ),
+        ({"input_axes": ["N"]}, r"input_axes=\['N'\]: give B, N in their order, and 1 for others"),
+        ({"sample_rate": 16000}, "sample_rate=16000: this network takes audio at 22050 Hz"),
+        ({"model": "nowhere.onnx"}, "model=nowhere.onnx: there is no such file"),
+        ({"model": __file__}, "is no ONNX that can be run"),
+    ],
+)
+def test_impossible_onnx(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        basic_pitch(**options)
