@@ -175,8 +175,8 @@ class Encoder(Frontend):
                 name for name, each in self.network.named_parameters() if each.requires_grad
             }
             if any(not each.requires_grad for each in self.network.parameters()):
-                self.register_state_dict_post_hook(_leave_out)
-                self.register_load_state_dict_post_hook(_not_missing)
+                self.register_state_dict_post_hook(_leave_out)  # type: ignore[no-untyped-call]
+                self.register_load_state_dict_post_hook(_not_missing)  # type: ignore[no-untyped-call]
 
     def train(self, mode: bool = True) -> "Encoder":
         super().train(mode)

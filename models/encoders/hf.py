@@ -139,7 +139,7 @@ class HF(Encoder):
             _log.warning("%s lacks weights, which are random: %s", self._folder, ", ".join(missing[:5]))
         network = self._family.part(model)
         if self.lora_rank is not None:
-            self._add_adapters(network)
+            self._add_adapters(network, self.lora_rank)
         if self.gradient_checkpointing:
             network.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]
         return network
@@ -163,7 +163,7 @@ class HF(Encoder):
             raise InputError(f"layers={self.layers}: the network gives {len(found)} hidden layers, from 0 on")
         return [self._family.frames(found[number], sound.shape[1]) for number in self.layers]
 
-    def _add_adapters(self, network: nn.Module) -> None:
+    def _add_adapters(self, network: nn.Module, rank: int) -> None:
         """In place of some linear maps; all else does not learn."""
         try:
             import peft
@@ -172,9 +172,7 @@ class HF(Encoder):
         ends = {name.rpartition(".")[2] for name, module in network.named_modules() if isinstance(module, nn.Linear)}
         if not self.lora_targets or not set(self.lora_targets) <= ends:
             raise InputError(f"lora_targets={self.lora_targets}: the linear maps end in {', '.join(sorted(ends))}")
-        config = peft.LoraConfig(
-            r=self.lora_rank, lora_alpha=2 * self.lora_rank, target_modules=self.lora_targets, lora_dropout=0.0
-        )
+        config = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=self.lora_targets, lora_dropout=0.0)
         peft.inject_adapter_in_model(config, network)
 
 
