@@ -122,6 +122,7 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     checkpoints = Checkpoints(given, next(iter(before.values())).run_id)
     weights = assemble.restore_best(tasks, checkpoints)
     net = assemble.make_net(cfg, tasks)
+    assemble.check_encoder(net, next(iter(before.values())).encoder)
     assemble.use_weights(net, weights, checkpoints)
     folders = {name: each for name, each in assemble.folders(folder, tasks).items() if name in scored}
     data = {

@@ -373,6 +373,16 @@ def encoder_of(net: Net) -> EncoderId | None:
     return EncoderId(encoder.name, encoder.revision, encoder.weights, encoder.layers, mix, **encoder.about)
 
 
+def check_encoder(net: Net, trained: EncoderId | None) -> None:
+    """InputError where the files of an encoder are not those that a run was trained with."""
+    weights = net.frontend.weights if isinstance(net.frontend, Encoder) else None
+    if trained is not None and weights != trained.weights:
+        raise InputError(
+            f"frontend.model: the files of the encoder {trained.name} have changed (hash {weights}, in training "
+            f"{trained.weights}): put back those that the run was trained with."
+        )
+
+
 def make_freezing(cfg: DictConfig) -> Freezing:
     values = plain(cfg)
     return Freezing(values["freeze"], values["unfreeze_at"])

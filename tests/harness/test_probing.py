@@ -107,12 +107,12 @@ def test_run_is_an_encoder(on_tones: list[str], tmp_path: Path, run_here: Here) 
 
 
 def test_fine_tuned_adapters_are_all_that_is_kept(
-    hubert: Path, on_tones: list[str], tmp_path: Path, run_here: Here
+    own: Path, on_tones: list[str], tmp_path: Path, run_here: Here
 ) -> None:
     """Their training is evaluated and gone on with from the checkpoint."""
     given = [
         *NET,
-        f"frontend.model={hubert}",
+        f"frontend.model={own}",
         "frontend.trainable=true",
         "frontend.lora_rank=2",
         "backbone=linear",
@@ -121,14 +121,18 @@ def test_fine_tuned_adapters_are_all_that_is_kept(
     groups = ["optimizer.groups={frontend:{lr:0.1},frontend.network.encoder.layers.0:{lr:0.05}}", "freeze=[frontend]"]
     assert run_here("train.py", *given, *groups, "unfreeze_at=1steps", *on_tones, "hydra.run.dir=run") == (0, "")
     weights = torch.load(tmp_path / "run" / "checkpoints" / "best.pt", weights_only=True)["net"]
-    own = {name for name in weights if name.startswith("frontend.")}
-    assert len(own) == 8
-    assert all("lora_" in name for name in own)
-    assert any(weights[name].any() for name in own if "lora_B" in name)  # they have learnt
+    kept = {name for name in weights if name.startswith("frontend.")}
+    assert len(kept) == 8
+    assert all("lora_" in name for name in kept)
+    assert any(weights[name].any() for name in kept if "lora_B" in name)  # they have learnt
     assert run_here("eval.py", "run=run", "hydra.run.dir=again") == (0, "")
     first, again = (json.loads((tmp_path / each / "result.json").read_text()) for each in ("run", "again"))
     assert again["metrics"] == first["metrics"]
     assert again["encoder"] == first["encoder"]
+    changed(own, "layer_norm.weight", 0.5)
+    code, error = run_here("eval.py", "run=run", "hydra.run.dir=changed")
+    assert code == 1
+    assert error.startswith("error: frontend.model: the files of the encoder own have changed (hash ")
 
 
 # Bad input

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -242,6 +243,26 @@ def test_what_is_kept_is_what_is_computed(kind: str, num_samples: int, models: P
     audio = torch.from_numpy(store.store.read(track, 0, num_samples).astype(np.float32) / 32768)[None]
     assert found.dtype == np.float16
     np.testing.assert_allclose(found, encoder(audio)[0], atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells no memory")
+def test_memory_does_not_grow_with_a_recording(models: Path, tmp_path: Path) -> None:
+    """Windows follow one another, all of the same length, and leave nothing behind."""
+    encoder = make("hubert", models, window_s=10, overlap_s=2)
+    lengths, used, analyse = [], [], encoder.analyse
+
+    def noted(audio: Tensor) -> Tensor:
+        found = analyse(audio)
+        lengths.append(audio.shape[1])
+        told = re.search(r"RssAnon:\s*(\d+) kB", Path("/proc/self/status").read_text())
+        used.append(0 if told is None else int(told[1]) / 1024)
+        return found
+
+    encoder.analyse = noted  # type: ignore[method-assign]
+    kept(encoder, tmp_path).prepare([Track("long", "train", "a", Sound(240 * RATE))])
+    assert set(lengths) == {10 * RATE}
+    assert len(lengths) == 30
+    assert max(used[5:]) - max(used[:5]) < 10  # MB, of which one window takes more
 
 
 def test_values_beyond_16_bits_are_refused(models: Path, tmp_path: Path) -> None:
