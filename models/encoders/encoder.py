@@ -45,6 +45,7 @@ class Encoder(Frontend):
 
     signed = True
     kept_as = "<f2"
+    sources = (OWN_CODE,)
     stride: float
     offset: float
     name: str
@@ -153,7 +154,7 @@ class Encoder(Frontend):
         if self._held is None:
             held = _HELD.get(self.key)
             if held is None:
-                with torch.random.fork_rng():  # whenever it is, what follows draws the same numbers
+                with torch.random.fork_rng(devices=[]):  # whenever it is, what follows draws the same numbers
                     held = _HELD[self.key] = _Held(self._sure().requires_grad_(False).eval())
             self._held = held
         return self._held.network.to(device)
@@ -187,12 +188,13 @@ class Encoder(Frontend):
     @torch.no_grad()
     def _sure(self) -> nn.Module:
         """The network, loaded twice: what a library leaves to chance would give other features each time."""
-        sound = 0.1 * torch.randn(1, self.sample_rate, generator=torch.Generator().manual_seed(0))
+        num_samples = min(self.sample_rate, self.window or self.sample_rate)
+        sound = 0.1 * torch.randn(1, num_samples, generator=torch.Generator().manual_seed(0))
         found = []
         for _ in range(2):
             network = self.load().eval()
             found.append(self.hidden(network, sound))
-            self._check_shapes(found[-1])
+            self._check_shapes(found[-1], num_samples)
         for number, first, second in zip(self.layers, *found, strict=True):
             if not torch.allclose(first, second, rtol=1e-5, atol=1e-6, equal_nan=True):
                 raise InputError(
@@ -201,14 +203,15 @@ class Encoder(Frontend):
                 )
         return network
 
-    def _check_shapes(self, hidden: Sequence[Tensor]) -> None:
-        """That a second of audio gives what the network's configuration promises."""
-        num_frames = (self.sample_rate - 2 * self.offset) / self.stride + 1
+    def _check_shapes(self, hidden: Sequence[Tensor], num_samples: int) -> None:
+        """That audio gives what the network's configuration promises."""
+        num_frames = (num_samples - 2 * self.offset) / self.stride + 1
         for number, layer in zip(self.layers, hidden, strict=True):
             if layer.shape[1] != self.num_bins or abs(layer.shape[2] - num_frames) > 1:
                 raise InputError(
                     f"hidden layer {number} of the encoder has {layer.shape[1]} features in {layer.shape[2]} frames of "
-                    f"a second, not {self.num_bins} in {num_frames:.0f}: choose layers of one size by frontend.layers."
+                    f"{num_samples} samples, not {self.num_bins} in {num_frames:.0f}: choose layers of one size by "
+                    "frontend.layers."
                 )
 
 
