@@ -53,12 +53,13 @@ def noise(*shape: int, level: float = 0.1, seed: int = 0) -> Tensor:
     return level * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("num_samples", [1, 441, 5000, 40000])
-@pytest.mark.parametrize("hop_length", [160, 320, 441])
-@pytest.mark.parametrize("kind", KINDS)
+LENGTHS = [(kind, *each) for kind in KINDS for each in ((320, 1), (441, 9000))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "hop_length", "num_samples"), [*LENGTHS, ("hubert", 160, 40000), ("hubert", 441, 441)]
+)
 def test_shape(kind: str, hop_length: int, num_samples: int, models: Path) -> None:
-    if hop_length * 60 < num_samples and kind != "hubert":
-        return  # the same for all
     encoder = make(kind, models, hop_length=hop_length)
     with torch.no_grad():
         features = encoder(noise(2, num_samples))
@@ -69,8 +70,7 @@ def test_shape(kind: str, hop_length: int, num_samples: int, models: Path) -> No
     assert encoder.signed
 
 
-@pytest.mark.parametrize("hop_length", [320, 441])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "hop_length"), [*((kind, 441) for kind in KINDS), ("hubert", 160)])
 @torch.no_grad()
 def test_click_is_heard_at_its_time(kind: str, hop_length: int, models: Path) -> None:
     """Within half of the coarser frame, on average over clicks; also across the borders of windows of 1.4 s."""
@@ -78,7 +78,7 @@ def test_click_is_heard_at_its_time(kind: str, hop_length: int, models: Path) ->
     background = noise(1, 42000, level=1e-3)
     quiet, frame = encoder(background), max(encoder.stride, hop_length)
     times, late = hop_length * torch.arange(quiet.shape[-1]), []
-    for click in (8000, 12345, 16000, 20000, 24000, 31111, 32000, 40000):
+    for click in (8000, 12345, 16000, 24000, 31111, 40000):
         audio = background.clone()
         audio[0, click] = 0.5
         energy = (encoder(audio) - quiet).square().sum(dim=(0, 1, 2))
@@ -232,7 +232,7 @@ def kept(encoder: Encoder, folder: Path) -> SpectrogramStore:
     return SpectrogramStore(AudioStore(folder, RATE), encoder.hop_length, analysis, limit_bytes=None)
 
 
-@pytest.mark.parametrize("num_samples", [300, 20000, 90011])
+@pytest.mark.parametrize("num_samples", [300, 50011])
 @pytest.mark.parametrize("kind", ["crepe", "hubert", "whisper"])
 @torch.no_grad()
 def test_what_is_kept_is_what_is_computed(kind: str, num_samples: int, models: Path, tmp_path: Path) -> None:
