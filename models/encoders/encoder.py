@@ -45,7 +45,7 @@ class Encoder(Frontend):
 
     signed = True
     kept_as = "<f2"
-    sources = (OWN_CODE,)
+    sources: tuple[str, ...] = (OWN_CODE,)
     stride: float
     offset: float
     name: str
