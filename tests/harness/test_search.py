@@ -211,7 +211,7 @@ def test_what_diverges_or_fails_stops_nothing(
         (["search=[training]", "optimizer.lr=1e-3", "hydra.sweeper.sampler=grid"], "grid: optimizer.weight_decay=tag"),
         (["optimizer.rate=interval(0,1)"], "search has optimizer.rate, which is no option.* There are: .*lr"),
         (["search=[transformer]"], "search has backbone.depth, which is no option"),
-        (["search=[nothing]"], "search=nothing: there is no such space. There are: chroma, cnn"),
+        (["search=[nothing]"], "search=nothing: there is no such space. There are: attentive, chroma, cnn"),
         (["data.root=a,b"], "data.root, which is not for a search: all trials share the tracks"),
         (["seed=0,1"], "seed, which is not for a search: a run has one"),
         (["task=onset,notes"], "search has task: scores under different protocols"),
