@@ -462,7 +462,7 @@ def make_windows(cfg: DictConfig, frontend: Frontend, store: AudioStore, device:
     key = stable_hash([options, class_hashes(options), *map(source_hash, frontend.sources)])
     shape = (frontend.num_channels, frontend.num_bins) if frontend.signed else None
     make_one = _Frontend(cfg.frontend, device)
-    analysis = Analysis(key, frontend.reach, make_one, frontend.window, frontend.kept_as, shape)
+    analysis = Analysis(key, frontend.reach, make_one, frontend.at_once, frontend.kept_as, shape)
     windows: Windows = spectrogram.windows(store, cfg.hop_length, analysis)
     return windows
 

@@ -36,7 +36,7 @@ class Encoder(Frontend):
 
     stride       samples between the network's own frames
     offset       sample that its first frame is centred on
-    window       samples that the network takes at a time, `overlap` of them shared with the next; longer audio is
+    at_once      samples that the network takes at a time, `overlap` of them shared with the next; longer audio is
                  taken in parts, of which each gives the frames nearest to its middle. None: each frame is by itself
     name         what the weights are called; revision: their commit, None where there is none
     weights      hash of the files that the weights come from, or of what else determines them
@@ -80,14 +80,14 @@ class Encoder(Frontend):
         self.precision = precision
         self.trainable = trainable
         self.about = _checked(about)
-        self.window: int | None = None
+        self.at_once: int | None = None
         self.reach = 0
         if window_s is not None:
             check_positive(window_s=window_s)
             check_between(0, window_s / 2, overlap_s=overlap_s)
-            self.window = round(window_s * sample_rate)
+            self.at_once = round(window_s * sample_rate)
             self.reach = round(overlap_s * sample_rate / 2)
-            if self.window < 2 * self.reach + 2 * hop_length:
+            if self.at_once < 2 * self.reach + 2 * hop_length:
                 raise InputError(
                     f"window_s={window_s}: must hold two frames of hop_length={hop_length} samples at least"
                 )
@@ -107,10 +107,10 @@ class Encoder(Frontend):
     def analyse(self, audio: Tensor) -> Tensor:
         """(B, N) audio -> (B, L, D, T). InputError names a layer that is not finite, where nothing is trained."""
         network = self._network(audio.device)
-        if self.window is None:
+        if self.at_once is None:
             return self._encoded(network, audio)
         margin = math.ceil(self.reach / self.hop_length)
-        size = self.window // self.hop_length - 2 * margin
+        size = self.at_once // self.hop_length - 2 * margin
         longest = (size + 2 * margin) * self.hop_length
         if audio.shape[1] <= longest:
             return self._encoded(network, audio)
@@ -188,7 +188,7 @@ class Encoder(Frontend):
     @torch.no_grad()
     def _sure(self) -> nn.Module:
         """The network, loaded twice: what a library leaves to chance would give other features each time."""
-        num_samples = min(self.sample_rate, self.window or self.sample_rate)
+        num_samples = min(self.sample_rate, self.at_once or self.sample_rate)
         sound = 0.1 * torch.randn(1, num_samples, generator=torch.Generator().manual_seed(0))
         found = []
         for _ in range(2):

@@ -25,7 +25,7 @@ class Frontend(nn.Module, ABC):
     Runs in float32, outside autocast.
 
     reach     samples to either side of a frame's centre that its values depend on
-    window    samples that are analysed at once where a frame depends on all of them; None: any number
+    at_once   samples that are analysed together where a frame depends on all of them; None: any number
     signed    whether there are negative values: then it is no magnitudes that are given (see models/encoders)
     kept_as   how numpy calls the numbers that an analysis is kept in
     sources   the code that determines an analysis, besides its options
@@ -34,7 +34,7 @@ class Frontend(nn.Module, ABC):
     num_channels: int
     num_bins: int
     reach: int
-    window: int | None = None
+    at_once: int | None = None
     signed: bool = False
     kept_as: str = "<f4"
     sources: tuple[str, ...] = ("models/frontends",)

@@ -228,7 +228,7 @@ class Sound:
 
 def kept(encoder: Encoder, folder: Path) -> SpectrogramStore:
     shape = (encoder.num_channels, encoder.num_bins)
-    analysis = Analysis("key", encoder.reach, encoder.analyse, encoder.window, encoder.kept_as, shape)
+    analysis = Analysis("key", encoder.reach, encoder.analyse, encoder.at_once, encoder.kept_as, shape)
     return SpectrogramStore(AudioStore(folder, RATE), encoder.hop_length, analysis, limit_bytes=None)
 
 
