@@ -164,7 +164,8 @@ class Hazards(nn.Module):
             pitches = given[..., self.num_drums :]
         pitches = pitches.reshape(batch, self.num_times, kinds, self.num_cells).float()
         of = dict(zip(self.kinds, pitches.unbind(2), strict=True))
-        off, on, tie = of[OFF], of[ON], of[self.kinds[-1]][:, 0]
+        off, on = of[OFF], of[ON]
+        tie = of.get(TIE, on)[:, 0]  # without ties it is never asked for
         drums = on[..., :0] if given is None else given[..., : self.num_drums].float()
         quiet = -softplus(on).sum(-1) - softplus(drums).sum(-1)
         return off, on, drums, tie, quiet, -softplus(off).transpose(1, 2)
