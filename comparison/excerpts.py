@@ -158,6 +158,9 @@ _COMPRESSION = 0.7  # of libsndfile, constant bit rate, so that players seek exa
 _COLUMNS_PER_S = 50
 _BINS_PER_SEMITONE = 3
 _PLANNED_S = 5.0  # lengths are rounded up to multiples of this: the transform plans anew for each, which takes seconds
+_AT_ONCE_S = 25.0  # longer recordings are taken in parts of this length
+_MARGIN_S = 2.0  # at both ends of a part: more than half of the longest kernel
+_MOST_COLUMNS = 16_000  # of a WebP image, of which 16,383 is the limit
 _LOWEST = 21  # MIDI number: A0, 27.5 Hz
 _HIGHEST_HZ = 8_000.0
 _RANGE_DB = 70.0  # below the loudest point of the excerpt is black
@@ -180,22 +183,47 @@ def mp3(audio: Floats, sample_rate: int) -> str:
 def spectrogram(audio: Floats, sample_rate: int) -> tuple[str, float, float]:
     """(N,) -> data: URI of a greyscale image of constant-Q magnitudes in dB, low pitches at the bottom, white loud;
     and the MIDI numbers at its lower and its upper edge.
-    """
-    import torch
 
-    transform = _transform(sample_rate)
-    planned = round(_PLANNED_S * sample_rate)
-    padded = np.pad(audio, (0, -len(audio) % planned))
-    with torch.no_grad():
-        bins = transform(torch.as_tensor(padded, dtype=torch.float32)[None])[0, 0]
-    magnitude = bins[:, : max(1, round(len(audio) / sample_rate * _COLUMNS_PER_S))].numpy()
-    loudest = max(float(bins.max()), _SILENCE)
+    Of a long recording the image has fewer columns in a second: no more than images can have.
+    """
+    magnitude = _long(audio, sample_rate) if len(audio) > _AT_ONCE_S * sample_rate else _magnitude(audio, sample_rate)
+    loudest = max(float(magnitude.max()), _SILENCE)
     decibel = 20 * np.log10(np.maximum(magnitude / loudest, 10 ** (-_RANGE_DB / 20)))
     grey = np.rint(255 * (1 + decibel / _RANGE_DB)).astype(np.uint8)
     content = BytesIO()
-    Image.fromarray(grey[::-1]).save(content, "WEBP", quality=_QUALITY, method=6)
+    method = 6 if grey.shape[1] <= _AT_ONCE_S * _COLUMNS_PER_S else 2  # seconds for a long one
+    Image.fromarray(grey[::-1]).save(content, "WEBP", quality=_QUALITY, method=method)
     lower_edge = _LOWEST - 0.5 / _BINS_PER_SEMITONE
     return _uri("image/webp", content), lower_edge, lower_edge + len(grey) / _BINS_PER_SEMITONE
+
+
+def _magnitude(audio: Floats, sample_rate: int) -> Floats:
+    """(N,) -> (F, T), at once."""
+    import torch
+
+    planned = round(_PLANNED_S * sample_rate)
+    padded = np.pad(audio, (0, -len(audio) % planned))
+    with torch.no_grad():
+        bins = _transform(sample_rate)(torch.as_tensor(padded, dtype=torch.float32)[None])[0, 0]
+    return bins[:, : max(1, round(len(audio) / sample_rate * _COLUMNS_PER_S))].double().numpy()
+
+
+def _long(audio: Floats, sample_rate: int) -> Floats:
+    """(N,) -> (F, T), by parts of one length, of neighbouring columns the loudest where there are too many."""
+    hop = sample_rate // _COLUMNS_PER_S
+    margin, size = round(_MARGIN_S * _COLUMNS_PER_S), round((_AT_ONCE_S - 2 * _MARGIN_S) * _COLUMNS_PER_S)
+    total = max(1, len(audio) // hop)
+    together = -(-total // _MOST_COLUMNS)
+    size -= size % together
+    parts = []
+    for first in range(0, total, size):
+        start, stop = (first - margin) * hop, (first + size + margin) * hop
+        outside = (max(-start, 0), max(stop - len(audio), 0))
+        part = np.pad(audio[max(start, 0) : stop], outside)
+        columns = _magnitude(part, sample_rate)[:, margin : margin + min(size, total - first)]
+        columns = np.pad(columns, ((0, 0), (0, -columns.shape[1] % together)))
+        parts.append(columns.reshape(len(columns), -1, together).max(axis=2))
+    return np.concatenate(parts, axis=1)
 
 
 @cache

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 REFERENCE, RIGHT, MISSED, SPURIOUS, UNSCORED = "reference", "right", "missed", "spurious", "unscored"
+FOUND = "found"
 
 # Every kind of mark, in the words of a legend.
 KINDS = {
@@ -25,6 +26,7 @@ KINDS = {
     MISSED: "missed",
     SPURIOUS: "not in the reference",
     UNSCORED: "not scored",
+    FOUND: "found, where there is no reference",
 }
 # An estimated pitch stays one mark while it is nearest to the same step of this size.
 _STEPS_PER_SEMITONE = 2
@@ -52,7 +54,7 @@ class Mark:
 
     @property
     def is_error(self) -> bool:
-        return self.kind not in (REFERENCE, RIGHT, UNSCORED)
+        return self.kind not in (REFERENCE, RIGHT, UNSCORED, FOUND)
 
 
 def of_track(kind: str, label: str) -> Mark:

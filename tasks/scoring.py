@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.tasks.marks import REFERENCE, Mark
+from ricercar.tasks.marks import FOUND, REFERENCE, Mark
 from ricercar.tasks.scale import Scale, scale_of
 
 
@@ -96,3 +96,7 @@ class Scoring(ABC):
     def reference_marks(self, reference: Annotation) -> list[Mark]:
         """-> what there is to find: all that an estimate like the reference would have right."""
         return [replace(mark, kind=REFERENCE) for mark in self.marks(reference, reference)]
+
+    def estimate_marks(self, estimate: Annotation) -> list[Mark]:
+        """-> what was found, where there is no reference to judge it by."""
+        return [replace(mark, kind=FOUND) for mark in self.marks(estimate, estimate)]

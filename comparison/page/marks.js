@@ -15,6 +15,7 @@ const KINDS = {
   label: ["wrong instrument", "bars", "--k-purple"],
   wrong: ["wrong", "hatch", "--k-orange"],
   unscored: ["not scored", "hollow", "--muted"],
+  found: ["found", "solid", "--a"],
 };
 const kindOf = (kind) => KINDS[kind] ?? [kind, "cross", "--k-orange"];
 // Of an element with the excerpt's data, in which marks are lists.
@@ -25,7 +26,7 @@ function readExcerpt(id) {
   return excerpt;
 }
 
-const isError = (mark) => !["right", "reference", "unscored"].includes(mark.kind);
+const isError = (mark) => !["right", "reference", "unscored", "found"].includes(mark.kind);
 
 const NOTES = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
 const noteName = (pitch) => NOTES[((Math.round(pitch) % 12) + 12) % 12] + (Math.floor(Math.round(pitch) / 12) - 1);

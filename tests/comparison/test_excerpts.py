@@ -79,6 +79,21 @@ def test_spectrogram_has_time_and_pitch_in_their_places(sample_rate: int, pitch:
     assert grey[row, :80].max() < 100
 
 
+@pytest.mark.parametrize(("seconds", "columns"), [(60, 3000), (700, 11_667)])
+def test_spectrogram_of_a_long_recording(seconds: int, columns: int) -> None:
+    """The same picture in parts, and fewer columns of more than an image can have."""
+    rate = 8000
+    time_s = np.arange(seconds * rate) / rate
+    audio = 0.5 * np.sin(2 * np.pi * 440 * time_s) * (time_s % 30 < 15)
+    uri, low, high = spectrogram(audio, rate)
+    picture = image(uri)
+    assert picture.shape[1] == columns
+    row = len(picture) - 1 - int((69 - low) / (high - low) * len(picture))
+    sounding = picture[row].astype(float) > 128
+    expected = (np.arange(columns) + 0.5) / columns * seconds % 30 < 15
+    assert np.mean(sounding == expected) > 0.99
+
+
 def test_silence_is_black() -> None:
     assert image(spectrogram(np.zeros(RATE), RATE)[0]).max() < 5
 

@@ -23,7 +23,7 @@ from ricercar.data.annotations.onsets import Onsets
 from ricercar.data.annotations.segments import Segments
 from ricercar.data.annotations.tags import Tags
 from ricercar.data.annotations.tempo import Tempo
-from ricercar.tasks.marks import KINDS, REFERENCE, RIGHT, UNSCORED, Mark, frame_runs, joined
+from ricercar.tasks.marks import FOUND, KINDS, REFERENCE, RIGHT, UNSCORED, Mark, frame_runs, joined
 from ricercar.tasks.notes.marks import extended
 
 SEEDS = (0, 1, 2)
@@ -60,13 +60,16 @@ def test_a_perfect_estimate_has_no_errors(name: str, seed: int) -> None:
     wanted = task.reference_marks(reference)
     assert {mark.kind for mark in wanted} == {REFERENCE}
     assert [mark.start_s for mark in wanted] == [mark.start_s for mark in marks]
+    found = task.estimate_marks(reference)
+    assert [mark.start_s for mark in found] == [mark.start_s for mark in marks]
+    assert not any(mark.is_error for mark in found)
 
 
 @pytest.mark.parametrize("name", trained_tasks())
 def test_errors_of_another_estimate_are_known_and_repeat(name: str) -> None:
     task, reference, estimate = make_task(name), example(name, 0), example(name, 1).stretched(1.2)
     marks = task.marks(reference, estimate)
-    assert {mark.kind for mark in marks} <= set(KINDS) - {REFERENCE}
+    assert {mark.kind for mark in marks} <= set(KINDS) - {REFERENCE, FOUND}
     assert any(mark.is_error for mark in marks)
     assert marks == task.marks(reference, estimate)
 
