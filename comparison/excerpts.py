@@ -205,7 +205,8 @@ def _magnitude(audio: Floats, sample_rate: int) -> Floats:
     padded = np.pad(audio, (0, -len(audio) % planned))
     with torch.no_grad():
         bins = _transform(sample_rate)(torch.as_tensor(padded, dtype=torch.float32)[None])[0, 0]
-    return bins[:, : max(1, round(len(audio) / sample_rate * _COLUMNS_PER_S))].double().numpy()
+    kept: Floats = bins[:, : max(1, round(len(audio) / sample_rate * _COLUMNS_PER_S))].double().numpy()
+    return kept
 
 
 def _long(audio: Floats, sample_rate: int) -> Floats:
