@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from ricercar.data.audio.reading import Samples, read
 from ricercar.errors import InputError
 
 _log = logging.getLogger(__name__)
-_OTHER_UNIT = 100.0  # times full scale: 40 dB above it
+OTHER_UNIT = 100.0  # times full scale: 40 dB above it
 
 
 @dataclass(frozen=True)
@@ -43,15 +44,20 @@ class AudioFile:
 
     def decoded(self, sample_rate: int) -> tuple[NDArray[np.float32], str]:
         """-> `decode`, and what does not hold of the file's length, in words that follow its name; empty if nothing."""
-        recording = read(self.path, _mono)
-        mono = recording.samples
-        if len(mono) == 0:
+        return self._taken(sample_rate, np.asarray)
+
+    def quantised(self, sample_rate: int) -> tuple[NDArray[np.int16], str]:
+        """-> as `decoded`, in 16 bits: of a long file nothing else is held, neither other numbers nor its own rate."""
+        return self._taken(sample_rate, quantised)
+
+    def _taken(self, sample_rate: int, keep: Callable[[Samples], Samples]) -> tuple[Samples, str]:
+        mono = _Mono(sample_rate, self._error)
+        recording = read(self.path, lambda block, rate: keep(mono.take(block, rate)))
+        samples = np.concatenate([recording.samples, keep(mono.rest())])
+        if mono.num_samples == 0:
             raise self._error("has no samples. Leave it out of the index, or replace it.")
-        if not np.isfinite(mono).all():
-            at_s = int(np.argmin(np.isfinite(mono))) / recording.sample_rate
-            raise self._error(f"has NaN or infinite samples, the first at {at_s:.3f} s. Export it again.")
-        peak = max(float(mono.max()), -float(mono.min())) if recording.is_float else 0.0
-        if peak > _OTHER_UNIT:
+        peak = mono.peak if recording.is_float else 0.0
+        if peak > OTHER_UNIT:
             raise self._error(
                 f"has samples up to {peak:.6g}, where 1 is full scale: integers as floating-point numbers? "
                 "Divide them by their full scale (32768 for 16 bits), and export it again."
@@ -60,18 +66,54 @@ class AudioFile:
             _log.warning(
                 "Audio file %s: is clipped at full scale, which its samples exceed up to %.3g.", self.path, peak
             )
-        if recording.sample_rate != sample_rate:
-            resampled = soxr.resample(mono, recording.sample_rate, sample_rate, quality="HQ")
-            mono = resampled if len(resampled) else mono[:1]  # shorter than half a sample at the new rate
-        clipped = np.clip(mono, -1.0, 1.0).astype(np.float32, copy=False)
-        return clipped, recording.flaw
+        return (samples if len(samples) else keep(mono.first)), recording.flaw
 
     def _error(self, problem: str) -> InputError:
         return InputError(f"Audio file {self.path}: {problem}")
 
 
-def _mono(block: Samples) -> Samples:
+def quantised(samples: NDArray[np.floating]) -> NDArray[np.int16]:
+    """[-1, 1] -> 16 bits."""
+    whole: NDArray[np.int16] = np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    return whole
+
+
+class _Mono:
+    """Blocks of a recording -> the mean of the channels, resampled, block by block, to what all at once would give.
+
+    num_samples, peak   of all that was taken, before it was resampled. first: (1,) its first sample
+    """
+
+    def __init__(self, sample_rate: int, error: Callable[[str], InputError]) -> None:
+        self.sample_rate = sample_rate
+        self.num_samples, self.peak = 0, 0.0
+        self.first: Samples = np.empty(0, dtype=np.float32)
+        self._error = error
+        self._stream: soxr.ResampleStream | None = None
+
+    def take(self, block: Samples, rate: int) -> Samples:
+        mono = _mean(block)
+        if not np.isfinite(mono).all():
+            at_s = (self.num_samples + int(np.argmin(np.isfinite(mono)))) / rate
+            raise self._error(f"has NaN or infinite samples, the first at {at_s:.3f} s. Export it again.")
+        if len(mono):
+            self.peak = max(self.peak, float(mono.max()), -float(mono.min()))
+            self.first = self.first if self.num_samples else np.clip(mono[:1], -1.0, 1.0)
+            self.num_samples += len(mono)
+        if rate != self.sample_rate:
+            if self._stream is None:
+                self._stream = soxr.ResampleStream(rate, self.sample_rate, 1, dtype="float32", quality="HQ")
+            mono = self._stream.resample_chunk(mono)
+        return np.clip(mono, -1.0, 1.0)
+
+    def rest(self) -> Samples:
+        """What the resampling still holds, once all is taken."""
+        empty = np.empty(0, dtype=np.float32)
+        return empty if self._stream is None else np.clip(self._stream.resample_chunk(empty, last=True), -1.0, 1.0)
+
+
+def _mean(block: Samples) -> Samples:
     if block.shape[1] == 1:
         return block[:, 0].copy()
-    with np.errstate(invalid="ignore", over="ignore"):  # of infinite samples, which are refused later
+    with np.errstate(invalid="ignore", over="ignore"):  # of infinite samples, which are refused
         return np.asarray(block.mean(axis=1, dtype=np.float32))

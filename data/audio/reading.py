@@ -17,6 +17,7 @@ from ricercar.data.audio.lengths import flac_unbounded, id3_bytes, mended, mpeg_
 from ricercar.errors import InputError
 
 Samples = NDArray[Any]
+Take = Callable[[Samples, int], Samples]  # an (n, channels) block, which is overwritten afterwards, and its sample rate
 
 _ID3 = b"ID3\4" + bytes(5) + b"\n" + bytes(10)  # an empty tag: without one libsndfile first looks for a file "._"
 _BLOCK = 1 << 18  # samples, of all channels together
@@ -61,8 +62,12 @@ class Recording(NamedTuple):
     flaw: str
 
 
-def read(path: Path, take: Callable[[Samples], Samples] = np.copy, dtype: str = "float32") -> Recording:
-    """-> what `take` makes of the file's (n, channels) blocks.
+def copied(block: Samples, sample_rate: int) -> Samples:
+    return block.copy()
+
+
+def read(path: Path, take: Take = copied, dtype: str = "float32") -> Recording:
+    """-> what `take` makes of the file's blocks.
 
     InputError where the file is missing, is not audio, or is damaged before its first sample.
     """
@@ -84,11 +89,6 @@ def read(path: Path, take: Callable[[Samples], Samples] = np.copy, dtype: str = 
                 f"has streams of {first.num_channels} channels at {first.sample_rate} Hz and of "
                 f"{each.num_channels} at {each.sample_rate} Hz in a row. Convert them to one.",
             )
-    if not _RATES_HZ[0] <= first.sample_rate <= _RATES_HZ[1]:
-        low, high = _RATES_HZ
-        raise _error(
-            path, f"has a sample rate of {first.sample_rate:,} Hz, outside {low:,} to {high:,}. Mend its header."
-        )
     if len(parts) == 1:
         return first
     flaws = "; ".join(f"stream {number} {part.flaw}" for number, part in enumerate(parts, 1) if part.flaw)
@@ -164,7 +164,7 @@ def _parts(path: Path) -> Iterator[_Part]:
         raise failure
 
 
-def _read(part: _Part, take: Callable[[Samples], Samples], dtype: str) -> Recording:
+def _read(part: _Part, take: Take, dtype: str) -> Recording:
     blocks: list[Samples] = []
     damage = ""
     with _opened(part) as file:
@@ -176,6 +176,9 @@ def _read(part: _Part, take: Callable[[Samples], Samples], dtype: str) -> Record
                 part.path, f"announces {file.frames:,} frames, which {num_bytes:,} bytes cannot hold. Mend it."
             )
         rate, channels, promised = file.samplerate, file.channels, _promised(part, file)
+        if not _RATES_HZ[0] <= rate <= _RATES_HZ[1]:
+            low, high = _RATES_HZ
+            raise _error(part.path, f"has a sample rate of {rate:,} Hz, outside {low:,} to {high:,}. Mend its header.")
         block = np.empty((max(1, _BLOCK // channels), channels), dtype)
         num_frames, more = 0, 1
         while more:
@@ -189,14 +192,14 @@ def _read(part: _Part, take: Callable[[Samples], Samples], dtype: str) -> Record
                 if not num_frames + more:
                     raise
             if more:
-                blocks.append(take(block[:more]))
+                blocks.append(take(block[:more], rate))
                 num_frames += more
             if num_frames > _LONGEST_S * max(rate, 1):
                 raise _error(part.path, f"is longer than {_LONGEST_S / 3600:g} hours. Cut it into several files.")
             if damage:
                 break
         is_float = file.subtype in ("FLOAT", "DOUBLE")
-    samples = np.concatenate(blocks) if blocks else take(block[:0])
+    samples = np.concatenate(blocks) if blocks else take(block[:0], rate)
     return Recording(samples, rate, channels, is_float, _flaw(part, num_frames, promised, rate, damage))
 
 

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ricercar.data.audio.file import AudioFile
+from ricercar.data.audio.file import AudioFile, quantised
 from ricercar.data.audio.file_keys import FileKeys
+from ricercar.data.audio.sound import stretch
 from ricercar.data.files import write_text
 from ricercar.data.kept import Kept
 from ricercar.data.track import AudioSource, Track
@@ -102,13 +103,7 @@ class AudioStore:
     def view(self, track: Track, start: int, num_samples: int) -> NDArray[np.int16]:
         """As `read`, but to look at only: it is not copied where it is all inside the track."""
         samples = self._kept.open(self.name(track.audio), (self.num_samples(track),))
-        first, last = max(start, 0), min(start + num_samples, len(samples))
-        if first == start and last == start + num_samples:
-            return samples[first:last]
-        crop = np.zeros(num_samples, dtype=np.int16)
-        if first < last:
-            crop[first - start : last - start] = samples[first:last]
-        return crop
+        return stretch(samples, start, num_samples)
 
     def flaw(self, track: Track) -> str:
         """What does not hold of the length of the track's file, in words that name it; empty where all does."""
@@ -144,12 +139,13 @@ class AudioStore:
 def _build(audio: AudioSource, track_id: str, name: str, folder: Path, sample_rate: int) -> int:
     """Makes an entry unless another process has made it by now; -> its number of samples."""
 
-    def content() -> tuple[tuple[int, ...], list[NDArray[np.float32]]]:
-        decoded, flaw = audio.decoded(sample_rate) if isinstance(audio, AudioFile) else (audio.decode(sample_rate), "")
+    def content() -> tuple[tuple[int, ...], list[NDArray[np.int16]]]:
+        samples, flaw = (
+            audio.quantised(sample_rate) if isinstance(audio, AudioFile) else (quantised(audio.decode(sample_rate)), "")
+        )
         if flaw:
             with _kept(folder).naming():
                 write_text(_flaw_path(folder, name), flaw)
-        samples = np.clip(np.rint(decoded * 32768.0), -32768, 32767)
         if not samples.any():
             _log.warning("Track %r is silent.", track_id)
         return samples.shape, [samples]
