@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ricercar.data.audio.store import AudioStore
+from ricercar.data.batches.windows import Samples
 from ricercar.data.kept import Kept, Shape
 from ricercar.data.track import Track
 from ricercar.errors import InputError
@@ -48,6 +49,121 @@ class Analysis:
     shape: Shape | None = None
 
 
+class Blocks:
+    """A track's spectrogram block by block, each made with its surroundings: (T, C, F), in the dtype of `analysis`."""
+
+    def __init__(self, store: Samples, hop_length: int, analysis: Analysis) -> None:
+        self.store = store
+        self.hop_length = hop_length
+        self.analysis = analysis
+        self.analyse = analysis.make
+        self._margin = math.ceil(analysis.reach / hop_length)  # frames
+
+    def num_frames(self, track: Track) -> int:
+        """Of the whole track."""
+        return 1 + self.store.num_samples(track) // self.hop_length
+
+    def size(self, track: Track) -> int:
+        """Frames of a block: a power of 2, so that few lengths occur, for each of which a transform may prepare itself;
+        or what a window has room for.
+        """
+        if self.analysis.window is not None:
+            return min(self.num_frames(track), max(1, self.analysis.window // self.hop_length - 2 * self._margin))
+        longest = int(math.log2(max(1.0, BLOCK_S * self.store.sample_rate / self.hop_length)))
+        return 1 << min(longest, (self.num_frames(track) - 1).bit_length())
+
+    def frame_shape(self, track: Track) -> Shape:
+        """(C, F)"""
+        if self.analysis.shape is not None:
+            return self.analysis.shape
+        with torch.no_grad():
+            return tuple(self.analyse(torch.zeros(1, self._num_samples(track))).shape[1:3])
+
+    def all(self, track: Track) -> Iterator[NDArray[Any]]:
+        """In a row."""
+        for number in range(math.ceil(self.num_frames(track) / self.size(track))):
+            yield self.block(track, number)
+
+    def block(self, track: Track, number: int) -> NDArray[Any]:
+        """The frames from number * size on; the last block has those that are left."""
+        num_frames, size = self.num_frames(track), self.size(track)
+        first = number * size
+        start, num_samples = first - self._margin, self._num_samples(track)
+        if self.analysis.window is not None:
+            num_samples = min((size + 2 * self._margin) * self.hop_length, self.store.num_samples(track))
+            start = max(0, min(start, (self.store.num_samples(track) - num_samples) // self.hop_length))
+        audio = self.store.read(track, start * self.hop_length, num_samples).astype(np.float32) / 32768.0
+        try:
+            with torch.no_grad():
+                spectrogram = self.analyse(torch.from_numpy(audio)[None])[0]
+        except InputError as error:
+            raise InputError(f"track {track.id}: {error}") from error
+        last = min(first + size, num_frames)
+        return self._fitting(track, spectrogram[..., first - start :][..., : last - first])
+
+    def _num_samples(self, track: Track) -> int:
+        return (self.size(track) - 1 + 2 * self._margin) * self.hop_length
+
+    def _fitting(self, track: Track, spectrogram: Tensor) -> NDArray[Any]:
+        """(C, F, T) -> (T, C, F), in range of what is kept."""
+        found: NDArray[Any] = spectrogram.permute(2, 0, 1).cpu().numpy()
+        largest = np.finfo(self.analysis.dtype).max
+        if self.analysis.dtype != "<f4" and np.abs(found).max(initial=0) > largest:
+            channel, value = max(enumerate(np.abs(found).max(axis=(0, 2))), key=lambda each: each[1])
+            raise InputError(
+                f"track {track.id}: channel {channel} (from 0) of the features reaches {value:.3g}, more than 16 bits "
+                f"hold ({largest:g}): leave that layer out, or take spectrogram=fresh."
+            )
+        return found.astype(self.analysis.dtype)
+
+
+class PassingSpectrograms:
+    """Windows of spectrograms, the same as those of a SpectrogramStore, that are kept nowhere: read from the first to
+    the last, each block is made once, and the last few are held.
+    """
+
+    on_frames = True
+
+    def __init__(self, store: Samples, hop_length: int, analysis: Analysis) -> None:
+        self.store = store
+        self.sample_rate = store.sample_rate
+        self.hop_length = hop_length
+        self.blocks = Blocks(store, hop_length, analysis)
+        self._held: dict[tuple[int, int], tuple[Track, NDArray[Any]]] = {}  # the track, so that its id stays its own
+
+    def prepare(self, tracks: Sequence[Track]) -> None:
+        """There is nothing to be made before."""
+
+    def num_samples(self, track: Track) -> int:
+        return self.store.num_samples(track)
+
+    def read(self, track: Track, start: int, num_frames: int) -> NDArray[Any]:
+        assert start % self.hop_length == 0
+        start //= self.hop_length
+        size = self.blocks.size(track)
+        first, last = max(start, 0), min(start + num_frames, self.blocks.num_frames(track))
+        shown = range(first // size, math.ceil(last / size) if last > first else first // size)
+        while len(self._held) > len(shown):
+            del self._held[next(iter(self._held))]
+        parts = [self._block(track, number) for number in shown]
+        if not parts:
+            window: NDArray[Any] = np.zeros((*self.blocks.frame_shape(track), num_frames), self.blocks.analysis.dtype)
+            return window
+        window = np.zeros((*parts[0].shape[1:], num_frames), dtype=parts[0].dtype)
+        for number, part in zip(shown, parts, strict=True):
+            begin, end = max(first, number * size), min(last, number * size + len(part))
+            window[:, :, begin - start : end - start] = part[begin - number * size : end - number * size].transpose(
+                1, 2, 0
+            )
+        return window
+
+    def _block(self, track: Track, number: int) -> NDArray[Any]:
+        key = (id(track), number)
+        if key not in self._held:
+            self._held[key] = (track, self.blocks.block(track, number))
+        return self._held[key][1]
+
+
 class SpectrogramStore:
     """Windows of spectrograms: (C, F, T), what `analysis` makes of the whole track.
 
@@ -66,10 +182,9 @@ class SpectrogramStore:
         self.sample_rate = store.sample_rate
         self.hop_length = hop_length
         self.analysis = analysis
-        self.analyse = analysis.make
+        self.blocks = Blocks(store, hop_length, analysis)
         self.limit_bytes = limit_bytes
         self._kept = Kept(self.folder / analysis.key, analysis.dtype, "Cached spectrograms")
-        self._margin = math.ceil(analysis.reach / hop_length)  # frames
         self._shapes: dict[str, Shape] = {}
 
     def num_samples(self, track: Track) -> int:
@@ -90,8 +205,8 @@ class SpectrogramStore:
         if not missing:
             return
         self.store.prepare(list(missing.values()))
-        frame = self._frame_shape(next(iter(missing.values())))
-        shapes = {name: (self._num_frames(track), *frame) for name, track in missing.items()}
+        frame = self.blocks.frame_shape(next(iter(missing.values())))
+        shapes = {name: (self.blocks.num_frames(track), *frame) for name, track in missing.items()}
         self._tell(missing, shapes)
         self._make_room(shapes)
         for name, track in tqdm(missing.items(), desc="Analysing audio", unit="track", disable=None):
@@ -121,59 +236,8 @@ class SpectrogramStore:
             "fewer at once."
         )
 
-    def _num_frames(self, track: Track) -> int:
-        return 1 + self.store.num_samples(track) // self.hop_length
-
-    def _frame_shape(self, track: Track) -> Shape:
-        """(C, F)"""
-        if self.analysis.shape is not None:
-            return self.analysis.shape
-        with torch.no_grad():
-            return tuple(self.analyse(torch.zeros(1, self._block_samples(track))).shape[1:3])
-
-    def _block_frames(self, track: Track) -> int:
-        """A power of 2, so that few lengths occur: a transform may prepare itself for each; or what a window has room
-        for.
-        """
-        if self.analysis.window is not None:
-            return min(self._num_frames(track), max(1, self.analysis.window // self.hop_length - 2 * self._margin))
-        longest = int(math.log2(max(1.0, BLOCK_S * self.sample_rate / self.hop_length)))
-        return 1 << min(longest, (self._num_frames(track) - 1).bit_length())
-
-    def _block_samples(self, track: Track) -> int:
-        return (self._block_frames(track) - 1 + 2 * self._margin) * self.hop_length
-
     def _content(self, track: Track, shape: Shape) -> tuple[Shape, Iterator[NDArray[Any]]]:
-        return shape, self._blocks(track)
-
-    def _blocks(self, track: Track) -> Iterator[NDArray[Any]]:
-        """The spectrogram, (T, C, F), block by block, each made with its surroundings."""
-        num_frames, size = self._num_frames(track), self._block_frames(track)
-        for first in range(0, num_frames, size):
-            start, num_samples = first - self._margin, self._block_samples(track)
-            if self.analysis.window is not None:
-                num_samples = min((size + 2 * self._margin) * self.hop_length, self.store.num_samples(track))
-                start = max(0, min(start, (self.store.num_samples(track) - num_samples) // self.hop_length))
-            audio = self.store.read(track, start * self.hop_length, num_samples).astype(np.float32) / 32768.0
-            try:
-                with torch.no_grad():
-                    spectrogram = self.analyse(torch.from_numpy(audio)[None])[0]
-            except InputError as error:
-                raise InputError(f"track {track.id}: {error}") from error
-            last = min(first + size, num_frames)
-            yield self._fitting(track, spectrogram[..., first - start :][..., : last - first])
-
-    def _fitting(self, track: Track, spectrogram: Tensor) -> NDArray[Any]:
-        """(C, F, T) -> (T, C, F), in range of what is kept."""
-        found: NDArray[Any] = spectrogram.permute(2, 0, 1).cpu().numpy()
-        largest = np.finfo(self.analysis.dtype).max
-        if self.analysis.dtype != "<f4" and np.abs(found).max(initial=0) > largest:
-            channel, value = max(enumerate(np.abs(found).max(axis=(0, 2))), key=lambda each: each[1])
-            raise InputError(
-                f"track {track.id}: channel {channel} (from 0) of the features reaches {value:.3g}, more than 16 bits "
-                f"hold ({largest:g}): leave that layer out, or take spectrogram=fresh."
-            )
-        return found.astype(self.analysis.dtype)
+        return shape, self.blocks.all(track)
 
     def _tell(self, tracks: dict[str, Track], shapes: dict[str, Shape]) -> None:
         """What is about to be made, before it is."""

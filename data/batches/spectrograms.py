@@ -3,8 +3,8 @@
 from ricercar.checks import check_positive
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.batches.augmentation import Augmentation
-from ricercar.data.batches.spectrogram_store import Analysis, SpectrogramStore
-from ricercar.data.batches.windows import AudioWindows
+from ricercar.data.batches.spectrogram_store import Analysis, PassingSpectrograms, SpectrogramStore
+from ricercar.data.batches.windows import AudioWindows, Samples
 from ricercar.errors import InputError
 
 
@@ -17,6 +17,10 @@ class Fresh:
         """Everything goes."""
 
     def windows(self, store: AudioStore, hop_length: int, analysis: Analysis) -> AudioWindows:
+        return AudioWindows(store, hop_length)
+
+    def passing(self, store: Samples, hop_length: int, analysis: Analysis) -> AudioWindows:
+        """Windows of tracks that are in no data set: nothing is kept."""
         return AudioWindows(store, hop_length)
 
 
@@ -46,3 +50,7 @@ class Cached:
     def windows(self, store: AudioStore, hop_length: int, analysis: Analysis) -> SpectrogramStore:
         limit_bytes = None if self.limit_gb is None else int(self.limit_gb * 1e9)
         return SpectrogramStore(store, hop_length, analysis, limit_bytes=limit_bytes)
+
+    def passing(self, store: Samples, hop_length: int, analysis: Analysis) -> PassingSpectrograms:
+        """Windows of tracks that are in no data set: nothing is kept."""
+        return PassingSpectrograms(store, hop_length, analysis)

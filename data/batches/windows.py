@@ -7,7 +7,6 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from ricercar.data.audio.store import AudioStore
 from ricercar.data.track import Track
 
 
@@ -37,12 +36,30 @@ class Windows(Protocol):
         ...
 
 
+class Samples(Protocol):
+    """Where the samples of tracks are: in a store, or in memory."""
+
+    sample_rate: int
+
+    def prepare(self, tracks: Sequence[Track]) -> None: ...
+
+    def num_samples(self, track: Track) -> int: ...
+
+    def read(self, track: Track, start: int, num_samples: int) -> NDArray[np.int16]:
+        """-> (N,) samples from `start` on (which may be negative), zeros before and after the track."""
+        ...
+
+    def view(self, track: Track, start: int, num_samples: int) -> NDArray[np.int16]:
+        """As `read`, but to look at only."""
+        ...
+
+
 class AudioWindows:
     """Windows of the audio itself."""
 
     on_frames = False
 
-    def __init__(self, store: AudioStore, hop_length: int) -> None:
+    def __init__(self, store: Samples, hop_length: int) -> None:
         self.store = store
         self.sample_rate = store.sample_rate
         self.hop_length = hop_length

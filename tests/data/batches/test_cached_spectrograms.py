@@ -37,8 +37,8 @@ def test_each_frontend_is_paid_once(on_tones: list[str], tmp_path: Path, monkeyp
 
     def counting(*args: Any) -> Any:
         windows = make_windows(*args)
-        analyse = windows.analyse
-        windows.analyse = lambda audio: (analysed.append(audio.shape), analyse(audio))[1]
+        analyse = windows.blocks.analyse
+        windows.blocks.analyse = lambda audio: (analysed.append(audio.shape), analyse(audio))[1]
         return windows
 
     monkeypatch.setattr(assemble, "make_windows", counting)

@@ -65,7 +65,7 @@ def whole(store: SpectrogramStore, track: Track) -> NDArray[np.float32]:
     """(C, F, T): analysed at once."""
     audio = store.store.read(track, 0, store.num_samples(track)).astype(np.float32) / 32768.0
     with torch.no_grad():
-        return np.asarray(store.analyse(torch.from_numpy(audio)[None])[0])
+        return np.asarray(store.blocks.analyse(torch.from_numpy(audio)[None])[0])
 
 
 # A fixed CQT cuts off its kernels' spectra, in another place for each length: it is exact to 5e-5.
