@@ -42,16 +42,18 @@ class Predict:
         border = 0 if set(net.clip_level) == set(net.heads) else self.border_frames
         step = self.num_frames - 2 * border
         total_frames = [1 + self.windows.num_samples(track) // self.windows.hop_length for track in tracks]
-        first_frames = [list(range(-border, total - border, step)) for total in total_frames]
+        first_frames = [range(-border, total - border, step) for total in total_frames]
         every = ((number, first) for number, own in enumerate(first_frames) for first in own)
         number = 0
-        waiting: list[dict[str, Tensor]] = []  # the windows of tracks that are not complete, one by one
+        whole = None
         while chunk := list(islice(every, self.batch_size)):
-            waiting += self._through(net, [(tracks[k], first, total_frames[k]) for k, first in chunk])
-            while number < len(tracks) and len(waiting) >= len(first_frames[number]):
-                own, waiting = waiting[: len(first_frames[number])], waiting[len(first_frames[number]) :]
-                yield tracks[number], self._joined(net, own, slice(border, border + step), total_frames[number])
-                number += 1
+            for window in self._through(net, [(tracks[k], first, total_frames[k]) for k, first in chunk]):
+                if whole is None:
+                    whole = _Whole(net, len(first_frames[number]), total_frames[number], slice(border, border + step))
+                whole.add(window)
+                if whole.complete:
+                    yield tracks[number], whole.logits()
+                    number, whole = number + 1, None
 
     @torch.no_grad()
     def _through(self, net: Net, windows: Sequence[tuple[Track, int, int]]) -> list[dict[str, Tensor]]:
@@ -64,16 +66,42 @@ class Predict:
         each = {name: values.cpu().unbind() for name, values in {**logits, "": valid.sum(dim=1)}.items()}
         return [dict(zip(each, own, strict=True)) for own in zip(*each.values(), strict=True)]
 
-    def _joined(self, net: Net, windows: Sequence[dict[str, Tensor]], inside: slice, total_frames: int) -> Logits:
-        weight = torch.stack([window.pop("") for window in windows])[:, None].float()
+
+class _Whole:
+    """The logits of a track, which its windows are put into one by one. inside: the frames of each that count."""
+
+    def __init__(self, net: Net, num_windows: int, total_frames: int, inside: slice) -> None:
+        self.net, self.num_windows, self.total_frames, self.inside = net, num_windows, total_frames, inside
+        self.added = 0
+        self.frames: dict[str, NDArray[np.float32]] = {}  # of all windows, by which no output is held twice
+        self.parts: list[dict[str, Tensor]] = []  # of each window what is not by frames
+
+    @property
+    def complete(self) -> bool:
+        return self.added == self.num_windows
+
+    def add(self, window: dict[str, Tensor]) -> None:
+        step = self.inside.stop - self.inside.start
+        first = self.added * step
+        part = {}
+        for name, values in window.items():
+            if name == "" or name in self.net.clip_level or name in self.net.sequences:
+                part[name] = values.clone()  # not a view of the whole batch
+                continue
+            if name not in self.frames:
+                self.frames[name] = np.empty((self.total_frames, *values.shape[1:]), np.float32)
+            self.frames[name][first : first + step] = values[self.inside][: self.total_frames - first].numpy()
+        self.parts.append(part)
+        self.added += 1
+
+    def logits(self) -> Logits:
+        weight = torch.stack([part[""] for part in self.parts])[:, None].float()
         weight = weight / weight.sum()
-        whole = {}
-        for name in windows[0]:
-            values = torch.stack([window[name] for window in windows])
-            if name in net.clip_level:
-                whole[name] = (values * weight).sum(dim=0).numpy()
-            elif name in net.sequences:
-                whole[name] = values.numpy()
-            else:
-                whole[name] = values[:, inside].flatten(0, 1)[:total_frames].numpy()
+        whole: Logits = {}
+        for name in self.net.heads:
+            if name in self.frames:
+                whole[name] = self.frames[name]
+                continue
+            values = torch.stack([part[name] for part in self.parts])
+            whole[name] = (values * weight).sum(dim=0).numpy() if name in self.net.clip_level else values.numpy()
         return whole
