@@ -14,9 +14,8 @@ from ricercar.errors import InputError
 from ricercar.harness import assemble, identity
 from ricercar.harness.baselines import baseline_result
 from ricercar.harness.benchmark import Benchmark, annotated
-from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.command import CONF, command, logged
-from ricercar.harness.identity import class_hash, stable_hash
+from ricercar.harness.identity import stable_hash
 from ricercar.harness.lock import RunLock
 from ricercar.harness.processes import threads
 from ricercar.harness.provenance import UNKNOWN, Outside, Past, Provenance, SystemFile, TrainingData
@@ -25,6 +24,7 @@ from ricercar.harness.results import Result
 from ricercar.harness.run import check_free, describe, look
 from ricercar.harness.settled import settled
 from ricercar.harness.trackers.none import NoTracker
+from ricercar.harness.trained import network, results_of, tell_changes
 
 log = logging.getLogger(__name__)
 _MODES = """give one of
@@ -103,12 +103,10 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     if "data" in cfg:
         trained.data = cfg.data
     cfg = trained
-    for name, before_hash in (cfg.get("classes") or {}).items():
-        if class_hash(name) not in (None, before_hash):
-            log.warning("%s is not what the run was trained with: its code has changed since.", name)
+    tell_changes(cfg)
     assemble.check_data(cfg)
     tasks = assemble.make_tasks(cfg)
-    before = {name: Result.read(path / "result.json") for name, path in assemble.folders(given, tasks).items()}
+    before = results_of(given, tasks)
     source = assemble.make(cfg.data)
     everything = source.tracks(cfg.split)
     scored = {name: task for name, task in tasks.items() if annotated(everything, task)} or dict(tasks)
@@ -119,11 +117,7 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     store.prepare(tracks)
 
     device = assemble.device_of(cfg.hardware, accelerator)
-    checkpoints = Checkpoints(given, next(iter(before.values())).run_id)
-    weights = assemble.restore_best(tasks, checkpoints)
-    net = assemble.make_net(cfg, tasks)
-    assemble.check_encoder(net, next(iter(before.values())).encoder)
-    assemble.use_weights(net, weights, checkpoints)
+    net = network(cfg, given, tasks, before)
     folders = {name: each for name, each in assemble.folders(folder, tasks).items() if name in scored}
     data = {
         name: each.dataset.name if "data" not in choices else identity.dataset_name(cfg, choices["data"])

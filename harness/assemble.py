@@ -5,6 +5,7 @@ import logging
 import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from ricercar.data.audio.store import AudioStore
 from ricercar.data.batches.augmentation import Augmentation
 from ricercar.data.batches.crops import Crops, to_float
 from ricercar.data.batches.spectrogram_store import Analysis
-from ricercar.data.batches.windows import Windows
+from ricercar.data.batches.windows import Samples, Windows
 from ricercar.data.sources.source import Source
 from ricercar.data.track import Track
 from ricercar.errors import InputError
@@ -458,13 +459,23 @@ def make_windows(cfg: DictConfig, frontend: Frontend, store: AudioStore, device:
     """What a network with that frontend is fed: windows of the audio, or of spectrograms that are kept."""
     spectrogram = make(cfg.spectrogram)
     spectrogram.check(make(cfg.augmentation), frontend.trained)
+    windows: Windows = spectrogram.windows(store, cfg.hop_length, _analysis(cfg, frontend, device))
+    return windows
+
+
+def passing_windows(
+    cfg: DictConfig, frontend: Frontend, sounds: Samples, device: torch.device
+) -> Callable[[], Windows]:
+    """As `make_windows`, of sounds that are in no data set: nothing of them is kept, but what was read last."""
+    return partial(make(cfg.spectrogram).passing, sounds, cfg.hop_length, _analysis(cfg, frontend, device))
+
+
+def _analysis(cfg: DictConfig, frontend: Frontend, device: torch.device) -> Analysis:
     options = frontend.determining(plain(cfg.frontend))
     key = stable_hash([options, class_hashes(options), *map(source_hash, frontend.sources)])
     shape = (frontend.num_channels, frontend.num_bins) if frontend.signed else None
     make_one = _Frontend(cfg.frontend, device)
-    analysis = Analysis(key, frontend.reach, make_one, frontend.at_once, frontend.kept_as, shape)
-    windows: Windows = spectrogram.windows(store, cfg.hop_length, analysis)
-    return windows
+    return Analysis(key, frontend.reach, make_one, frontend.at_once, frontend.kept_as, shape)
 
 
 class _Frontend:
@@ -530,8 +541,8 @@ def use_weights(net: Net, weights: dict[str, Any], checkpoints: Checkpoints) -> 
         net.load_state_dict(weights)
 
 
-def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
-    """The configuration that a run was trained with, but for what `cfg` says of the split and of this machine."""
+def read_config(run_dir: Path) -> DictConfig:
+    """The configuration that a run was trained with."""
     path = run_dir / ".hydra" / "config.yaml"
     if not path.is_file():
         raise InputError(f"run={run_dir}: there is no {path}. Give the folder that train.py wrote.")
@@ -543,6 +554,12 @@ def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
     if missing:
         raise InputError(f"{path} has no {', '.join(missing)}: it is not the configuration of a training.")
     assert isinstance(trained, DictConfig)
+    return trained
+
+
+def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
+    """The configuration that a run was trained with, but for what `cfg` says of the split and of this machine."""
+    trained = read_config(run_dir)
     here = {key: cfg[key] for key in ("cache_dir", "split", "run", "num_scorers")}
     content = OmegaConf.to_container(trained)
     merged = OmegaConf.merge(content, here)

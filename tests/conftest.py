@@ -104,6 +104,16 @@ def on_synth(cache: Path) -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def onset_run(tones: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run that has learnt a little of onsets; to be looked at only."""
+    from trainings import ONSETS, trained  # here, as above
+
+    folder = tmp_path_factory.mktemp("onset_run") / "onsets"
+    trained(folder, *ONSETS, *TINY, "data=folder", f"data.root={tones}", f"cache_dir={cache}")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def forked_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of forked_python.py, which is started by the first test that asks, for all workers."""
     base = tmp_path_factory.getbasetemp()
