@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, Self
 
-from ricercar.data.annotations.formats import jams
+from ricercar.data.annotations.formats import jams, writing
 from ricercar.errors import InputError
 
 
@@ -13,7 +13,7 @@ class Annotation(ABC):
     """One kind of annotation of one track. Immutable; validated when made (InputError names the value).
 
     name       the column of index.csv and the key in a Track's annotations
-    suffixes   file endings that `read` takes; `write` writes the first
+    suffixes   file endings that `read` takes; the first is the annotation's own
     """
 
     name: ClassVar[str]
@@ -33,9 +33,32 @@ class Annotation(ABC):
         """The annotation in a file with any of the other endings."""
         raise NotImplementedError
 
-    def write(self, path: Path) -> None:
-        """Writes the file that `read` gives back unchanged."""
+    def write(self, path: str | Path, duration_s: float | None = None) -> None:
+        """Writes a file of the format that its ending names: `formats`. What is one of `suffixes`, `read` gives back.
+
+        duration_s: of the recording, for formats that ask for it.
+        InputError for any other ending; OSError as it comes.
+        """
+        path = Path(path)
+        own = [ending for ending in self.suffixes if ending != ".jams"]
+        endings = dict.fromkeys([*own, *self.formats().values()])
+        if not path.name.lower().endswith(tuple(endings)):
+            told = ", ".join(endings)
+            raise InputError(f"{path}: annotations of {self.name} are written to files that end in {told}.")
+        text = writing.content(self, path.name, duration_s)
+        if text is None:
+            self._write(path)
+        else:
+            path.write_text(text, encoding="utf-8")
+
+    def _write(self, path: Path) -> None:
+        """Writes the annotation's own format."""
         path.write_text(self.text(), encoding="utf-8")
+
+    @classmethod
+    def formats(cls) -> dict[str, str]:
+        """{format: ending} of the files that it can be written to, its own first."""
+        return writing.formats(cls.name, cls.suffixes[0])
 
     @classmethod
     def from_cell(cls, cell: str, resolve: Callable[[str], Path]) -> Self:

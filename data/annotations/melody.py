@@ -91,7 +91,7 @@ class Melody(Annotation):
             check_unit(path, melody.frequency_hz)
         return melody
 
-    def write(self, path: Path) -> None:
+    def _write(self, path: Path) -> None:
         """The header is a comment: mir_eval reads the file as it is."""
         path.write_text(f"# {_HEADER}\n{self.text()}", encoding="utf-8")
 

@@ -122,7 +122,7 @@ class Multipitch(Annotation):
             check_unit(path, found.frequency_hz)
         return found
 
-    def write(self, path: Path) -> None:
+    def _write(self, path: Path) -> None:
         """Tabs between the values. The header is a comment: mir_eval reads the file as it is."""
         path.write_text(f"# {_HEADER}\n{self.text()}", encoding="utf-8")
 

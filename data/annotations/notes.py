@@ -221,6 +221,12 @@ class Notes(Annotation):
             check_seconds(onset_s, offset_s)
         return notes
 
+    def _write(self, path: Path) -> None:
+        if path.suffix.lower() in (".mid", ".midi"):
+            self.write_midi(path)
+        else:
+            super()._write(path)
+
     def write_midi(self, path: Path) -> None:
         """Writes a MIDI file: times to 0.05 ms, pitches to the semitone; offsets are those of the keys."""
         midi_file.write(path, self.onset_s, self.offset_s, self.pitch, self.velocity, self.program)

@@ -112,7 +112,7 @@ class Sources(Annotation):
             raise InputError(f"{sound}: has NaN or infinite samples. Export it again.")
         return samples
 
-    def write(self, path: Path) -> None:
+    def _write(self, path: Path) -> None:
         """Writes a folder of WAV files with 32-bit floating-point samples. A file of another name in it stays."""
         path.mkdir(parents=True, exist_ok=True)
         for name in self.names:

@@ -121,7 +121,7 @@ class Tags(Annotation):
         except InputError as error:
             raise InputError(f"{path}: {error}") from error
 
-    def write(self, path: Path) -> None:
+    def _write(self, path: Path) -> None:
         """Writes a .tsv file, scores with all their digits."""
         path.write_text(f"tag\tscore\n{self._rows()}", encoding="utf-8")
 

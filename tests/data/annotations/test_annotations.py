@@ -1,5 +1,6 @@
 """Annotations: files read and written, errors that name file, line and value, shifts of pitch and time."""
 
+import json
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -102,6 +103,48 @@ def test_read_gives_back_what_was_written(annotation: Annotation, tmp_path: Path
     again = type(annotation).read(path)
     assert_same(again, annotation)
     assert again.text() == annotation.text()
+
+
+def _formats() -> list[Any]:
+    """Each example in each format but its own."""
+    every = [(annotation, ending) for annotation in EXAMPLES for ending in list(annotation.formats().values())[1:]]
+    return [pytest.param(*each, id=f"{name_of(each[0])}{each[1]}") for each in every]
+
+
+@pytest.mark.parametrize(("annotation", "ending"), _formats())
+def test_other_formats(annotation: Annotation, ending: str, tmp_path: Path) -> None:
+    """What can be read gives the same, but for what a format has no place for; the rest has as many rows."""
+    path = tmp_path / f"file{ending}"
+    annotation.write(path, duration_s=3.0)
+    if ending in annotation.suffixes:
+        again = type(annotation).read(path)
+        unlike = isinstance(annotation, Notes) and ending in (".jams", ".mid")
+        if not unlike and not (isinstance(annotation, Tags) and min(annotation.score, default=1.0) < 1.0):
+            assert again.text() == annotation.text()
+        elif isinstance(annotation, Notes):
+            assert isinstance(again, Notes)
+            np.testing.assert_allclose(again.onset_s, annotation.onset_s, atol=1e-4)
+            np.testing.assert_allclose(again.pitch, annotation.pitch, atol=0.5 if ending == ".mid" else 0)
+    elif isinstance(annotation, Notes | Beats | Onsets | Chords | Segments):
+        header = ending == ".csv" and not isinstance(annotation, Beats)
+        assert len(path.read_text().splitlines()) == len(annotation) + header
+
+
+def test_jams_are_as_the_schema_asks(tmp_path: Path) -> None:
+    Chords(np.array([0.0]), np.array([1.5]), ("C:min",)).write(tmp_path / "a.jams", duration_s=2.0)
+    content = json.loads((tmp_path / "a.jams").read_text())
+    assert set(content) == {"annotations", "file_metadata", "sandbox"}
+    assert content["file_metadata"]["duration"] == 2.0
+    [annotation] = content["annotations"]
+    assert annotation["namespace"] == "chord"
+    assert annotation["data"] == [{"time": 0.0, "duration": 1.5, "value": "C:min", "confidence": None}]
+
+
+def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"annotations of notes are written to files that end in \.tsv, \.mid"):
+        Notes.make([0.0], [1.0], [60]).write(tmp_path / "a.wav")
+    with pytest.raises(InputError, match="annotations of patterns are written to files that end in"):
+        Patterns(()).write(tmp_path / "a.jams")
 
 
 @pytest.mark.parametrize("annotation", EXAMPLES, ids=name_of)
