@@ -162,9 +162,8 @@ def test_tests_compose_as_hydra_does() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        ["experiment=ablation_transposition", "frontend=cqt", "seed=3"], ["task=[notes,key]", "data.seed=2"],
-        ["hydra/launcher=joblib", "hydra.launcher.num_processes=2", "+hydra.job.env_set={A:1}"],
-        ["backbone=dense,cnn", "frontend=mel", "seed=0,1"], ["~augmentation"], ["backbone={width:3}"],
+        ["experiment=ablation_transposition", "frontend=cqt,mel", "hydra/launcher=joblib", "+hydra.job.env_set={A:1}"],
+        ["~augmentation"], ["backbone={width:3}"],
     ],
 )  # fmt: skip
 def test_merged_once_is_merged_each_time(options: list[str], tmp_path: Path) -> None:
@@ -175,7 +174,7 @@ def test_merged_once_is_merged_each_time(options: list[str], tmp_path: Path) -> 
         patch.setattr(ConfigLoaderImpl, "_compose_config_from_defaults_list", HYDRA_S_MERGE)
         patch.setattr(FileConfigSource, "load_config", HYDRA_S_READ)
         loader = GlobalHydra.instance().config_loader()
-        for _ in range(3):
+        for _ in range(3):  # as Hydra does, made once, and read
             try:
                 cfg = loader.load_configuration("config", list(options), RunMode.MULTIRUN)
             except HydraException as error:
@@ -193,9 +192,9 @@ def test_merged_once_is_merged_each_time(options: list[str], tmp_path: Path) -> 
     [
         ["optimizer.lr=0.1", "seed=2", "backbone=cnn", "+optimizer.more=1", "name='a b, c'", "hydra.sweeper.job=3"],
         ["~optimizer.weight_decay", "++a.b=[1,2,{c:d}]", "window_frames=${hop_length}"],
-        [*expanded("task=[notes,key]"), "task.parts.key.protocol.x=1"], [*expanded("task=[notes,key]"), "data.seed=2"],
-        ["experiment=ablation_transposition", "seed=1"], ["~tracker", "backbone={width:3}"], ["hydra.job.name=own"],
-        ["search=[training]"], ["+seed=4"], ["nothing.there=3"], ["backbone=nonesuch"], ["~nothing"], ["seed=1,2"],
+        [*expanded("task=[notes,key]"), "task.parts.key.protocol.x=1"], ["search=[training]", "hydra.job.name=own"],
+        ["experiment=ablation_transposition", "seed=1"], ["~tracker", "backbone={width:3}"],
+        ["+seed=4"], ["nothing.there=3"], ["backbone=nonesuch"], ["~nothing"], ["seed=1,2"],
     ],
 )  # fmt: skip
 def test_jobs_are_composed_as_hydra_does(job: list[str]) -> None:
