@@ -1,4 +1,4 @@
-"""Compares results: tables and a page, ablations, reproductions; --help lists the options."""
+"""Compares results: tables and a page, ablations, reproductions, label audits; --help lists the options."""
 
 import argparse
 import sys
@@ -9,7 +9,11 @@ from pathlib import Path
 from ricercar.errors import exit_code
 
 # Each has add_arguments(parser) and run(args); read only when asked for, so that tables do not wait for torch.
-COMMANDS = {"ablate": "ricercar.comparison.ablation.command", "reproduce": "ricercar.comparison.reproduce"}
+COMMANDS = {
+    "ablate": "ricercar.comparison.ablation.command",
+    "audit": "ricercar.comparison.audit.command",
+    "reproduce": "ricercar.comparison.reproduce",
+}
 TABLES = "ricercar.comparison.command"
 
 

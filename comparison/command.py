@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ricercar.comparison.board import Board, boards
@@ -32,6 +32,7 @@ Only what has the same task, tracks, split and protocol stands in one table.
   leaderboard.py PATH... --output board.html      a page with charts and the tracks where systems fail
   leaderboard.py ablate PATH... --vary NAME,...   what each choice of a sweep changes
   leaderboard.py reproduce RUN_ID [PATH...]       trains a run again, and compares
+  leaderboard.py audit PATH...                    tracks whose labels to look at, as systems agree against them
 """
 
 
@@ -57,19 +58,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--excerpts", type=int, default=6, metavar="N", help="tracks to hear on the page, for each board (%(default)s)")
     add("--excerpt-seconds", type=float, default=20.0, metavar="S", help="their length at most (%(default)s)")
     add(
-        "--cache-dir", type=Path, metavar="PATH", default=Path(os.environ.get("RICERCAR_CACHE", "~/.cache/ricercar")),
+        "--cache-dir",
+        type=Path,
+        metavar="PATH",
+        default=default_cache(),
         help="where decoded audio is kept, for the page",
-    )  # fmt: skip
+    )
     add("--data-root", metavar="PATH", help="where the data lies now, for the page; else as the runs had it")
     add("--wandb", nargs="?", const="", metavar="PROJECT", help="log tables and the file of --output to W&B")
 
 
 def run(args: argparse.Namespace) -> None:
     """Prints or writes the tables. Broken files are named on stderr. InputError for what the user can mend."""
-    form = _format(args.format, args.output)
+    form = chosen_format(args.format, args.output, FORMATS)
     everything = collect(args.paths)
-    for problem in everything.problems:
-        print(f"left out: {clean(str(problem.path), 300)}: {clean(problem.text, 500)}", file=sys.stderr)
+    tell_problems(everything)
     collection = _chosen(everything, args)
     found = boards(collection)
     ranking = overall(found) if args.tasks_ranking is not False else None
@@ -87,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
         if args.output is None:
             print(content, end="")
         else:
-            _write(args.output, content)
+            write(args.output, content)
     if args.wandb is not None:
         _log(args.wandb or None, _tables(found, metrics, args.sort), args.output)
 
@@ -159,7 +162,16 @@ def _log(project: str | None, tables: Sequence[Table], output: Path | None) -> N
     log_leaderboard(project, Path("outputs") / "leaderboard", {each.board.title: flat(each) for each in tables}, files)
 
 
-def _write(path: Path, content: str) -> None:
+def default_cache() -> Path:
+    return Path(os.environ.get("RICERCAR_CACHE", "~/.cache/ricercar"))
+
+
+def tell_problems(collection: Collection) -> None:
+    for problem in collection.problems:
+        print(f"left out: {clean(str(problem.path), 300)}: {clean(problem.text, 500)}", file=sys.stderr)
+
+
+def write(path: Path, content: str) -> None:
     """The whole file or nothing."""
     try:
         write_text(path, content)
@@ -167,11 +179,12 @@ def _write(path: Path, content: str) -> None:
         raise InputError(f"--output {path} cannot be written: {error.strerror}.") from error
 
 
-def _format(form: str | None, output: Path | None) -> str:
+def chosen_format(form: str | None, output: Path | None, formats: Mapping[str, str]) -> str:
+    """formats: {suffix: name}"""
     if form is not None:
         return form
     if output is None:
         return "text"
-    if output.suffix.lower() not in FORMATS:
-        raise InputError(f"--output {output}: end its name in one of {', '.join(FORMATS)}, or give --format.")
-    return FORMATS[output.suffix.lower()]
+    if output.suffix.lower() not in formats:
+        raise InputError(f"--output {output}: end its name in one of {', '.join(formats)}, or give --format.")
+    return formats[output.suffix.lower()]

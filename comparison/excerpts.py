@@ -1,7 +1,7 @@
 """Excerpts of tracks: their sound, and what each system got right and wrong in them."""
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
@@ -18,7 +18,7 @@ from ricercar.comparison.board import Board
 from ricercar.comparison.options import listed
 from ricercar.comparison.sources import Sources, sources_of
 from ricercar.errors import InputError
-from ricercar.tasks.marks import Mark
+from ricercar.tasks.marks import LACKING, RIGHT, UNFOUND, UNSCORED, Mark
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,22 @@ class Excerpt:
         return not (self.audio or self.spectrogram or self.reference or self.estimates)
 
 
+Doubts = Mapping[tuple[float, float | None, str], str]
+
+
 def excerpts(
-    board: Board, track_ids: Sequence[str], seconds: float, cache_dir: Path, data_root: str | None = None
+    board: Board,
+    track_ids: Sequence[str],
+    seconds: float,
+    cache_dir: Path,
+    data_root: str | None = None,
+    in_doubt: Mapping[str, Doubts] | None = None,
 ) -> dict[str, Excerpt]:
     """{track id: the excerpt of at most `seconds` in which the board's systems err most}.
 
     cache_dir: where decoded audio is kept. data_root: where the data lies now; None: as the runs had it.
+    in_doubt: {track id: {(start_s, pitch, label): kind}} of marks that are shown as of another kind, where an audit has
+    doubts; the excerpt is then where most of these are.
     """
     lengths = {track.id: track.seconds for track in board.tracks}
     try:
@@ -64,7 +74,8 @@ def excerpts(
     except InputError as error:
         missing = f"Neither sound nor reference: {str(error).partition('. ')[0].rstrip('.')}."
         return {each: _empty_excerpt(each, min(seconds, lengths[each]), missing) for each in track_ids}
-    return {each: _excerpt(board, sources, each, lengths[each], seconds) for each in track_ids}
+    doubts = in_doubt or {}
+    return {each: _excerpt(board, sources, each, lengths[each], seconds, doubts.get(each, {})) for each in track_ids}
 
 
 def pick_tracks(board: Board, number: int) -> list[str]:
@@ -84,7 +95,9 @@ def pick_tracks(board: Board, number: int) -> list[str]:
     return [board.tracks[row].id for row in dict.fromkeys(in_turn)][:number]
 
 
-def _excerpt(board: Board, sources: Sources, track_id: str, length_s: float, seconds: float) -> Excerpt:
+def _excerpt(
+    board: Board, sources: Sources, track_id: str, length_s: float, seconds: float, in_doubt: Doubts
+) -> Excerpt:
     track, missing = sources.tracks[track_id], []
     reference = sources.reference(track)
     estimates, without = {}, []
@@ -94,14 +107,15 @@ def _excerpt(board: Board, sources: Sources, track_id: str, length_s: float, sec
             if estimate is None:
                 without.append(system.name)
             else:
-                estimates[system.key] = sources.scoring.marks(reference, estimate)
+                estimates[system.key] = doubted(sources.scoring.marks(reference, estimate), in_doubt)
         except InputError as error:
             missing.append(f"The prediction of {system.name} cannot be read: {error}")
     if without and len(without) == len(board.systems):
         missing.append("There are no predictions beside the results.")
     elif without:
         missing.append(f"No predictions beside the results of: {listed(without, len(without))}.")
-    start_s = worst_start([mark for marks in estimates.values() for mark in marks], length_s, seconds)
+    every = [mark for marks in estimates.values() for mark in marks]
+    start_s = worst_start([each for each in every if each.kind in (LACKING, UNFOUND)] or every, length_s, seconds)
     end_s = min(start_s + seconds, length_s)
     audio = image = None
     low = high = 0.0
@@ -128,6 +142,17 @@ def _excerpt(board: Board, sources: Sources, track_id: str, length_s: float, sec
 
 def _empty_excerpt(track_id: str, end_s: float, missing: str) -> Excerpt:
     return Excerpt(track_id, 0.0, end_s, None, None, 0.0, 0.0, _WHOLE_TRACK, [], {}, missing)
+
+
+def doubted(marks: Iterable[Mark], in_doubt: Doubts) -> list[Mark]:
+    """What is right, or not scored, stays so: labels that are late are in doubt by other means."""
+    kept = (RIGHT, UNSCORED)
+    return [
+        mark
+        if mark.kind in kept
+        else replace(mark, kind=in_doubt.get((mark.start_s, mark.pitch, mark.label), mark.kind))
+        for mark in marks
+    ]
 
 
 def worst_start(marks: Iterable[Mark], duration_s: float, length_s: float) -> float:

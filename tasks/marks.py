@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 REFERENCE, RIGHT, MISSED, SPURIOUS, UNSCORED = "reference", "right", "missed", "spurious", "unscored"
 FOUND = "found"
+LACKING, UNFOUND = "lacking", "unfound"
 
 # Every kind of mark, in the words of a legend.
 KINDS = {
@@ -27,6 +28,9 @@ KINDS = {
     SPURIOUS: "not in the reference",
     UNSCORED: "not scored",
     FOUND: "found, where there is no reference",
+    # of a label audit (leaderboard.py audit)
+    LACKING: "found by all systems, not in the labels",
+    UNFOUND: "in the labels, found by no system",
 }
 # An estimated pitch stays one mark while it is nearest to the same step of this size.
 _STEPS_PER_SEMITONE = 2

@@ -5,7 +5,7 @@ function failures(board) {
   const view = { metric: Object.keys(board.scores)[0], a: 0, b: Math.min(1, board.systems.length - 1), which: "all", threshold: 0.5, text: "" };
   const holder = h("div", { class: "tracks" });
   const sign = () => direction(board, view.metric), worstFirst = () => (sign() < 0 ? "desc" : "asc");
-  const sounding = new Set(board.with_sound);
+  const sounding = new Set(board.with_sound), doubted = new Set(board.audit?.ids);
   let table;
   const rows = () => board.tracks.map(([id, work, length], i) => {
     const values = board.scores[view.metric].map((scores) => scores[i]).filter(known);
@@ -16,7 +16,7 @@ function failures(board) {
   });
   const wanted = (row) => (!view.text || `${row.id} ${row.work}`.toLowerCase().includes(view.text))
     && (view.which === "all" || (view.which === "nobody" && known(row.best) && sign() * row.best < sign() * view.threshold)
-      || (view.which === "a" && sign() * row.lead > 0) || (view.which === "b" && sign() * row.lead < 0) || (view.which === "excerpt" && row.excerpt));
+      || (view.which === "a" && sign() * row.lead > 0) || (view.which === "b" && sign() * row.lead < 0) || (view.which === "doubt" && doubted.has(row.id)) || (view.which === "excerpt" && row.excerpt));
   const state = h("p", { class: "small muted found", role: "status" });
   const refilter = () => table.setFilter(wanted);
   const update = () => table.replaceData(rows()).then(refilter);
@@ -45,6 +45,7 @@ function failures(board) {
     h("div", { class: "controls" }, which("all", "All"), which("nobody", "Nobody reaches"),
       h("input", { type: "number", "aria-label": "Threshold", step: 0.05, value: view.threshold, oninput: (event) => { view.threshold = +event.target.value; refilter(); } }),
       board.systems.length > 1 && [which("a", "A beats B"), which("b", "B beats A")],
+      doubted.size > 0 && which("doubt", "Labels in doubt"),
       Object.keys(board.excerpts).length > 0 && which("excerpt", board.with_sound.length ? "To listen to" : "With an excerpt"),
       h("input", { type: "search", placeholder: "Filter tracks", "aria-label": "Filter tracks", oninput: (event) => { view.text = event.target.value.toLowerCase(); refilter(); } })),
     h("div", { class: "controls" }, state, moreColumns()), holder];

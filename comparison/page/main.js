@@ -48,15 +48,29 @@ function whatIsOpened({ excerpts, with_sound: sound, with_estimates: estimates }
   return Object.keys(excerpts).length ? "Open a track to see its reference." : "Open a track to see the scores of all systems.";
 }
 
+// Tracks on which the systems agree with each other against the labels.
+function labelAudit(board) {
+  const { ids, headers, rows, scores, summary } = board.audit, open = (id) => openTrack(board, id, { a: 0, b: Math.min(1, board.systems.length - 1), order: ids });
+  const cell = (text) => h("td", {}, text), head = (names) => h("thead", {}, h("tr", {}, names.map((name) => h("th", { scope: "col" }, breakable(name)))));
+  return [
+    ids.length > 0 && scrolls(h("table", { class: "plain" }, head(headers), h("tbody", {}, rows.map(([name, ...rest], i) =>
+      h("tr", {}, h("th", { scope: "row" }, h("button", { type: "button", onclick: () => open(ids[i]) }, breakable(name))), rest.map(cell)))))),
+    ids.length > 0 && [h("h3", {}, "Scores without these tracks"), scrolls(h("table", { class: "plain" }, head(scores[0]), h("tbody", {}, scores.slice(1).map(([name, ...rest]) => h("tr", {}, h("th", { scope: "row" }, name), rest.map(cell))))))],
+    h("ul", { class: "notes" }, summary.map((line) => h("li", {}, line))),
+  ];
+}
+
 function boardPage(board) {
   const best = board.systems[0];
   const works = new Set(board.tracks.map((track) => track[1])).size;
-  const contents = [["ranking", "Ranking"], ["intervals", "Intervals"], ["cost", "Cost"], ["pairs", "Pairs"], ["failures", "Tracks"], ["protocol", "Protocol"]];
+  const { audit } = board;
+  const contents = [...(audit ? [["audit", "Label audit"]] : []), ["ranking", "Ranking"], ["intervals", "Intervals"], ["cost", "Cost"], ["pairs", "Pairs"], ["failures", "Tracks"], ["protocol", "Protocol"]];
   return [
     h("h1", {}, board.title),
     best && h("p", { class: "lead" }, h(isTop(best) ? "b" : "span", {}, best.name), ` is first of ${board.systems.length}: ${estimateText(best.metrics[board.primary])}, ${board.primary}, on ${count(board.tracks.length, "track")} of ${count(works, "work")}. `, board.statement),
     board.apart && h("p", { class: "apart" }, board.apart),
     h("ul", { class: "contents", "aria-label": "On this board" }, contents.map(([id, text]) => h("li", {}, h("a", { href: `#${board.id}`, onclick: (event) => { event.preventDefault(); byId(id).scrollIntoView(); } }, text)))),
+    audit && part("audit", "Label audit", "", labelAudit(board)),
     part("ranking", "Ranking", `Ranked by ${board.primary}${board.better[board.primary] ? `; ${board.better[board.primary]} is better` : ""}. ${board.method}${board.systems.some(isTop) ? " In bold: the best, and what is not told apart from it." : ""}`, ranking(board),
       board.notes.length > 0 && [h("h3", {}, "Notes"), h("ul", { class: "notes" }, board.notes.map((note) => h("li", {}, note)))]),
     h("div", { class: "halves" },

@@ -16,6 +16,8 @@ const KINDS = {
   wrong: ["wrong", "hatch", "--k-orange"],
   unscored: ["not scored", "hollow", "--muted"],
   found: ["found", "solid", "--a"],
+  lacking: ["found by all, not in the labels", "bars", "--k-blue"],
+  unfound: ["in the labels, found by none", "cross", "--k-ink"],
 };
 const kindOf = (kind) => KINDS[kind] ?? [kind, "cross", "--k-orange"];
 // Of an element with the excerpt's data, in which marks are lists.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ricercar.comparison.board import Board
 from ricercar.comparison.collect import Collection
@@ -23,10 +23,14 @@ def write_page(
     *,
     excerpts: Mapping[str, Mapping[str, "Excerpt"]],
     title: str = "Leaderboard",
+    audits: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
-    """Writes the page, or nothing. excerpts: {board id: {track id: excerpt}}. InputError: a path that is no place."""
+    """Writes the page, or nothing. excerpts: {board id: {track id: excerpt}}. InputError: a path that is no place.
+
+    audits: {board id: what is shown of its label audit}
+    """
     files = [*(each.path for each in collection.found), *(each.path for each in collection.problems)]
-    content = without_places(page_payload(collection, boards, excerpts, title), files)
+    content = without_places(page_payload(collection, boards, excerpts, title, audits or {}), files)
     shown = {
         element: excerpt_payload(excerpts[board][track])
         for board in excerpts

@@ -28,14 +28,24 @@ COSTS = ("params", "macs_per_second_of_audio", "train_s", "real_time_factor", "p
 
 
 def page_payload(
-    collection: Collection, boards: Sequence[Board], excerpts: Mapping[str, Mapping[str, "Excerpt"]], title: str
+    collection: Collection,
+    boards: Sequence[Board],
+    excerpts: Mapping[str, Mapping[str, "Excerpt"]],
+    title: str,
+    audits: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """excerpts: {board id: {track id: excerpt}}, which are told of here, and are elements of their own."""
+    """excerpts: {board id: {track id: excerpt}}, which are told of here, and are elements of their own.
+
+    audits: {board id: what is shown of its label audit}
+    """
     return {
         "title": title,
         "num_results": len(collection.found),
         "problems": [{"path": str(problem.path), "text": problem.text} for problem in collection.problems],
-        "boards": [board_payload(table(board), excerpts.get(board.id, {})) for board in boards],
+        "boards": [
+            board_payload(table(board), excerpts.get(board.id, {})) | {"audit": audits.get(board.id)}
+            for board in boards
+        ],
         "average_ranks": _average_ranks(overall(boards)),
     }
 

@@ -254,3 +254,25 @@ def test_300_systems_on_500_tracks(show: Open, tmp_path: Path) -> None:
     assert page.locator(".matrix tbody tr").count() == 15
     page.get_by_label("Filter tracks").fill("piece_007")
     assert open_track(page, 7).locator("tbody tr").count() == 300
+
+
+def test_label_audit(show: Open) -> None:
+    """Its tracks stand above the ranking, open from there, and can be filtered for."""
+    content, excerpts = with_excerpts(*[make_excerpt()] * 14)
+    (board,) = content["boards"]
+    doubted = [board["tracks"][i][0] for i in (4, 2)]
+    board["audit"] = {
+        "ids": doubted,
+        "headers": ["track", "labels to look at"],
+        "rows": [[doubted[0], "labels 38 ms late"], [doubted[1], "labels drift"]],
+        "scores": [["system", "all 14 tracks", "12 not in doubt"], ["mel cnn", "0.8", "0.9"]],
+        "summary": ["Judged by two systems."],
+    }
+    page = show(content, excerpts)
+    page.locator('[data-which="doubt"]').click()
+    page.locator(".found", has_text="2 of 14").wait_for()
+    assert sorted(name.split(" ♪")[0] for name in column(page, ".tracks", "id")) == sorted(doubted)
+    page.locator("#audit button").nth(1).click()
+    assert page.locator("#viewer h2").inner_text() == doubted[1]
+    page.keyboard.press("[")
+    assert page.locator("#viewer h2").inner_text() == doubted[0]

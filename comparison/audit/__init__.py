@@ -1,0 +1,1 @@
+"""Label audit: where systems agree with each other against the labels."""
