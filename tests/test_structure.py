@@ -43,7 +43,7 @@ COMMANDS = (Path("data/check.py"),)  # stands above everything, as train.py and 
 STARTS_PROCESSES = ("ProcessPoolExecutor", "DataLoader", "Pool", "Process")
 FOLDERS = ("comparison", "data", "harness", "metrics", "models", "significance", "tasks", "use")
 SOURCES = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-SOURCES += [Path(f"{name}.py") for name in ("train", "eval", "leaderboard", "sweep", "errors", "checks")]
+SOURCES += [Path(f"{name}.py") for name in ("train", "eval", "predict", "leaderboard", "sweep", "errors", "checks")]
 
 
 @cache
