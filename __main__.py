@@ -11,9 +11,8 @@ from pathlib import Path
 COMMANDS = {
     "train": ("ricercar.train", "trains one configuration, or a sweep with -m, and evaluates it"),
     "eval": ("ricercar.eval", "scores a finished run again, the predictions of any system, or a trivial baseline"),
-    "leaderboard": ("ricercar.leaderboard", "compares results; ablate, audit and reproduce are below it"),
     "predict": ("ricercar.predict", "writes what a finished run hears in recordings"),
-    "leaderboard": ("ricercar.leaderboard", "compares results; ablate and reproduce are below it"),
+    "leaderboard": ("ricercar.leaderboard", "compares results; ablate, audit and reproduce are below it"),
     "sweep": ("ricercar.sweep", "shows how sweeps go: ricercar sweep status multirun"),
     "check": ("ricercar.data.check", "reads a whole data set, and says what is odd in it"),
     "fetch": ("ricercar.data.fetch", "downloads one of mirdata's data sets"),
