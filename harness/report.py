@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -75,9 +76,9 @@ def format_tracks(result: Result, scoring: Scoring, baselines: Sequence[Result])
         _title(result),
         _means(result, names, scoring),
         _baselines(result, baselines, scoring),
-        _ranges(result),
+        "\n".join(textwrap.wrap(about_ranges(result), _WIDTH)),
         _tracks(result, each[:_NUM_METRICS]),
-        _cost(result.cost),
+        "\n".join(textwrap.wrap(cost_in_words(result.cost), _WIDTH)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -127,41 +128,62 @@ def _title(result: Result) -> str:
     return "\n".join([*textwrap.wrap(what, _WIDTH), scored])
 
 
-def _means(result: Result, names: Sequence[str], scoring: Scoring) -> str:
-    averaging = str(result.protocol["averaging"])
+@dataclass(frozen=True)
+class Mean:
+    """A metric of a result with its range, NaN where there is none. num_scored: tracks that have it."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    num_scored: int
+
+    @property
+    def interval(self) -> str:
+        return _interval(self.low, self.high)
+
+
+def means(result: Result, names: Sequence[str], scoring: Scoring) -> list[Mean]:
+    """The metrics with what `range_name` names."""
     pooled = _pooled_draws([result], scoring) if set(names) & set(result.pooled) else {}
-    few = _too_few_works(result)
-    rows = []
+    found = []
     for name in names:
         ends = np.full(2, np.nan)
         if name in pooled:
             ends = np.array([pooled[name].low[0], pooled[name].high[0]])
-        elif few:
+        elif _too_few_works(result):
             ends = scores_of([[result]], name).middle_half()[0]
         else:
             draws = resample(scores_of([[result]], name), fixed=_fixed(1), bounds=_bounds(result, name))
             ends = np.array([draws.low[0], draws.high[0]])
         num_scored = sum(name in pooled or not np.isnan(track.metrics[name]) for track in result.tracks)
-        rows.append([name, number(result.metrics[name]), _interval(*ends.tolist()), str(num_scored)])
-    mean = "mean of works" if averaging == "works" else "mean"
-    headers = ["metric", mean, "middle half of tracks" if few else "95 % interval", "tracks"]
+        found.append(Mean(name, result.metrics[name], float(ends[0]), float(ends[1]), num_scored))
+    return found
+
+
+def range_name(result: Result) -> str:
+    return "middle half of tracks" if _too_few_works(result) else "95 % interval"
+
+
+def _means(result: Result, names: Sequence[str], scoring: Scoring) -> str:
+    rows = [
+        [each.metric, number(each.value), each.interval, str(each.num_scored)] for each in means(result, names, scoring)
+    ]
+    mean = "mean of works" if result.protocol["averaging"] == "works" else "mean"
+    headers = ["metric", mean, range_name(result), "tracks"]
     return table(rows, headers, ("left", "right", "right", "right"))
 
 
-def _ranges(result: Result) -> str:
+def about_ranges(result: Result) -> str:
     """What the ranges are: no claim that another training would come out so."""
     weights = "these trained weights" if result.training is not None else "these predictions"
     if _too_few_works(result):
         number = len({track.work for track in result.tracks})
-        text = (
+        return (
             "Ranges hold the middle half of the tracks' scores: what other works would give cannot be known from "
             f"{number} (it takes {MIN_WORKS})."
         )
-    else:
-        text = (
-            f"95 % intervals are of {weights} on other works. Another seed is not in them, and nothing is tested here."
-        )
-    return "\n".join(textwrap.wrap(text, _WIDTH))
+    return f"95 % intervals are of {weights} on other works. Another seed is not in them, and nothing is tested here."
 
 
 def _too_few_works(result: Result) -> bool:
@@ -202,7 +224,7 @@ def _tracks(result: Result, names: Sequence[str]) -> str:
     return f"{text}\n... and {rest} better tracks, in result.json" if rest else text
 
 
-def _cost(cost: Cost) -> str:
+def cost_in_words(cost: Cost) -> str:
     """What is known of the cost, as one sentence."""
     parts = []
     if cost.params is not None:
@@ -217,4 +239,4 @@ def _cost(cost: Cost) -> str:
         parts.append(f"predicts {1 / cost.real_time_factor:.3g} times as fast as real time")
     if cost.peak_memory_bytes is not None:
         parts.append(f"{cost.peak_memory_bytes / 2**30:.1f} GiB of memory at most")
-    return "\n".join(textwrap.wrap(", ".join(parts), _WIDTH))
+    return ", ".join(parts)
