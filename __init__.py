@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # torch takes seconds, and whoever asks for the version does without
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ricercar.use.model import Model
@@ -10,8 +11,8 @@ if TYPE_CHECKING:  # torch takes seconds, and whoever asks for the version does 
 __version__ = "0.1.0"
 
 
-def load(given: "str | Path", accelerator: str | None = None) -> "Model":
-    """The model of a finished run, to be used: see ricercar.use.model.load."""
+def load(given: "str | Path", accelerator: str | None = None, trust: "Sequence[str]" = ()) -> "Model":
+    """The model of a finished run, or of a package, to be used: see ricercar.use.model.load."""
     from ricercar.use import model
 
-    return model.load(given, accelerator)
+    return model.load(given, accelerator, trust)

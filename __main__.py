@@ -7,7 +7,7 @@ from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 
-# {name: (module with a function cli(), what it does)}; a module is read when its command is asked for.
+# {name: (module with a function cli(), or module:function; what it does)}; read when the command is asked for.
 COMMANDS = {
     "train": ("ricercar.train", "trains one configuration, or a sweep with -m, and evaluates it"),
     "eval": ("ricercar.eval", "scores a finished run again, the predictions of any system, or a trivial baseline"),
@@ -16,6 +16,9 @@ COMMANDS = {
     "sweep": ("ricercar.sweep", "shows how sweeps go: ricercar sweep status multirun"),
     "check": ("ricercar.data.check", "reads a whole data set, and says what is odd in it"),
     "fetch": ("ricercar.data.fetch", "downloads one of mirdata's data sets"),
+    "package": ("ricercar.use.share:package_cli", "packs a finished run into a folder to pass on, with a model card"),
+    "push": ("ricercar.use.share:push_cli", "uploads a package, or a run, to the Hugging Face hub"),
+    "pull": ("ricercar.use.share:pull_cli", "downloads a package from the Hugging Face hub"),
     "new": ("ricercar.harness.new", "writes a package to begin with: a backbone, an optimizer, their yamls and a test"),
 }
 CONFIGS = {"train": "config", "eval": "eval", "check": "check"}  # of those that complete groups, choices and options
@@ -26,7 +29,8 @@ def main() -> None:
     name, *rest = sys.argv[1:] or ["--help"]
     if name in COMMANDS:
         sys.argv = [f"{os.path.basename(sys.argv[0])} {name}", *rest]
-        import_module(COMMANDS[name][0]).cli()
+        module, _, function = COMMANDS[name][0].partition(":")
+        getattr(import_module(module), function or "cli")()
     elif name == "completion" and rest[:1] == ["of"]:
         complete(rest[1], os.environ["COMP_LINE"].split())
     elif name == "completion":

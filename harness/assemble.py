@@ -174,7 +174,7 @@ def completed(cfg: DictConfig) -> DictConfig:
     for key, value in LATER.items():
         group, _, name = key.rpartition(".")
         node = OmegaConf.select(found, group) if group else found
-        if name not in node:
+        if node is not None and name not in node:  # a package has no more groups than predicting takes
             node[name] = value
     OmegaConf.set_struct(found, OmegaConf.is_struct(cfg))
     return found
@@ -183,7 +183,7 @@ def completed(cfg: DictConfig) -> DictConfig:
 def _knows(cfg: DictConfig, key: str) -> bool:
     group, _, name = key.rpartition(".")
     node = OmegaConf.select(cfg, group) if group else cfg
-    return name in node
+    return node is None or name in node
 
 
 def check_data(cfg: DictConfig) -> None:

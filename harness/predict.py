@@ -39,69 +39,101 @@ class Predict:
     def __call__(self, net: Net, tracks: Sequence[Track]) -> Iterator[tuple[Track, Logits]]:
         """In the order of `tracks`; each as soon as its last window is through the network."""
         net.eval()
+        every = [self.pieces(net, track) for track in tracks]
+        windows = ((pieces, number) for pieces in every for number in pieces.left)
+        given = 0
+        while chunk := list(islice(windows, self.batch_size)):
+            self.through(net, chunk)
+            while given < len(tracks) and every[given].complete:
+                yield tracks[given], every[given].logits()
+                every[given].forget()
+                given += 1
+
+    def pieces(self, net: Net, track: Track) -> "Pieces":
         border = 0 if set(net.clip_level) == set(net.heads) else self.border_frames
-        step = self.num_frames - 2 * border
-        total_frames = [1 + self.windows.num_samples(track) // self.windows.hop_length for track in tracks]
-        first_frames = [range(-border, total - border, step) for total in total_frames]
-        every = ((number, first) for number, own in enumerate(first_frames) for first in own)
-        number = 0
-        whole = None
-        while chunk := list(islice(every, self.batch_size)):
-            for window in self._through(net, [(tracks[k], first, total_frames[k]) for k, first in chunk]):
-                if whole is None:
-                    whole = _Whole(net, len(first_frames[number]), total_frames[number], slice(border, border + step))
-                whole.add(window)
-                if whole.complete:
-                    yield tracks[number], whole.logits()
-                    number, whole = number + 1, None
+        total_frames = 1 + self.windows.num_samples(track) // self.windows.hop_length
+        return Pieces(net, self.windows, track, total_frames, self.num_frames, border)
 
     @torch.no_grad()
-    def _through(self, net: Net, windows: Sequence[tuple[Track, int, int]]) -> list[dict[str, Tensor]]:
-        """Windows (track, first frame, frames of the track) -> for each {output: (T, K) or (K,), "": frames inside}."""
-        hop_length = self.windows.hop_length
-        read = [self.windows.read(track, first * hop_length, self.num_frames) for track, first, _ in windows]
-        frames = torch.tensor([first for _, first, _ in windows])[:, None] + torch.arange(self.num_frames)
-        valid = (frames >= 0) & (frames < torch.tensor([total for *_, total in windows])[:, None])
+    def through(self, net: Net, chunk: Sequence[tuple["Pieces", int]]) -> None:
+        """Takes windows, those of each track in their order, through the network, and what it says into the pieces.
+
+        The pieces may be those of other Predicts of the same network, which read other windows.
+        """
+        read = [pieces.read(number) for pieces, number in chunk]
+        frames = torch.tensor([pieces.first_frame(number) for pieces, number in chunk])[:, None]
+        frames = frames + torch.arange(self.num_frames)
+        valid = (frames >= 0) & (frames < torch.tensor([pieces.total_frames for pieces, _ in chunk])[:, None])
         logits = net(to_float(torch.from_numpy(np.stack(read)).to(self.device)), valid.to(self.device))
         each = {name: values.cpu().unbind() for name, values in {**logits, "": valid.sum(dim=1)}.items()}
-        return [dict(zip(each, own, strict=True)) for own in zip(*each.values(), strict=True)]
+        for (pieces, number), own in zip(chunk, zip(*each.values(), strict=True), strict=True):
+            pieces.add(number, dict(zip(each, own, strict=True)))
 
 
-class _Whole:
-    """The logits of a track, which its windows are put into one by one. inside: the frames of each that count."""
+class Pieces:
+    """The windows of a track, and the logits of the whole track, which those of its windows are put into one by one."""
 
-    def __init__(self, net: Net, num_windows: int, total_frames: int, inside: slice) -> None:
-        self.net, self.num_windows, self.total_frames, self.inside = net, num_windows, total_frames, inside
-        self.added = 0
-        self.frames: dict[str, NDArray[np.float32]] = {}  # of all windows, by which no output is held twice
-        self.parts: list[dict[str, Tensor]] = []  # of each window what is not by frames
+    def __init__(
+        self, net: Net, windows: Windows, track: Track, total_frames: int, num_frames: int, border: int
+    ) -> None:
+        self.total_frames = total_frames
+        self._net, self._windows, self._track = net, windows, track
+        self._num_frames, self._border, self._step = num_frames, border, num_frames - 2 * border
+        self._num_windows = len(range(-border, total_frames - border, self._step))
+        self._added = 0
+        self._frames: dict[str, NDArray[np.float32]] = {}  # of all windows, by which no output is held twice
+        self._parts: list[dict[str, Tensor]] = []  # of each window what is not by frames
+
+    @property
+    def left(self) -> range:
+        """The numbers of the windows that are still to come."""
+        return range(self._added, self._num_windows)
 
     @property
     def complete(self) -> bool:
-        return self.added == self.num_windows
+        return self._added == self._num_windows
 
-    def add(self, window: dict[str, Tensor]) -> None:
-        step = self.inside.stop - self.inside.start
-        first = self.added * step
+    @property
+    def progress(self) -> float:
+        """From 0 to 1."""
+        return self._added / self._num_windows
+
+    def first_frame(self, number: int) -> int:
+        return number * self._step - self._border
+
+    def read(self, number: int) -> NDArray[Any]:
+        return self._windows.read(self._track, self.first_frame(number) * self._windows.hop_length, self._num_frames)
+
+    def add(self, number: int, window: dict[str, Tensor]) -> None:
+        """window: {output: (T, K) or (K,) or (S,)} and, under "", how many of its frames are inside of the track."""
+        assert number == self._added
+        first, inside = number * self._step, slice(self._border, self._border + self._step)
         part = {}
         for name, values in window.items():
-            if name == "" or name in self.net.clip_level or name in self.net.sequences:
+            if name == "" or name in self._net.clip_level or name in self._net.sequences:
                 part[name] = values.clone()  # not a view of the whole batch
                 continue
-            if name not in self.frames:
-                self.frames[name] = np.empty((self.total_frames, *values.shape[1:]), np.float32)
-            self.frames[name][first : first + step] = values[self.inside][: self.total_frames - first].numpy()
-        self.parts.append(part)
-        self.added += 1
+            if name not in self._frames:
+                self._frames[name] = np.empty((self.total_frames, *values.shape[1:]), np.float32)
+            self._frames[name][first : first + self._step] = values[inside][: self.total_frames - first].numpy()
+        self._parts.append(part)
+        self._added += 1
 
     def logits(self) -> Logits:
-        weight = torch.stack([part[""] for part in self.parts])[:, None].float()
+        """Of the whole track, once it is complete."""
+        assert self.complete
+        weight = torch.stack([part[""] for part in self._parts])[:, None].float()
         weight = weight / weight.sum()
         whole: Logits = {}
-        for name in self.net.heads:
-            if name in self.frames:
-                whole[name] = self.frames[name]
+        for name in self._net.heads:
+            if name in self._frames:
+                whole[name] = self._frames[name]
                 continue
-            values = torch.stack([part[name] for part in self.parts])
-            whole[name] = (values * weight).sum(dim=0).numpy() if name in self.net.clip_level else values.numpy()
+            values = torch.stack([part[name] for part in self._parts])
+            clip_level = name in self._net.clip_level
+            whole[name] = (values * weight).sum(dim=0).numpy() if clip_level else values.numpy()
         return whole
+
+    def forget(self) -> None:
+        """What it holds: whoever asked has it."""
+        self._frames, self._parts = {}, []

@@ -26,7 +26,7 @@ ONLY_PLACES = {
     "nnAudio": ["models/frontends/"],
     "timm": ["models/backbones/"],
     "transformers": ["models/encoders/hf.py"],
-    "huggingface_hub": ["models/encoders/hf.py"],
+    "huggingface_hub": ["models/encoders/hf.py", "use/hub.py"],
     "peft": ["models/encoders/hf.py"],
     "onnxruntime": ["models/encoders/onnx.py"],
     "torchcrepe": [],

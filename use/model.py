@@ -14,24 +14,36 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.audio.sound import Sound, Sounds
 from ricercar.errors import InputError
 from ricercar.harness import assemble
-from ricercar.harness.predict import Logits, Predict
+from ricercar.harness.predict import Logits, Pieces, Predict
 from ricercar.harness.trained import Trained
+from ricercar.use import hub, package
 
 log = logging.getLogger(__name__)
 Audio = str | Path | Sound | ArrayLike
 
 
-def load(given: str | Path, accelerator: str | None = None) -> "Model":
-    """The model of a finished run.
+def load(given: str | Path, accelerator: str | None = None, trust: Sequence[str] = ()) -> "Model":
+    """The model of a finished run, or of a package.
 
-    given         the run's folder
+    given         the run's folder, or the package's; or OWNER/NAME[@REVISION] of the hub, or hub:OWNER/NAME
     accelerator   cpu, gpu or auto; None: the kind that it was trained on, or the CPU where there is none here
-    Code of your own that the run names is imported, as train.py did: load the runs of people whom you trust.
-    InputError where there is no finished run, or it does not fit this version of the code.
+    trust         packages of Python, beside Ricercar, whose classes a package may name: their code is run
+    Of a run, code of your own that it names is imported, as train.py did: load the runs of people whom you trust.
+    InputError where there is neither, or it does not fit this version of the code.
     """
+    if (place := hub.Place.found_in(str(given))) is not None:
+        try:
+            pulled = hub.pull(place)
+        except InputError as error:
+            raise InputError(f"{given}: there is no such folder, and as a name of the hub: {error}") from error
+        return Model(package.trained(pulled, trust), accelerator)
     folder = Path(given).expanduser()
+    if package.is_package(folder):
+        return Model(package.trained(folder, trust), accelerator)
     if not folder.is_dir():
-        raise InputError(f"{given}: there is no such folder. Give the folder of a finished run.")
+        raise InputError(
+            f"{given}: there is no such folder. Give that of a finished run or of a package, or OWNER/NAME of the hub."
+        )
     return Model(Trained.of_run(folder), accelerator)
 
 
@@ -76,7 +88,7 @@ class Model:
     def each(self, sounds: Sequence[Sound]) -> Iterator[dict[str, Annotation]]:
         """As `batch`, each as soon as it is there."""
         for logits in self._logits(sounds):
-            yield {name: task.decode(self.tasks.of(name, logits), self.fps) for name, task in self.tasks.items()}
+            yield self.decode(logits)
 
     def activations(self, audio: Audio, sample_rate: int | None = None) -> "Activations":
         """What the network says before it is decoded."""
@@ -126,23 +138,44 @@ class Model:
             "version": first.versions.get("ricercar"),
         }
 
+    @property
+    def batch_size(self) -> int:
+        """Windows that the network takes at once."""
+        size: int = self.trained.cfg.trainer.batch_size
+        return size
+
+    def pieces(self, sound: Sound) -> Pieces:
+        """A sound in windows, to be taken through the network by `through` beside those of others."""
+        return self._predict().pieces(self._net, sound.track())
+
+    def through(self, chunk: Sequence[tuple[Pieces, int]]) -> None:
+        """Takes windows of pieces through the network, which is this thread's alone meanwhile."""
+        with self._lock:
+            self._predict().through(self._net, chunk)
+
+    def decode(self, logits: Logits) -> dict[str, Annotation]:
+        """The logits of a whole recording -> {task: annotation}"""
+        return {name: task.decode(self.tasks.of(name, logits), self.fps) for name, task in self.tasks.items()}
+
     def _logits(self, sounds: Sequence[Sound]) -> Iterator[Logits]:
         """Of each, while the network is this thread's alone."""
-        cfg = self.trained.cfg
-        predict = Predict(
-            windows=self._make_windows(),
-            num_frames=cfg.window_frames,
-            border_frames=cfg.border_frames,
-            batch_size=cfg.trainer.batch_size,
-            device=self.device,
-        )
-        found = predict(self._net, [sound.track() for sound in sounds])
+        found = self._predict()(self._net, [sound.track() for sound in sounds])
         while True:
             with self._lock:
                 track_and_logits = next(found, None)
             if track_and_logits is None:
                 return
             yield track_and_logits[1]
+
+    def _predict(self) -> Predict:
+        cfg = self.trained.cfg
+        return Predict(
+            windows=self._make_windows(),
+            num_frames=cfg.window_frames,
+            border_frames=cfg.border_frames,
+            batch_size=self.batch_size,
+            device=self.device,
+        )
 
 
 @dataclass(frozen=True)

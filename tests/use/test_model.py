@@ -185,8 +185,8 @@ def test_what_is_no_finished_run_is_refused(onset_run: Path, tmp_path: Path, wha
 
 
 def test_no_such_folder() -> None:
-    with pytest.raises(InputError, match="no/such: there is no such folder"):
-        ricercar.load("no/such")
+    with pytest.raises(InputError, match="/no/such: there is no such folder"):
+        ricercar.load("/no/such")
 
 
 def test_changed_classes_are_told(onset_run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

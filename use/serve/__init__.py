@@ -1,0 +1,1 @@
+"""ricercar serve: trained models behind HTTP."""
