@@ -368,9 +368,6 @@ def encoder_of(net: Net) -> EncoderId | None:
     if not isinstance(encoder, Encoder):
         return None
     mix = getattr(net.backbone, "mixed", None)
-    if mix is not None:
-        shares = ", ".join(f"{layer} {share:.3f}" for layer, share in zip(encoder.layers, mix, strict=True))
-        log.info("%-10s  %s", "layers", shares)
     return EncoderId(encoder.name, encoder.revision, encoder.weights, encoder.layers, mix, **encoder.about)
 
 

@@ -65,6 +65,7 @@ _WIDTH = 110
 _NUM_ROWS = 20
 _NUM_METRICS = 5
 _ID_WIDTH, _WORK_WIDTH = 32, 16
+_BAR_WIDTH = 30
 _TITLE = ("task", "data", "frontend", "backbone", "system")
 
 
@@ -78,6 +79,7 @@ def format_tracks(result: Result, scoring: Scoring, baselines: Sequence[Result])
         _baselines(result, baselines, scoring),
         "\n".join(textwrap.wrap(about_ranges(result), _WIDTH)),
         _tracks(result, each[:_NUM_METRICS]),
+        _layers(result),
         "\n".join(textwrap.wrap(cost_in_words(result.cost), _WIDTH)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -222,6 +224,18 @@ def _tracks(result: Result, names: Sequence[str]) -> str:
         return _tracks(result, names[:-1])
     rest = len(ranked) - len(rows)
     return f"{text}\n... and {rest} better tracks, in result.json" if rest else text
+
+
+def _layers(result: Result) -> str:
+    """Of an encoder whose layers are mixed: how much of each, as bars."""
+    if result.encoder is None or result.encoder.mix is None:
+        return ""
+    mix = result.encoder.mix
+    rows = [
+        [str(layer), f"{share:.3f}", "\u2588" * round(_BAR_WIDTH * share / max(mix))]
+        for layer, share in zip(result.encoder.layers, mix, strict=True)
+    ]
+    return table(rows, ["layer", "weight", ""], ("right", "right", "left"))
 
 
 def cost_in_words(cost: Cost) -> str:

@@ -46,10 +46,14 @@ def test_features_are_made_once_and_the_result_says_of_what(
     about = ["frontend.about.trained_on=[LibriSpeech]", "frontend.about.licence=MIT"]
     (tmp_path / "a").mkdir()
     assert run_here("train.py", *CACHED, *on_tones, f"frontend.model={hubert}", *about, folder="a") == (0, "")
-    assert "4 tracks, 0.00356 h x 3 x 16 x 2 bytes x 50 frames per second: 6.23e-05 GB" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "4 tracks, 0.00356 h x 3 x 16 x 2 bytes x 50 frames per second: 6.23e-05 GB" in printed
+    drawn = [line.split() for line in printed.splitlines() if "\u2588" in line]
     first = result_of(tmp_path / "a")
     mix = first["encoder"].pop("mix")  # type: ignore[attr-defined]
     assert sum(mix) == pytest.approx(1)
+    assert [(layer, share) for layer, share, _ in drawn] == [(str(n), f"{share:.3f}") for n, share in enumerate(mix)]
+    assert max(len(bar) for _, _, bar in drawn) == 30
     assert first["encoder"] == {
         "name": "hubert", "revision": None, "weights": first["config"]["content"]["frontend.model"],  # type: ignore[index]
         "layers": [0, 1, 2], "licence": "MIT", "trained_on": ["LibriSpeech"], "url": None,
