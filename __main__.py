@@ -13,6 +13,10 @@ COMMANDS = {
     "eval": ("ricercar.eval", "scores a finished run again, the predictions of any system, or a trivial baseline"),
     "predict": ("ricercar.predict", "writes what a finished run hears in recordings"),
     "leaderboard": ("ricercar.leaderboard", "compares results; ablate, audit and reproduce are below it"),
+    "bench": (
+        "ricercar.frozen",
+        "a benchmark as one file: freeze, check a submission, rank all: ricercar bench --help",
+    ),
     "sweep": ("ricercar.sweep", "shows how sweeps go: ricercar sweep status multirun"),
     "check": ("ricercar.data.check", "reads a whole data set, and says what is odd in it"),
     "fetch": ("ricercar.data.fetch", "downloads one of mirdata's data sets"),

@@ -35,15 +35,17 @@ ONLY_PLACES = {
     "wandb": ["harness/trackers/"],
     "tinysoundfont": ["data/sources/rendering/renderer.py"],
     "hydra": [
-        "train.py", "eval.py", "data/check.py", "harness/assemble.py", "harness/command.py", "harness/composing.py",
-        "harness/jobs.py", "harness/launchers/", "harness/plugins.py", "harness/search/",
+        "train.py", "eval.py", "data/check.py", "comparison/frozen/freeze.py", "harness/assemble.py",
+        "harness/command.py", "harness/composing.py", "harness/jobs.py", "harness/launchers/", "harness/plugins.py",
+        "harness/search/",
     ],
 }  # fmt: skip
 COMMANDS = (Path("data/check.py"),)  # stands above everything, as train.py and eval.py do
 STARTS_PROCESSES = ("ProcessPoolExecutor", "DataLoader", "Pool", "Process")
 FOLDERS = ("comparison", "data", "harness", "metrics", "models", "significance", "tasks", "use")
 SOURCES = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-SOURCES += [Path(f"{name}.py") for name in ("train", "eval", "predict", "leaderboard", "sweep", "errors", "checks")]
+COMMAND_FILES = ("train", "eval", "predict", "leaderboard", "sweep", "frozen", "errors", "checks")
+SOURCES += [Path(f"{name}.py") for name in COMMAND_FILES]
 
 
 @cache

@@ -1,0 +1,1 @@
+"""A benchmark as one file, which others enter with predictions or results of their own."""

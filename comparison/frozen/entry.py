@@ -1,0 +1,226 @@
+"""One submission against a frozen benchmark: verdicts in words, and its scores."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ricercar.comparison.collect import NAME, PACKED
+from ricercar.comparison.frozen.file import Frozen, FrozenBenchmark
+from ricercar.comparison.options import clean, listed, options
+from ricercar.data.annotations.annotation import Annotation
+from ricercar.errors import InputError
+from ricercar.harness.benchmark import prediction_file, score
+from ricercar.harness.identity import stable_hash
+from ricercar.harness.provenance import UNKNOWN, Outside, Provenance, TrainingData
+from ricercar.harness.results import Result, TrackScore
+from ricercar.tasks.scoring import Scoring
+
+PASSED, REFUSED, NOTED = "ok", "refused", "note"
+_SAME = 1e-4  # how far a told score may be from one that is computed from files rounded to microseconds
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """kind: PASSED, REFUSED or NOTED. text: what was looked at, and what came out."""
+
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """result: None where the submission is refused."""
+
+    path: Path
+    name: str
+    verdicts: list[Verdict]
+    result: Result | None
+
+    @property
+    def refusals(self) -> list[str]:
+        return [each.text for each in self.verdicts if each.kind == REFUSED]
+
+
+def enter(frozen: Frozen, scoring: Scoring, references: Mapping[str, Annotation], path: Path) -> Entry:
+    """path: a folder of predictions, a result.json, or the folder of one. references: of the tracks, as far as known.
+
+    InputError where there is nothing at `path`.
+    """
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file or folder.")
+    benchmark = FrozenBenchmark(frozen, scoring, references)
+    if not path.is_dir():
+        return _of_result(benchmark, path, path)
+    file = next((path / each for each in (NAME, PACKED) if (path / each).exists()), None)
+    return _of_predictions(benchmark, path) if file is None else _of_result(benchmark, file, path)
+
+
+def _of_predictions(benchmark: FrozenBenchmark, folder: Path) -> Entry:
+    frozen, name = benchmark.frozen, folder.resolve().name
+    verdicts, scores = _scored(benchmark, folder)
+    if scores is None:
+        return Entry(folder, name, verdicts, None)
+    verdicts.append(
+        Verdict(
+            NOTED,
+            "Nobody says what it learnt from: eval.py predictions=... system=... writes a result.json that does.",
+        )
+    )
+    provenance = Provenance(
+        run_id=stable_hash([frozen.seal, name, benchmark.predictions_hash(folder)]),
+        choices={"task": frozen.task, "data": frozen.data, "system": name},
+        config=frozen.config,
+        system=Outside(paper=None, url=None, trained_on=[], works_known=False),
+        training=TrainingData([], UNKNOWN, [], None),
+    )
+    return Entry(folder, name, verdicts, benchmark.result(scores, provenance))
+
+
+def _of_result(benchmark: FrozenBenchmark, file: Path, given: Path) -> Entry:
+    frozen = benchmark.frozen
+    try:
+        result = Result.read(file)
+    except InputError as error:
+        return Entry(given, given.name, [Verdict(REFUSED, f"The result cannot be read. {error}")], None)
+    name = result.choices.get("system") or given.resolve().name
+    verdicts = [*_same_benchmark(frozen, result)]
+    if not any(each.kind == REFUSED for each in verdicts):
+        verdicts += _same_tracks(frozen, result)
+    verdicts += _by_the_rules(frozen, result)
+    if any(each.kind == REFUSED for each in verdicts):
+        return Entry(given, name, verdicts, None)
+    predictions = file.parent / "predictions"
+    if not predictions.is_dir():
+        verdicts.append(Verdict(NOTED, "There are no predictions beside the result: its scores are believed."))
+    elif not benchmark.references:
+        verdicts.append(
+            Verdict(NOTED, "No references are here (--data-root): scores are believed, predictions not read.")
+        )
+    else:
+        own, scores = _scored(benchmark, predictions)
+        verdicts += own
+        if scores is not None:
+            verdicts.append(_same_scores(result, scores))
+    accepted = not any(each.kind == REFUSED for each in verdicts)
+    return Entry(given, name, verdicts, _in_one_table(result, frozen) if accepted else None)
+
+
+def _same_benchmark(frozen: Frozen, result: Result) -> list[Verdict]:
+    """Task, split, protocol and data."""
+    task = result.choices["task"]
+    if task != frozen.task:
+        return [Verdict(REFUSED, f"It is a result of task {clean(task)}, not of {frozen.task}.")]
+    found = []
+    if result.dataset.split != frozen.split:
+        found.append(f"It was scored on the split {clean(result.dataset.split)}, not on {frozen.split}.")
+    if result.protocol_id != frozen.protocol_id:
+        own, wanted = options(result.protocol), options(frozen.protocol)
+        differ = [
+            f"{key} {own.get(key, 'not set')} in place of {wanted.get(key, 'not set')}"
+            for key in dict.fromkeys([*wanted, *own])
+            if own.get(key) != wanted.get(key)
+        ]
+        found.append(f"It was scored by another protocol: {listed(differ, 10)}.")
+    if found:
+        return [Verdict(REFUSED, text) for text in found]
+    return [Verdict(PASSED, f"Task {frozen.task}, split {frozen.split}, protocol {frozen.protocol_id}.")]
+
+
+def _same_tracks(frozen: Frozen, result: Result) -> list[Verdict]:
+    wanted, own = {each.id for each in frozen.tracks}, {each.id for each in result.tracks}
+    found = []
+    if wanted - own:
+        found.append(f"It lacks {len(wanted - own)} of {len(wanted)} tracks: {listed(sorted(wanted - own))}.")
+    if own - wanted:
+        found.append(
+            f"It has {len(own - wanted)} tracks that are not of the benchmark: {listed(sorted(own - wanted))}."
+        )
+    if not found and result.dataset.fingerprint != frozen.fingerprint:
+        seconds = {each.id: each.seconds for each in frozen.tracks}
+        longer = sorted(each.id for each in result.tracks if abs(each.seconds - seconds[each.id]) > 0.01)
+        where = f": {listed(longer)} of another length" if longer else ""
+        found.append(
+            f"It was scored on other audio, works or annotations of the same tracks (fingerprint "
+            f"{result.dataset.fingerprint}, not {frozen.fingerprint}){where}."
+        )
+    if found:
+        return [Verdict(REFUSED, text) for text in found]
+    return [Verdict(PASSED, f"All {len(wanted)} tracks, their audio and their annotations.")]
+
+
+def _by_the_rules(frozen: Frozen, result: Result) -> list[Verdict]:
+    """What it learnt from, and how often it looked."""
+    training, found = result.training, []
+    if training is not None and training.shared:
+        found.append(
+            Verdict(REFUSED, f"It learnt from {len(training.shared)} works that are scored: {listed(training.shared)}.")
+        )
+    learnt = [*(training.data if training else []), *(result.system.trained_on if result.system else [])]
+    for name in frozen.rules.forbidden:
+        used = [each for each in dict.fromkeys(learnt) if name.lower() in each.lower()]
+        if used:
+            found.append(Verdict(REFUSED, f"The rules forbid {name} for development; it learnt from {listed(used)}."))
+    if training is None or training.works == UNKNOWN:
+        found.append(Verdict(NOTED, "Nobody says which works it learnt from."))
+    elif not found:
+        found.append(Verdict(PASSED, f"It learnt from {listed(training.data)}, and from no work that is scored."))
+    if result.looks is not None and result.looks > 1:
+        found.append(Verdict(NOTED, f"It was scored {result.looks} times on this split."))
+    return found
+
+
+def _scored(benchmark: FrozenBenchmark, folder: Path) -> tuple[list[Verdict], list[TrackScore] | None]:
+    """-> verdicts on the files, and the scores; None where not all can be read."""
+    scoring, tracks = benchmark.scoring, benchmark.tracks
+    files = {track.id: prediction_file(scoring, folder, track.id) for track in tracks}
+    missing = [name for name, file in files.items() if file is None]
+    if missing:
+        endings = ", ".join(scoring.annotation.suffixes)
+        what = f"It lacks predictions of {len(missing)} of {len(tracks)} tracks: {listed(missing)}."
+        return [Verdict(REFUSED, f"{what} Expected is TRACK with one of the endings {endings}.")], None
+    unread, scores = [], []
+    for track in tracks:
+        file, reference = files[track.id], benchmark.references.get(track.id)
+        assert file is not None
+        if reference is None:
+            without = f"{benchmark.frozen.name} has no references in it: --data-root says where its data lie here."
+            return [Verdict(REFUSED, without)], None
+        try:
+            estimate = scoring.annotation.read(file)
+            scores.append(score(scoring, track, reference, estimate, benchmark.store.duration_s(track), file).score)
+        except InputError as error:
+            unread.append(str(error).removeprefix(f"{folder}/"))
+    if unread:
+        return [Verdict(REFUSED, f"A prediction cannot be scored: {clean(text, 500)}") for text in unread], None
+    known = {file.name for file in files.values() if file is not None}
+    more = sorted(each.name for each in folder.iterdir() if each.name not in known and not each.name.startswith("."))
+    found = [Verdict(PASSED, f"Predictions of all {len(tracks)} tracks can be read and scored.")]
+    if more:
+        found.append(Verdict(NOTED, f"{len(more)} files are of no track of the benchmark: {listed(more)}."))
+    return found, scores
+
+
+def _same_scores(result: Result, scores: Sequence[TrackScore]) -> Verdict:
+    told = {each.id: each.metrics for each in result.tracks}
+    apart = {}
+    for each in scores:
+        own = told[each.id]
+        values = [abs(own[name] - value) for name, value in each.metrics.items() if name in own]
+        lost = [name for name, value in each.metrics.items() if name in own and np.isnan(value) != np.isnan(own[name])]
+        if lost or (values and np.nanmax([0.0, *values]) > _SAME):
+            apart[each.id] = max((value for value in values if not np.isnan(value)), default=np.nan)
+    if apart:
+        worst = max(apart, key=lambda name: apart[name])
+        return Verdict(
+            REFUSED,
+            f"The scores told are not those of the predictions beside them: {len(apart)} of {len(scores)} tracks "
+            f"differ, {worst} by {apart[worst]:.4f}.",
+        )
+    return Verdict(PASSED, "The scores told are those of the predictions beside them.")
+
+
+def _in_one_table(result: Result, frozen: Frozen) -> Result:
+    """Under the name that the benchmark has for its data."""
+    return replace(result, dataset=replace(result.dataset, name=frozen.data))

@@ -1,0 +1,147 @@
+"""ricercar bench freeze NAME task=... data=...: writes NAME.json, a benchmark that others can enter."""
+
+import logging
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from ricercar.checks import check_choice, check_whole
+from ricercar.comparison.frozen.file import SCHEMA, Frozen, Rules, from_text, frozen_tracks
+from ricercar.data.annotations.annotation import Annotation
+from ricercar.data.sources.source import Source
+from ricercar.errors import InputError
+from ricercar.harness import assemble, identity
+from ricercar.harness.baselines import baseline_result
+from ricercar.harness.benchmark import Benchmark
+from ricercar.harness.command import CONF, command, logged
+from ricercar.harness.identity import PLACES, stable_hash
+from ricercar.harness.settled import settled
+from ricercar.tasks.scoring import Scoring
+
+log = logging.getLogger(__name__)
+
+
+def freeze(cfg: DictConfig, choices: dict[str, str], folder: Path) -> Frozen:
+    """The benchmark that a configuration describes. folder: for the baselines' predictions."""
+    for group in ("task", "data"):
+        if group not in choices:
+            raise InputError(f"{group}= is needed: say what is to be scored, and on which data.")
+    check_whole(1, version=cfg.version)
+    check_choice(("none", "include"), references=cfg.references)
+    assemble.check_data(cfg)
+    scorings = assemble.make_scorings(cfg)
+    if len(scorings) > 1:
+        raise InputError("A benchmark is of one task: give task=NAME.")
+    [(task, scoring)] = scorings.items()
+    source = assemble.make(cfg.data)
+    splits = list(cfg.development)
+    _check_splits(source, splits, cfg.split)
+    tracks = assemble.tracks_of(source, scorings, cfg.split)
+    store = assemble.make_store(cfg)
+    store.prepare(tracks)
+    benchmark = Benchmark(
+        task=task,
+        scoring=scoring,
+        data=identity.dataset_name(cfg, choices["data"]),
+        split=cfg.split,
+        tracks=tracks,
+        training=source.tracks("train") if "train" in source.splits else [],
+        store=store,
+    )
+    baselines = {
+        name: baseline_result(name, benchmark, choices["data"], folder / name).tracks for name in scoring.baselines
+    }
+    development = {
+        split: frozen_tracks(source.tracks(split), scoring, store, lengths=False)
+        for split in source.splits
+        if split != cfg.split
+    }
+    frozen = Frozen(
+        schema=SCHEMA,
+        name=cfg.name,
+        version=cfg.version,
+        about=cfg.about,
+        task=task,
+        data=benchmark.data,
+        split=cfg.split,
+        fingerprint=benchmark.fingerprint,
+        protocol=dict(scoring.protocol),
+        protocol_id=stable_hash(scoring.protocol),
+        primary=scoring.primary,
+        shown=[name for name in scoring.shown if name != scoring.primary],
+        rules=Rules(splits, list(cfg.forbidden)),
+        config=_config(cfg),
+        tracks=frozen_tracks(benchmark.tracks, scoring, store, lengths=True),
+        development=development,
+        baselines=baselines,
+        references=_references(benchmark, scoring) if cfg.references == "include" else None,
+        seal="",
+    )
+    return replace(frozen, seal=frozen.sealed())
+
+
+def _check_splits(source: Source, splits: list[str], scored: str) -> None:
+    for split in splits:
+        if split not in source.splits or split == scored:
+            others = [each for each in source.splits if each != scored]
+            raise InputError(
+                f"development has {split!r}: what systems may learn from is another split of the data than {scored!r}; "
+                f"there are: {', '.join(others) or 'none'}."
+            )
+
+
+def _config(cfg: DictConfig) -> dict[str, object]:
+    """What scoring and tracks are made from, without where the data lie here."""
+    plain = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(plain, dict)
+    data = {key: None if key in PLACES else value for key, value in plain["data"].items()}
+    return {"task": plain["task"], "data": data, "sample_rate": cfg.sample_rate}
+
+
+def _references(benchmark: Benchmark, scoring: Scoring) -> dict[str, str]:
+    """InputError where an annotation cannot be kept as a text."""
+    found = {}
+    for track in benchmark.tracks:
+        reference = scoring.reference(track.annotations)
+        assert reference is not None
+        found[track.id] = text = reference.text()
+        if not _is_kept(scoring, reference, text):
+            raise InputError(f"references=include: annotations of {scoring.annotation.name} are no text files.")
+    return found
+
+
+def _is_kept(scoring: Scoring, reference: Annotation, text: str) -> bool:
+    try:
+        again = scoring.reference({scoring.annotation.name: from_text(type(reference), text)})
+    except (InputError, OSError):
+        return False
+    return again is not None and again.text() == text
+
+
+def _job(cfg: DictConfig) -> float:
+    hydra_cfg = HydraConfig.get()
+    if not re.fullmatch(r"[\w.-]+", str(cfg.name or "")):
+        raise InputError("a name is needed, of letters, digits, - and _: ricercar bench freeze NAME task=... data=...")
+    path = Path(cfg.folder).expanduser() / f"{cfg.name}.json"
+    if path.exists():
+        raise InputError(f"{path} is there already: what is frozen stays as it is. Give another name.")
+    cfg = settled(cfg, Path(hydra_cfg.runtime.cwd))
+    choices = identity.choices_of(hydra_cfg.runtime.choices)
+    frozen = freeze(cfg, choices, Path(cfg.cache_dir).expanduser() / "frozen" / cfg.name)
+    frozen.write(path)
+    print(f"{path}: {frozen.title}. {len(frozen.tracks)} tracks, {len(frozen.baselines)} baselines.")
+    return 0.0
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="freeze")
+def main(cfg: DictConfig) -> float:
+    return logged(_job, cfg)
+
+
+def cli() -> None:
+    """The command."""
+    command(main, "freeze")
