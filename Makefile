@@ -57,7 +57,7 @@ lint: setup
 # The repository root is the package, whatever the folder is called.
 types: setup
 	@mkdir -p $(VENV)/typed && ln -sfn ../.. $(VENV)/typed/ricercar
-	MYPYPATH=$(VENV)/typed $(PY) -m mypy $(addprefix --package ricercar.,data models metrics tasks significance harness comparison use) $(addprefix --module ricercar.,train eval predict leaderboard frozen)
+	MYPYPATH=$(VENV)/typed $(PY) -m mypy $(addprefix --package ricercar.,data models metrics tasks significance harness comparison use) $(addprefix --module ricercar.,train eval predict leaderboard frozen systems)
 
 # The two at the end are there for the weights in them: what they ask for is not used, and could not be had.
 lock:

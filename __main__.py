@@ -10,8 +10,9 @@ from pathlib import Path
 # {name: (module with a function cli(), or module:function; what it does)}; read when the command is asked for.
 COMMANDS = {
     "train": ("ricercar.train", "trains one configuration, or a sweep with -m, and evaluates it"),
-    "eval": ("ricercar.eval", "scores a finished run again, the predictions of any system, or a trivial baseline"),
+    "eval": ("ricercar.eval", "scores runs again, systems and predictions from elsewhere, or a trivial baseline"),
     "predict": ("ricercar.predict", "writes what a finished run hears in recordings"),
+    "systems": ("ricercar.systems", "installs other people's systems: ricercar systems install basic_pitch"),
     "leaderboard": ("ricercar.leaderboard", "compares results; ablate, audit and reproduce are below it"),
     "bench": (
         "ricercar.frozen",

@@ -1,4 +1,4 @@
-"""Scores a finished run again, the predictions of any system, or a trivial baseline; --help lists the choices."""
+"""Scores a finished run again, a system or predictions from elsewhere, or a trivial baseline; --help tells more."""
 
 import logging
 from dataclasses import asdict, replace
@@ -14,21 +14,24 @@ from ricercar.errors import InputError
 from ricercar.harness import assemble, identity
 from ricercar.harness.baselines import baseline_result
 from ricercar.harness.benchmark import Benchmark, annotated
-from ricercar.harness.command import CONF, command, logged
+from ricercar.harness.command import CONF, command, logged, own_conf
 from ricercar.harness.identity import stable_hash
 from ricercar.harness.lock import RunLock
 from ricercar.harness.processes import threads
-from ricercar.harness.provenance import UNKNOWN, Outside, Past, Provenance, SystemFile, TrainingData
+from ricercar.harness.provenance import UNKNOWN, Cost, Outside, Past, Provenance, TrainingData
 from ricercar.harness.report import finish, report
 from ricercar.harness.results import Result
 from ricercar.harness.run import check_free, describe, look
 from ricercar.harness.settled import settled
+from ricercar.harness.systems.described import described, running
+from ricercar.harness.systems.run import predict
 from ricercar.harness.trackers.none import NoTracker
 from ricercar.harness.trained import network, results_of, tell_changes
 
 log = logging.getLogger(__name__)
 _MODES = """give one of
   run=FOLDER            a finished run, to predict and score again; with data= on other data
+  system=NAME           a system from elsewhere, to run and score, with task= and data= (ricercar systems list)
   predictions=FOLDER    one file for each track, to score, with task= and data=
   baseline=NAME         a trivial baseline of the task, with task= and data="""
 
@@ -45,8 +48,11 @@ def evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str], hydra: Hydr
 
 
 def _evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Result]:
-    if sum(cfg[mode] is not None for mode in ("run", "predictions", "baseline")) != 1:
+    modes = sum(cfg[mode] is not None for mode in ("run", "predictions", "baseline"))
+    if modes > 1 or (modes == 0 and "system" not in cfg):
         raise InputError(_MODES)
+    if modes == 1 and "system" in cfg and cfg.predictions is None:
+        raise InputError("system= is given with predictions=, or alone.")
     assemble.check_data(cfg)
     if cfg.run is not None:
         return _of_run(cfg, folder, choices)
@@ -55,7 +61,7 @@ def _evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Re
             raise InputError(f"{group}= is needed: say what is to be scored, and on which data.")
     scorings = assemble.make_scorings(cfg)
     if len(scorings) > 1:
-        raise InputError("Predictions and baselines are scored for one task at a time: give task=NAME.")
+        raise InputError("Systems, predictions and baselines are scored for one task at a time: give task=NAME.")
     [(task, scoring)] = scorings.items()
     source = assemble.make(cfg.data)
     tracks = assemble.tracks_of(source, scorings, cfg.split)
@@ -74,12 +80,27 @@ def _evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Re
         result = baseline_result(cfg.baseline, benchmark, choices["data"], folder)
         report(result, [], benchmark, folder, NoTracker())
         return [result]
-    predictions = Path(cfg.predictions).expanduser()
-    benchmark.keep_predictions(predictions, folder / "predictions")
-    about = None if cfg.system is None else SystemFile.read(Path(cfg.system).expanduser())
-    own = {"task": task, "data": choices["data"]}
+    result = _of_outside(cfg, benchmark, choices, folder)
+    finish(result, benchmark, folder, NoTracker())
+    return [result]
+
+
+def _of_outside(cfg: DictConfig, benchmark: Benchmark, choices: dict[str, str], folder: Path) -> Result:
+    """Of a system from elsewhere: run here, or its predictions, which may be described by system= or not at all."""
+    about, called = described(cfg, choices["system"]) if "system" in cfg else (None, "")
+    own = {"task": benchmark.task, "data": choices["data"]}
+    outside = about.outside if about else Outside(None, None, [], False, None, None)
+    cost = Cost()
+    if cfg.predictions is not None:
+        predictions = Path(cfg.predictions).expanduser()
+        benchmark.keep_predictions(predictions, folder / "predictions")
+    else:
+        assert about is not None
+        predictions = folder / "predictions"
+        program = running(about, called, cfg, own_conf())
+        cost = predict(program, benchmark, predictions, cfg.again)
+        outside = replace(outside, packages=program.place.packages)
     own["system"] = cfg.name or (about.name if about else predictions.resolve().name)
-    outside = about.outside if about else Outside(paper=None, url=None, trained_on=[], works_known=False)
     scores = benchmark.score_folder(predictions)
     known = [own, benchmark.fingerprint, cfg.split, asdict(outside), benchmark.predictions_hash(predictions)]
     provenance = Provenance(
@@ -89,10 +110,9 @@ def _evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Re
         config=identity.determining(cfg),
         system=outside,
         training=about.training(benchmark.tracks) if about else TrainingData([], UNKNOWN, [], None),
+        cost=cost,
     )
-    result = benchmark.result(scores, provenance)
-    finish(result, benchmark, folder, NoTracker())
-    return [result]
+    return benchmark.result(scores, provenance)
 
 
 def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Result]:

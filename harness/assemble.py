@@ -191,7 +191,7 @@ def check_data(cfg: DictConfig) -> None:
     check_whole(sample_rate=cfg.sample_rate)
     if cfg.cache_dir is None:
         raise InputError("cache_dir=null: give the folder that decoded audio is kept in.")
-    for key in ("cache_dir", "data.root", "run", "predictions", "baseline", "name", "system"):
+    for key in ("cache_dir", "data.root", "run", "predictions", "baseline", "name"):
         value = OmegaConf.select(cfg, key)
         if value is not None and not isinstance(value, str):
             raise InputError(f"{key}={value}: expected text. A name that is a number is quoted: '{key}=\"2024\"'.")

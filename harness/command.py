@@ -116,11 +116,14 @@ def expanded(argument: str) -> list[str]:
     """What Hydra understands in place of what is easier to write.
 
     task=[beat,chord], or data=[synth,midi]: overrides that put each choice of the list into the group's `parts`.
+    system=FILE.yaml: the choice that reads a file.
     """
     if argument.startswith(
         ("tune.space={", "optimizer.groups={", "head.kind_weights={")
     ):  # names of the user's own, which Hydra takes after ++ only
         return [f"++{argument}"]
+    if re.fullmatch(r"system=.*\.ya?ml", argument):  # a yaml that is in no folder of yamls
+        return ["system=file", f"system.file={argument.partition('=')[2]}"]
     given = re.fullmatch(r"(task|data)=\[\s*(\w+(?:\s*,\s*\w+)*)\s*\]", argument)
     if not given:
         return [argument]
@@ -188,7 +191,7 @@ def _explained(error: Exception, config_name: str) -> str:
 
 def _names_in(group: str) -> list[str]:
     """The choices of a group, the user's own among them."""
-    folders = [CONF, *([own] if (own := _own_conf()) else [])]
+    folders = [CONF, *([own] if (own := own_conf()) else [])]
     return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
@@ -242,7 +245,7 @@ def _composed(config_name: str | None, overrides: list[str]) -> DictConfig:
     """A configuration composed beside the one that is running, from the same folders."""
     if GlobalHydra.instance().is_initialized():
         return compose(config_name, overrides=overrides)
-    own = _own_conf()
+    own = own_conf()
     folders = [] if own is None else [f"hydra.searchpath=['file://{own}']"]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose(config_name, overrides=[*folders, *overrides])
@@ -253,13 +256,13 @@ def find_own_classes() -> None:
 
     Where that folder is in a package, it is the folder that this is in; else the folder itself.
     """
-    if own := _own_conf():
+    if own := own_conf():
         package = (own.parent / "__init__.py").exists()
         found = next(each for each in own.parents if not (each / "__init__.py").exists()) if package else own
         sys.path.append(str(found))
 
 
-def _own_conf() -> Path | None:
+def own_conf() -> Path | None:
     """The folder with the user's own yamls, where there is one."""
     named = next(_config_dirs(sys.argv), os.environ.get(OWN_CONF))
     return Path(named).absolute() if named else None

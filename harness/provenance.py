@@ -2,14 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Self
 
-import yaml  # type: ignore[import-untyped]
-
 from ricercar.data.track import Track
-from ricercar.errors import InputError
-from ricercar.harness.typed_json import typed
 
 KNOWN, UNKNOWN = "known", "unknown"
 
@@ -20,12 +15,15 @@ class Outside:
 
     trained_on    names of data sets
     works_known   whether the works that it was trained on were listed
+    packages      of the environment that it was run in here, name==version; None: it was not, or has none
     """
 
     paper: str | None
     url: str | None
     trained_on: list[str]
     works_known: bool
+    licence: str | None
+    packages: list[str] | None
 
 
 @dataclass(frozen=True)
@@ -143,46 +141,3 @@ class Provenance:
     reproducible: bool | None = None
     cost: Cost = field(default_factory=Cost)
     encoder: EncoderId | None = None
-
-
-@dataclass(frozen=True)
-class SystemFile:
-    """The yaml that describes a system from elsewhere.
-
-    works   those that the system was trained on, as the data set names them (Track.work); null: not known
-    seed    number of the training, where there are predictions of several
-    """
-
-    name: str
-    paper: str | None
-    url: str | None
-    trained_on: list[str]
-    works: list[str] | None
-    seed: int | None
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Only `name` and `trained_on` are needed. InputError names the file and the field."""
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"system={path} cannot be read: {error.strerror}.") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"system={path} is not YAML: {str(error).replace(chr(10), ' ')}") from error
-        optional = dict.fromkeys(("paper", "url", "works", "seed"))
-        try:
-            file = typed(cls, optional | content if isinstance(content, dict) else content)
-        except InputError as error:
-            raise InputError(f"system={path}: {error}") from error
-        if not file.name.strip():
-            raise InputError(f"system={path}: name is empty.")
-        return file
-
-    @property
-    def outside(self) -> Outside:
-        return Outside(self.paper, self.url, self.trained_on, self.works is not None)
-
-    def training(self, scored: Iterable[Track]) -> TrainingData:
-        if self.works is None:
-            return TrainingData(self.trained_on, UNKNOWN, [], None)
-        return TrainingData(self.trained_on, KNOWN, sorted(set(self.works) & {track.work for track in scored}), None)

@@ -74,7 +74,7 @@ def make_result(
         config = None if _is_baseline(system) else {"task": task, "data": data, "sample_rate": 16000}
         seed = None if _is_baseline(system) else seed
         if not _is_baseline(system) and outside is None:
-            outside = Outside(None, None, ["elsewhere"], False)
+            outside = Outside(None, None, ["elsewhere"], False, None, None)
     values: dict[str, Any] = {
         "schema": SCHEMA,
         "run_id": stable_hash([own, seed, config]),

@@ -44,7 +44,7 @@ COMMANDS = (Path("data/check.py"),)  # stands above everything, as train.py and 
 STARTS_PROCESSES = ("ProcessPoolExecutor", "DataLoader", "Pool", "Process")
 FOLDERS = ("comparison", "data", "harness", "metrics", "models", "significance", "tasks", "use")
 SOURCES = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-COMMAND_FILES = ("train", "eval", "predict", "leaderboard", "sweep", "frozen", "errors", "checks")
+COMMAND_FILES = ("train", "eval", "predict", "leaderboard", "sweep", "frozen", "systems", "errors", "checks")
 SOURCES += [Path(f"{name}.py") for name in COMMAND_FILES]
 
 

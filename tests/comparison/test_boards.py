@@ -152,7 +152,7 @@ def test_of_many_differences_those_that_tell_apart() -> None:
 
 
 def test_names_are_unique_and_on_one_line() -> None:
-    outside = [Outside(paper, None, [], False) for paper in ("a", "b")]
+    outside = [Outside(paper, None, [], False, None, None) for paper in ("a", "b")]
     of_all = names(*(make_result(system="my\nsystem\u202e\x1b[0m", outside=each) for each in outside), make_result())
     assert len(of_all) == 3
     assert all(name.isprintable() for name in of_all)
@@ -170,7 +170,7 @@ def test_seeds_are_one_system() -> None:
 def test_seeds_of_another_origin_are_another_system() -> None:
     ours, theirs = make_result(system="a", seed=0), make_result(system="a", seed=1)
     assert len(board(ours, theirs).systems) == 1
-    other = make_result(system="a", seed=1, outside=Outside("paper", None, [], True))
+    other = make_result(system="a", seed=1, outside=Outside("paper", None, [], True, None, None))
     assert len(board(ours, other).systems) == 2
 
 

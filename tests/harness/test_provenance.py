@@ -11,9 +11,10 @@ from omegaconf import DictConfig, OmegaConf
 from configs import SYNTH, composed
 from ricercar.errors import InputError
 from ricercar.harness.loop import Trained
-from ricercar.harness.provenance import SystemFile, TrainingData
+from ricercar.harness.provenance import TrainingData
 from ricercar.harness.results import Result
 from ricercar.harness.run import Run, look
+from ricercar.harness.systems.system import System
 from ricercar.harness.tune import Tune, label, tuned
 from ricercar.train import train
 from trainings import informative
@@ -119,33 +120,13 @@ def test_looks_are_counted_for_each_split_and_data(tmp_path: Path, caplog: pytes
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("name: [", "is not YAML"),
-        ("- a", "must be an object"),
-        ("trained_on: []", "no field 'name'"),
-        ("{name: a, trained_on: maps}", 'trained_on is "maps", it must be a list'),
-        ("{name: '', trained_on: []}", "name is empty"),
-        ("{name: a, trained_on: [], author: b}", "unknown field 'author'"),
-        ("{name: a, trained_on: [], works: [1]}", r"works\[0\] is 1, it must be text"),
-    ],
-)
-def test_system_files_name_what_is_wrong(tmp_path: Path, content: str, message: str) -> None:
-    path = tmp_path / "system.yaml"
-    path.write_text(content)
-    with pytest.raises(InputError, match=message) as error:
-        SystemFile.read(path)
-    assert "system.yaml" in str(error.value)
-
-
-@pytest.mark.parametrize(
     ("works", "expected"),
     [("null", ("unknown", [])), ("[]", ("known", [])), ("[ravel, bach, satie]", ("known", ["bach", "ravel"]))],
 )
 def test_training_names_the_works_that_are_scored(tmp_path: Path, works: str, expected: tuple[str, list[str]]) -> None:
     (tmp_path / "system.yaml").write_text(f"{{name: a, trained_on: [maps], works: {works}}}")
     scored: list[Any] = [OmegaConf.create({"work": work}) for work in ("ravel", "bach", "bach", "liszt")]
-    training = SystemFile.read(tmp_path / "system.yaml").training(scored)
+    training = System.read(tmp_path / "system.yaml").training(scored)
     assert (training.works, training.shared) == expected
     assert TrainingData.of("maps", scored[:1], scored, "0") == TrainingData(["maps"], "known", ["ravel"], "0")
     assert json.dumps(training.data) == '["maps"]'

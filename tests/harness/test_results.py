@@ -61,7 +61,7 @@ def make_result(tracks: list[TrackScore] = TRACKS, cost: Cost = Cost(), **change
         "seed": 3,
         "overrides": ["backbone=lstm"],
         "config": {"seed": 3, "backbone": {"width": 64, "dropout": "${dropout}"}},
-        "system": Outside("Bach 1722", None, ["maestro"], True),
+        "system": Outside("Bach 1722", None, ["maestro"], True, None, None),
         "training": TrainingData(["maestro"], "known", ["bach"], "0123"),
         "tuning": Tuning(1, [Trial({"optimizer.lr": 0.1}, NAN, NAN), Trial({"optimizer.lr": 0.01}, 0.5, 60.0)]),
         "looks": 1,
