@@ -107,7 +107,7 @@ class Planted:
         )  # fmt: skip
         provenance = Provenance(
             run_id=stable_hash([system]), choices={"task": self.task, "data": "folder", "system": system},
-            config=identity.determining(cfg), system=Outside(None, None, [], False), **told,
+            config=identity.determining(cfg), system=Outside(None, None, [], False, None, None), **told,
         )  # fmt: skip
         benchmark.result(benchmark.score_folder(folder / "predictions"), provenance).write(folder / "result.json")
 
