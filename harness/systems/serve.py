@@ -59,7 +59,8 @@ def loaded(work: dict[str, Any]) -> tuple[Callable[[str, str], str | None], int]
     if "command" in work:
         return lambda *paths: run_command(work["command"], *paths), resource.RUSAGE_CHILDREN
     spec = importlib.util.spec_from_file_location("the_system", work["script"])
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     transcribe = script.load(work["task"], **work["options"])
