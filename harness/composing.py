@@ -51,9 +51,16 @@ def _of_choices(loader: ConfigLoaderImpl, master: DictConfig, choices: list[str]
     sources = [(each.provider, each.path) for each in loader.get_sources()]
     key = (master.hydra.job.config_name, *master.hydra.overrides.hydra, None, *choices, *sources, os.getcwd())
     if key not in _kinds:
+        composed = HYDRA_S_JOB(loader, master, choices)
+        try:
+            content = pickle.dumps(composed)
+        except pickle.PicklingError:
+            return (
+                composed  # in a process that a job was sent to: `master` has classes that Hydra has loaded anew since
+            )
         if len(_kinds) == _MOST:
             del _kinds[next(iter(_kinds))]
-        _kinds[key] = pickle.dumps(HYDRA_S_JOB(loader, master, choices))
+        _kinds[key] = content
     cfg: DictConfig = pickle.loads(_kinds[key])
     return cfg
 

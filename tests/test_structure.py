@@ -11,6 +11,7 @@ import pytest
 from hydra import initialize_config_dir
 from hydra._internal import config_loader_impl
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.core_plugins import basic_sweeper
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.defaults_list import create_defaults_list
 from hydra.core.global_hydra import GlobalHydra
@@ -215,6 +216,16 @@ def test_jobs_are_composed_as_hydra_does(job: list[str]) -> None:
                 else:
                     found.append([cfg, *((path, cfg._metadata.flags) for path, cfg in _containers(cfg, ""))])
             assert found[0] == found[1]
+
+
+def test_a_job_is_composed_where_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There Hydra looks for its plugins, and with them loads the class anew that the sent configuration is made of."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        forget()
+        master = loader.load_configuration("config", [], RunMode.MULTIRUN)
+        monkeypatch.setattr(basic_sweeper, "BasicSweeperConf", type("BasicSweeperConf", (), {}))
+        assert load_job(loader, master, ["seed=1"]) == HYDRA_S_JOB(loader, master, ["seed=1"])
 
 
 def _containers(cfg: Container, path: str) -> Iterator[tuple[str, Container]]:
