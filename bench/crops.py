@@ -181,6 +181,8 @@ def crops(tracks: Sequence[Track], windows: Windows, *, targets: bool = True, se
         seed=0,
         pitch_shift_semitones=semitones,
         detune_cents=0.0,
+        mix_examples=1,
+        mix_db=(0.0, 0.0),
         balance=1.0,
     )
 

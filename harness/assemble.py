@@ -503,6 +503,8 @@ def make_crops(
         seed=cfg.seed,
         pitch_shift_semitones=augmentation.pitch_shift_semitones,
         detune_cents=augmentation.detune_cents,
+        mix_examples=augmentation.mix_examples,
+        mix_db=augmentation.mix_db,
         balance=OmegaConf.select(cfg, "data.balance", default=1.0),
     )
 

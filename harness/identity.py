@@ -45,6 +45,7 @@ LATER: dict[str, Any] = {
     "init": {}, "init.from": None, "init.strict": True, "freeze": [], "unfreeze_at": None,
     "optimizer.groups": {}, "optimizer.decay_biases_and_norms": True, "trainer.profile": None, "trainer.find_lr": None,
     "head": {}, "head._target_": "ricercar.tasks.heads.Frames",
+    "augmentation.mix_examples": 1, "augmentation.mix_db": [0.0, 0.0],
 }  # fmt: skip
 
 # Options of data sets, wherever in `data`, that say where files are.

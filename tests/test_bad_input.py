@@ -117,6 +117,7 @@ def assembled(cfg: DictConfig) -> None:
         "seed=null", "num_threads=0", "cache_dir=null", "schedule.warmup=1", "schedule.final=2",
         "augmentation.gain_db=-1", "augmentation.noise_db=[5]", "augmentation.reverb_share=2",
         "augmentation.reverb_db=[3,1]", "augmentation.time_mask=[1]", "augmentation.pitch_shift_semitones=-1",
+        "augmentation.mix_examples=0", "augmentation.mix_db=[3,1]",
         "task.num_pitches=88.5", "task.outputs.onset.prior=0", "task.outputs.frame.weight=-1",
         "task.decoding.max_duration_s=-1", "task.decoding.offset_weight=null", "task.tuning.survival_exponent=0.5",
         "task.tuning.onset_threshold=[0.3,2]", "task.protocol.pedal=foo",

@@ -80,3 +80,10 @@ class Annotation(ABC):
     def stretched(self, factor: float) -> Self:
         """The annotation of the audio made `factor` times as long. Unchanged unless the kind has times."""
         return self
+
+    def mixed(self, other: Self, later_s: float) -> Self:
+        """The annotation of the audio with the audio of `other` added to it, `later_s` (0 or more) later.
+
+        Only kinds of which the sum of two sounds has what both have.
+        """
+        raise InputError(f"annotations of {self.name} cannot be united.")

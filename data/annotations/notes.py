@@ -167,6 +167,12 @@ class Notes(Annotation):
             pedalled_offset_s=self.pedalled_offset_s * factor,
         )
 
+    def mixed(self, other: Self, later_s: float) -> Self:
+        columns = {each.name: [getattr(side, each.name) for side in (self, other)] for each in fields(self)}
+        for name in ("onset_s", "offset_s", "pedalled_offset_s"):
+            columns[name][1] = columns[name][1] + later_s
+        return type(self)(**{name: np.concatenate(both) for name, both in columns.items()})
+
     @classmethod
     def _read(cls, path: Path) -> Self:
         if path.suffix.lower() in (".mid", ".midi"):

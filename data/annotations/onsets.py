@@ -72,6 +72,9 @@ class Onsets(Annotation):
     def stretched(self, factor: float) -> Self:
         return replace(self, time_s=self.time_s * factor)
 
+    def mixed(self, other: Self, later_s: float) -> Self:
+        return type(self)(np.concatenate([self.time_s, other.time_s + later_s]), self.label + other.label)
+
     @classmethod
     def _read(cls, path: Path) -> Self:
         rows = read_rows(path, lambda text: cells_and_label(text, 1))

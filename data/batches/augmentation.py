@@ -20,6 +20,8 @@ class Augmentation:
     time_mask       (how many, at most how many frames): masked with the spectrogram's mean (Park et al. 2019)
     frequency_mask  (how many, at most which share of the bins)
     pitch_shift_semitones, detune_cents   used where crops are cut, because labels follow
+    mix_examples, mix_db                  as well: how many windows are summed at most, and (low, high): the level of
+                                          each but the first, in dB
     part   (i, n): each batch is part i of n of a whole one, of which the other parts are elsewhere. Random numbers are
            those of the whole one (`drawn`), so that n processes hear what one would
     """
@@ -39,6 +41,8 @@ class Augmentation:
         frequency_mask: tuple[int, float],
         pitch_shift_semitones: int,
         detune_cents: float,
+        mix_examples: int,
+        mix_db: tuple[float, float],
         sample_rate: int,
     ) -> None:
         check_between(0, float("inf"), gain_db=gain_db, equaliser_db=equaliser_db)
@@ -50,6 +54,8 @@ class Augmentation:
         check_whole(0, pitch_shift_semitones=pitch_shift_semitones)
         check_between(0, 24, pitch_shift_semitones=pitch_shift_semitones)
         check_between(0, 1200, detune_cents=detune_cents)
+        check_whole(1, mix_examples=mix_examples)
+        check_pair(-60, 60, mix_db=mix_db)
         _check_masks(time_mask=time_mask, frequency_mask=frequency_mask)
         self.gain_db = gain_db
         self.equaliser_db = equaliser_db
@@ -61,13 +67,15 @@ class Augmentation:
         self.frequency_mask = frequency_mask
         self.pitch_shift_semitones = pitch_shift_semitones
         self.detune_cents = detune_cents
+        self.mix_examples = mix_examples
+        self.mix_db = mix_db
         self.sample_rate = sample_rate
 
     @property
     def changes_audio(self) -> bool:
         """Whether it does anything to the sound, and not to the spectrogram alone."""
         shares = (self.gain_db, self.equaliser_db, self.reverb_share, self.pitch_shift_semitones, self.detune_cents)
-        return self.noise_db is not None or any(share > 0 for share in shares)
+        return self.noise_db is not None or self.mix_examples > 1 or any(share > 0 for share in shares)
 
     def drawn(self, draw: Callable[..., Tensor], like: Tensor, *shape: int) -> Tensor:
         """draw: torch.rand or torch.randn -> (B, *shape) for the batch `like`, on its device."""

@@ -414,6 +414,20 @@ def test_literals_in_cells(tmp_path: Path) -> None:
     assert Tags.from_cell("a; b ;c", tmp_path.joinpath).tags == ("a", "b", "c")
 
 
+def test_two_sounds_at_once_have_the_notes_and_onsets_of_both() -> None:
+    one = Notes.make([0.5, 2.0], [1.0, 3.0], [60, 62], [80, 90], [0, 40], [1.5, 3.0])
+    both = one.mixed(Notes.make([0.0, 1.0], [0.5, 2.0], [48, 60]), 0.5)
+    assert both.onset_s.tolist() == [0.5, 0.5, 1.5, 2.0]
+    assert both.offset_s.tolist() == [1.0, 1.0, 2.5, 3.0]
+    assert both.pitch.tolist() == [48, 60, 60, 62]
+    assert both.program.tolist() == [-1, 0, -1, 40]
+    assert both.pedalled_offset_s.tolist() == [1.0, 1.5, 2.5, 3.0]
+    hits = Onsets(np.array([1.0, 2.0]), ("KD", "SD")).mixed(Onsets(np.array([0.0]), ("HH",)), 1.5)
+    assert (hits.time_s.tolist(), hits.label) == ([1.0, 1.5, 2.0], ("KD", "HH", "SD"))
+    with pytest.raises(InputError, match="annotations of key cannot be united"):
+        Key(7, "major").mixed(Key(0, "major"), 0.0)
+
+
 def test_times_are_stretched() -> None:
     assert Beats.make([1.0, 2.0]).stretched(0.5).time_s.tolist() == [0.5, 1.0]
     assert Onsets.make([1.0]).stretched(2).time_s.tolist() == [2.0]

@@ -67,6 +67,7 @@ def test_a_joint_run_reads_them_too(on_tones: list[str], tmp_path: Path) -> None
         ("spectrogram.limit_gb=1e-6", "spectrogram.limit_gb"),
         ("spectrogram.limit_gb=0", "spectrogram.limit_gb"),
         ("augmentation.pitch_shift_semitones=2", "augmentation=none"),
+        ("augmentation.mix_examples=2", "augmentation=none"),
     ],
 )
 def test_what_they_cannot_be(on_tones: list[str], tmp_path: Path, override: str, word: str) -> None:

@@ -31,6 +31,8 @@ def crops(
     cents: float = 0.0,
     num_frames: int = FRAMES,
     windows: Windows | None = None,
+    mix_examples: int = 1,
+    mix_db: tuple[float, float] = (0.0, 0.0),
 ) -> Crops:
     tracks = Folder(root=str(root)).tracks("train")
 
@@ -52,6 +54,8 @@ def crops(
         seed=seed,
         pitch_shift_semitones=semitones,
         detune_cents=cents,
+        mix_examples=mix_examples,
+        mix_db=mix_db,
         balance=1.0,
     )
 
@@ -114,6 +118,56 @@ def test_labels_follow_the_sound(tones: Path, cache: Path, semitones: int, index
             assert abs(found - pitches[0]) < 0.2
             checked += 1
     assert checked > 0
+
+
+def test_mixed_windows_are_sums_with_both_labels(tones: Path, cache: Path) -> None:
+    """Each is the sum of windows that other items of one window alone could be, with the union of their labels."""
+    made = crops(tones, cache, 2, mix_examples=3, mix_db=(-6.0, 3.0))
+    numbers = []
+    for index in range(24):
+        drawn = made._drawn(index)
+        numbers.append(len(drawn))
+        windows = [made._window(random, number) for random, number in drawn]
+        rolls = [made.encode(each.annotations, each.start_s, FRAMES, FPS)["roll"] for each in windows]
+        mixed = item(made, index)
+        assert torch.equal(mixed["targets"]["roll"], torch.from_numpy(np.maximum.reduce(rolls)))
+        parts = np.stack([each.input.astype(np.float64) for each in windows])
+        gains, *_ = np.linalg.lstsq(parts.T, mixed["input"].numpy().astype(np.float64), rcond=None)
+        assert np.abs(gains @ parts - mixed["input"].numpy()).max() < 1.0
+        levels_db = 20 * np.log10(gains / gains[0])
+        assert (levels_db > -6.1).all()
+        assert (levels_db < 3.1).all()
+    assert set(numbers) == {1, 2, 3}
+
+
+def test_mixed_windows_depend_on_seed_and_index_alone(tones: Path, cache: Path) -> None:
+    one, other = (crops(tones, cache, 4, mix_examples=3) for _ in range(2))
+    other.batch(range(3))
+    for index in range(4, 9):
+        assert_equal(item(one, index), item(other, index))
+    alone = next(index for index in range(20) if len(one._drawn(index)) == 1)
+    assert_equal(item(one, alone), item(crops(tones, cache, 4), alone))
+    assert one.labelled(range(4))["notes"].all()
+
+
+def test_what_cannot_be_mixed_is_told(tones: Path, cache: Path) -> None:
+    with pytest.raises(InputError, match=r"mix_examples=2 need each window's own sound"):
+        crops(tones, cache, windows=Starts(), mix_examples=2)
+    tracks = Folder(root=str(tones)).tracks("train")
+    with pytest.raises(InputError, match=r"mix_examples=2: task=key learns from key"):
+        Crops(
+            tracks=tracks,
+            training_annotations=lambda annotations: {"key": annotations["key"]},
+            encode=lambda *window: {},
+            windows=AudioWindows(AudioStore(cache, 16000), HOP),
+            num_frames=FRAMES,
+            seed=0,
+            pitch_shift_semitones=0,
+            detune_cents=0.0,
+            mix_examples=2,
+            mix_db=(0.0, 0.0),
+            balance=1.0,
+        )
 
 
 def test_short_track_is_padded_and_marked(tones: Path, cache: Path) -> None:
@@ -257,6 +311,8 @@ def silent_augmentation() -> dict[str, object]:
         "frequency_mask": (0, 0.0),
         "pitch_shift_semitones": 0,
         "detune_cents": 0.0,
+        "mix_examples": 1,
+        "mix_db": (0.0, 0.0),
         "sample_rate": 16000,
     }
 
@@ -298,6 +354,7 @@ def test_augmentation_keeps_time_and_survives_silence(
         ({"reverb_share": 0.5}, True),
         ({"pitch_shift_semitones": 1}, True),
         ({"detune_cents": 1.0}, True),
+        ({"mix_examples": 2}, True),
     ],
     ids=str,
 )
