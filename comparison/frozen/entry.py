@@ -72,7 +72,7 @@ def _of_predictions(benchmark: FrozenBenchmark, folder: Path) -> Entry:
         run_id=stable_hash([frozen.seal, name, benchmark.predictions_hash(folder)]),
         choices={"task": frozen.task, "data": frozen.data, "system": name},
         config=frozen.config,
-        system=Outside(paper=None, url=None, trained_on=[], works_known=False),
+        system=Outside(paper=None, url=None, trained_on=[], works_known=False, licence=None, packages=None),
         training=TrainingData([], UNKNOWN, [], None),
     )
     return Entry(folder, name, verdicts, benchmark.result(scores, provenance))
