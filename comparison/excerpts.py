@@ -18,7 +18,28 @@ from ricercar.comparison.board import Board
 from ricercar.comparison.options import listed
 from ricercar.comparison.sources import Sources, sources_of
 from ricercar.errors import InputError
+from ricercar.harness.results import Result
 from ricercar.tasks.marks import LACKING, RIGHT, UNFOUND, UNSCORED, Mark
+
+BORDER_S = 0.05  # seconds from the border of a segment within which an error is at it
+_SEQUENCES = "ricercar.tasks.heads.Sequences"
+_WINDOW = ("window_frames", "border_frames", "hop_length", "sample_rate")
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Windows that a head of tokens tells of one after the other, without knowing of its neighbours.
+
+    length_s         of each; the first begins with the track
+    num_errors       errors of the whole track
+    num_at_borders   those of them that begin within BORDER_S of where a segment ends
+    expected         as many as there would be by chance, were they spread evenly
+    """
+
+    length_s: float
+    num_errors: int
+    num_at_borders: int
+    expected: float
 
 
 @dataclass(frozen=True)
@@ -30,6 +51,7 @@ class Excerpt:
     pitch_low, pitch_high   MIDI numbers at the image's lower and upper edge; its rows are equally far apart in pitch
     kind          how marks are drawn: notes, events, intervals, melody, or track, where they are of the whole track
     estimates     {key of a system: its marks}, where its predictions are to be had
+    segments      {key of a system: the segments that it says tokens of}, of those that do
     missing       sentences that say what is not to be had, and why; empty where all is there
     """
 
@@ -43,6 +65,7 @@ class Excerpt:
     kind: str
     reference: list[Mark]
     estimates: dict[str, list[Mark]]
+    segments: dict[str, Segments]
     missing: str
 
     @property
@@ -136,12 +159,38 @@ def _excerpt(
         kind=_VIEWS.get(sources.scoring.annotation.name, _WHOLE_TRACK),
         reference=cut(sources.scoring.reference_marks(reference), start_s, end_s),
         estimates={key: cut(marks, start_s, end_s) for key, marks in estimates.items()},
+        segments={
+            system.key: segments(length, estimates[system.key], length_s)
+            for system in board.systems
+            if system.key in estimates and (length := segment_s(system.first)) is not None
+        },
         missing=" ".join(missing),
     )
 
 
 def _empty_excerpt(track_id: str, end_s: float, missing: str) -> Excerpt:
-    return Excerpt(track_id, 0.0, end_s, None, None, 0.0, 0.0, _WHOLE_TRACK, [], {}, missing)
+    return Excerpt(track_id, 0.0, end_s, None, None, 0.0, 0.0, _WHOLE_TRACK, [], {}, {}, missing)
+
+
+def segment_s(result: Result) -> float | None:
+    """How long the segments are that a run says tokens of; None of any other system."""
+    config = result.config or {}
+    head = config.get("head")
+    if not isinstance(head, dict) or head.get("_target_") != _SEQUENCES:
+        return None
+    frames, border, hop, rate = (config.get(name) for name in _WINDOW)
+    if not all(isinstance(each, int) for each in (frames, border, hop, rate)):
+        return None
+    return float((frames - 2 * border) * hop / rate)  # type: ignore[operator]
+
+
+def segments(length_s: float, marks: Iterable[Mark], duration_s: float) -> Segments:
+    """marks: of the whole track."""
+    time_s = np.array([mark.start_s for mark in marks if mark.is_error])
+    border = np.maximum(np.rint(time_s / length_s), 1.0) * length_s
+    near = int((np.abs(time_s - border) <= BORDER_S).sum())
+    share = min(1.0, 2 * BORDER_S * np.floor(duration_s / length_s) / max(duration_s, length_s))
+    return Segments(length_s, len(time_s), near, float(len(time_s) * share))
 
 
 def doubted(marks: Iterable[Mark], in_doubt: Doubts) -> list[Mark]:

@@ -63,7 +63,11 @@ def excerpt_payload(excerpt: "Excerpt") -> dict[str, Any]:
         [[round(m.start_s, 3), round(min(m.end_s, excerpt.end_s), 3), m.kind, m.pitch, m.label] for m in marks]
         for marks in every
     ]
-    return vars(excerpt) | {"reference": reference, "estimates": dict(zip(excerpt.estimates, estimates, strict=True))}
+    return vars(excerpt) | {
+        "reference": reference,
+        "estimates": dict(zip(excerpt.estimates, estimates, strict=True)),
+        "segments": {key: vars(each) for key, each in excerpt.segments.items()},
+    }
 
 
 def board_payload(content: Table, excerpts: Mapping[str, "Excerpt"]) -> dict[str, Any]:

@@ -49,6 +49,8 @@ function timeline(excerpt, state, visible, name) {
     marks.replaceChildren(
       ...octaves.map((pitch) => s("line", { class: "rule", x1: 0, x2: width, y1: y(pitch - 0.5), y2: y(pitch - 0.5), "stroke-opacity": 0.5 })),
       ...(pitched ? [...drawPitched(visible(), x, y, semitone), ...drawPitched(reference, x, y, semitone)] : excerpt.kind === "events" ? reference.map((mark) => s("line", { class: "mark reference", x1: x(mark.start_s), x2: x(mark.start_s), y1: 0, y2: height, "stroke-dasharray": "2 3" })) : []));
+    const segment = state.segments?.()?.length_s;
+    for (let time = segment; time < excerpt.end_s; time += segment) if (time > excerpt.start_s) marks.append(s("line", { class: "rule border", x1: x(time), x2: x(time), y1: 0, y2: height, "stroke-dasharray": "1 4", "stroke-width": 2 }, s("title", {}, `a segment ends: ${clock(time)}`)));
     rows.replaceChildren(...list.flatMap(({ draw: put, marks: each }, i) => [s("line", { class: "rule", x1: 0, x2: width, y1: (i + 1) * LANE, y2: (i + 1) * LANE }), ...put(each === excerpt.reference ? reference : each, x, i * LANE, LANE)]));
     const nowTitle = state.now && markText(state.now);
     if (nowTitle) for (const title of stage.querySelectorAll("title")) if (title.textContent === nowTitle) title.parentElement.classList.add("now");

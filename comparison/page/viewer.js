@@ -36,6 +36,7 @@ function showExcerpt(board, excerpt, { a, b, step, body, metric, scores }) {
   const shown = board.systems.map((system, i) => i).filter((i) => excerpt.estimates[board.systems[i].key]);
   if (excerpt.missing) body.append(h("p", { class: "muted" }, excerpt.missing));
   const state = { system: shown.includes(a) ? a : shown[0], hidden: new Set(), zoom: 1, fit: true, at: excerpt.start_s, now: null, step };
+  state.segments = () => excerpt.segments?.[board.systems[state.system]?.key];
   const estimate = () => (state.system === undefined ? [] : excerpt.estimates[board.systems[state.system].key]);
   const visible = () => estimate().filter((mark) => !state.hidden.has(mark.kind));
 
@@ -56,6 +57,8 @@ function showExcerpt(board, excerpt, { a, b, step, body, metric, scores }) {
       h("button", { type: "button", "aria-pressed": state.hidden.has(kind) ? "false" : "true", onclick: () => { if (!state.hidden.delete(kind)) state.hidden.add(kind); draw(); } }, swatch(kind), `${kindOf(kind)[0]} ${number}`)));
     const list = (title, marks) => [h("p", { class: "small muted" }, title), h("ul", { class: "chips" }, marks.map((mark) => h("li", {}, swatch(mark.kind), mark.label || markText(mark), mark.kind !== "reference" && h("span", { class: "muted small" }, kindOf(mark.kind)[0]))))];
     if (excerpt.kind === "track") chips.replaceChildren(...list("Reference", excerpt.reference).flat(), ...(state.system === undefined ? [] : list(board.systems[state.system].name, visible()).flat()));
+    const of = state.segments();
+    borders.textContent = of ? `Told in segments of ${of.length_s.toFixed(2)} s, which end at the dotted lines: ${of.num_at_borders} of ${count(of.num_errors, "error")} of the track begin within 50 ms of one; ${of.expected.toFixed(1)} would by chance.` : "";
     view?.draw();
   }
   function error(direction) {
@@ -70,7 +73,7 @@ function showExcerpt(board, excerpt, { a, b, step, body, metric, scores }) {
     told.textContent = markText(next);
   }
   const button = (text, title, onclick, more = {}) => h("button", { type: "button", title, onclick, ...more }, text);
-  const told = h("p", { class: "small muted told" });
+  const told = h("p", { class: "small muted told" }), borders = h("p", { class: "small muted borders" });
   const zoom = (by) => { state.zoom = Math.min(32, Math.max(1, state.zoom * by)); view?.draw(); view?.follow(true); };
   const fit = () => { state.fit = !state.fit; fitButton.setAttribute("aria-pressed", String(state.fit)); view?.draw(); };
   const fitButton = button("Fit pitches", "f", fit, { "aria-pressed": "true" });
@@ -79,7 +82,7 @@ function showExcerpt(board, excerpt, { a, b, step, body, metric, scores }) {
     h("div", { class: "controls" }, sound.button, sound.time, timed && shown.length > 0 && [button("‹ error", "p", () => error(-1)), button("error ›", "n", () => error(1))],
       shown.length > 0 && labelled("Shown", chooser), shown.length > 0 && a !== b && [button("A", "a", () => choose(a)), button("B", "b", () => choose(b))],
       view && [button("−", "-", () => zoom(0.5), { "aria-label": "Zoom out" }), button("+", "+", () => zoom(2), { "aria-label": "Zoom in" })], ["notes", "melody"].includes(excerpt.kind) && fitButton),
-    ...[view?.frame, legend, told, chips, !shown.length && scoreList(board, metric, scores)].filter(Boolean));
+    ...[view?.frame, legend, told, borders, chips, !shown.length && scoreList(board, metric, scores)].filter(Boolean));
   view?.watch();
   draw();
   sound.load();

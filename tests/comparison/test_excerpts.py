@@ -18,7 +18,7 @@ from configs import composed
 from results_factory import make_run
 from ricercar.comparison.board import Board, boards
 from ricercar.comparison.collect import collect
-from ricercar.comparison.excerpts import Excerpt, cut, excerpts, mp3, pick_tracks, spectrogram, worst_start
+from ricercar.comparison.excerpts import Excerpt, cut, excerpts, mp3, pick_tracks, segments, spectrogram, worst_start
 from ricercar.data.annotations.notes import Notes
 from ricercar.harness import assemble
 from ricercar.harness.results import DatasetId, fingerprint_of
@@ -232,6 +232,21 @@ def test_an_excerpt_has_it_all(runs: Runs, tones: Path) -> None:
         column = int((mark.start_s + 0.08 - excerpt.start_s) * 50)
         row = int((excerpt.pitch_high - float(mark.pitch or 0)) / (excerpt.pitch_high - excerpt.pitch_low) * len(grey))
         assert grey[row, column] > 180
+
+
+def test_errors_at_the_borders_of_segments_are_counted(runs: Runs) -> None:
+    """Of a head of tokens: which begin where one of its windows ends and the next one knows nothing of it."""
+    tokens = {"head": {"_target_": "ricercar.tasks.heads.Sequences"}, "window_frames": 60, "border_frames": 5}
+    config = runs.config | tokens | {"hop_length": 320, "backbone": {"_target_": "lstm"}}
+    kept = np.flatnonzero(np.abs(runs.reference.onset_s - 2.1) > 0.01)  # of segments of 1 s, the second ends at 2 s
+    runs.write("lstm", runs.reference._taken(kept), config=config)
+    runs.write("cnn", runs.reference)
+    excerpt = runs.excerpt()
+    [told] = excerpt.segments.values()
+    assert (told.length_s, told.num_errors, told.num_at_borders) == (1.0, 1, 0)
+    near = segments(1.0, [Mark(each, each, "missed") for each in (0.01, 0.96, 1.04, 1.5, 2.0, 2.94)], 3.2)
+    assert (near.num_errors, near.num_at_borders) == (6, 3)
+    assert near.expected == pytest.approx(6 * 0.3 / 3.2)
 
 
 def test_missing_predictions_are_named(runs: Runs) -> None:

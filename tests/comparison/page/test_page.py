@@ -19,7 +19,7 @@ from page_examples import make_content, make_excerpt
 from results_factory import PRIMARY, make_result, make_run, make_scores
 from ricercar.comparison.board import boards
 from ricercar.comparison.collect import collect
-from ricercar.comparison.excerpts import Excerpt
+from ricercar.comparison.excerpts import Excerpt, Segments
 from ricercar.comparison.page.page import write_page
 from ricercar.comparison.page.payload import excerpt_payload
 from ricercar.comparison.page.places import without_places
@@ -130,14 +130,14 @@ def test_excerpts_are_elements_of_their_own(sweep: Path) -> None:
     (board,) = boards(collect([sweep]))
     key = board.systems[0].key
     whole = Mark(0.0, math.inf, "right", label="C:maj")
-    excerpt = Excerpt(
-        "track1", 3.0, 9.0, None, None, 0.0, 0.0, "intervals", [Mark(0.0, math.inf, "reference")], {key: [whole]}, ""
-    )
+    reference, told = [Mark(0.0, math.inf, "reference")], {key: Segments(2.0, 10, 4, 0.5)}
+    excerpt = Excerpt("track1", 3.0, 9.0, None, None, 0.0, 0.0, "intervals", reference, {key: [whole]}, told, "")
     text = page_of(sweep, excerpts={board.id: {"track1": excerpt}})
     name = content_of(text)["boards"][0]["excerpts"]["track1"]
     kept = content_of(text, name)
     assert kept["estimates"][key] == [[0.0, 9.0, "right", None, "C:maj"]]
     assert kept["reference"] == [[0.0, 9.0, "reference", None, ""]]
+    assert kept["segments"] == {key: {"length_s": 2.0, "num_errors": 10, "num_at_borders": 4, "expected": 0.5}}
 
 
 def test_the_same_results_are_the_same_page(sweep: Path) -> None:
@@ -246,5 +246,5 @@ def test_scripts_set_text_not_html(name: str) -> None:
 
 
 def test_excerpt_without_marks() -> None:
-    excerpt = Excerpt("a", 0.0, 5.0, None, None, 0.0, 0.0, "track", [], {}, "The recordings are not here.")
+    excerpt = Excerpt("a", 0.0, 5.0, None, None, 0.0, 0.0, "track", [], {}, {}, "The recordings are not here.")
     assert excerpt_payload(excerpt)["missing"] == "The recordings are not here."

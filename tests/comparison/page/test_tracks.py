@@ -21,6 +21,21 @@ def show(browser: Any, tmp_path: Path) -> Iterator[Open]:
     yield from shown(browser, tmp_path)
 
 
+def test_ends_of_segments_are_drawn(show: Open) -> None:
+    """For the system that says tokens of them, and no other."""
+    told = {"key0": {"length_s": 2.0, "num_errors": 10, "num_at_borders": 4, "expected": 0.5}}
+    page = show(*with_excerpts(*[make_excerpt() | {"segments": told}] * 14))
+    open_track(page)
+    assert page.locator("line.border").count() == 2  # at 32 and 34 s of 30 to 36
+    assert (
+        "4 of 10 errors of the track begin within 50 ms of one; 0.5 would by chance"
+        in page.locator(".borders").inner_text()
+    )
+    page.locator(".shown-system").select_option("1")
+    assert page.locator("line.border").count() == 0
+    assert page.locator(".borders").inner_text() == ""
+
+
 def test_filters_tracks(show: Open) -> None:
     """Those that no system reaches a threshold on, and those that one is better on."""
     page = show(make_content())
