@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ricercar.comparison.audit.events import OF_EVENTS, Events, events_of
-from ricercar.comparison.audit.track import Rules, TrackAudit, track_audit
+from ricercar.comparison.audit.track import Rules, TrackAudit, beyond, track_audit
 from ricercar.comparison.board import Board
 from ricercar.comparison.options import listed
 from ricercar.comparison.sources import Sources
@@ -33,7 +33,8 @@ class Without:
 class Audit:
     """voices: the systems that judge. doubts: {track id: why its labels are to be looked at}, the most doubtful first.
 
-    usual_s    {key: how late labels are by the system, the median of the tracks that it hears}
+    usual_s    {key: how late labels are by the system, the median of the tracks that it hears}. With four judged tracks
+               or more, what a track is late by is beyond it
     scores     of all systems of the board
     """
 
@@ -93,6 +94,9 @@ def audit(board: Board, sources: Sources, rules: Rules, *, baselines: bool) -> A
         reference = scoring.of_recording(sources.reference(track), info.seconds)
         own = replace(rules, reach_s=_reach(scoring.annotation.name, events_of(scoring, reference), rules.reach_s))
         tracks.append(track_audit(info.id, events_of(scoring, reference), found[info.id], own))
+    usual = _usual(voices, tracks)
+    if sum(each.is_judged for each in tracks) >= _USUAL_OF:
+        tracks = [replace(each, late=beyond(each, usual, rules.agree_s)) for each in tracks]
     doubts = _doubts(tracks, rules)
     unheard = [each.id for each in tracks if not each.is_judged]
     if unheard:
@@ -101,7 +105,7 @@ def audit(board: Board, sources: Sources, rules: Rules, *, baselines: bool) -> A
             f"find: {_tracks(unheard, board)}."
         )
     notes += _related(voices)
-    return Audit(board, rules, voices, tracks, doubts, _usual(voices, tracks), _scores(board, sources, doubts), notes)
+    return Audit(board, rules, voices, tracks, doubts, usual, _scores(board, sources, doubts), notes)
 
 
 def _reach(name: str, reference: Events, reach_s: float) -> float:

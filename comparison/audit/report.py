@@ -38,8 +38,8 @@ def summary(audit: Audit) -> list[str]:
     if usual:
         said = listed((f"{lateness(value)} by {name}" for name, value in usual.items()), _MANY)
         found.append(
-            f"Labels of all tracks, in the median: {said}. Where all say the same of all tracks, nothing tells the "
-            "labels from a habit of the systems."
+            f"Usual, which is the median of all tracks: labels {said}. Whether all labels are so, or the systems have "
+            "that habit, an audit cannot tell; single tracks are named for what is beyond it."
         )
     return found
 
@@ -51,8 +51,9 @@ def how(audit: Audit) -> list[str]:
     return [
         f"Judged by {names}. They are taken to be unrelated: not seeds of one, and not trained on one another's output."
         " What all of them get wrong in the same way is charged to the labels.",
-        f"Labels are late where all systems place what they match {least} or more before them, within {agree} of each "
-        f"other, with 95 % intervals on that side of 0; up to {reach} are looked for. Drift is that along the track.",
+        f"Labels are late where all systems place what they match {least} or more before them, beyond the usual, "
+        f"within {agree} of each other, with 95 % intervals on that side of 0; up to {reach} are looked for. Drift is "
+        "that along the track.",
         "Events in doubt are counted once lateness is taken out. A track is named for them where they are "
         f"{100 * rules.share:g} % of its labels or more above what is usual on these tracks.",
     ]
@@ -71,7 +72,7 @@ def reasons(track: TrackAudit, why: Sequence[str]) -> list[str]:
         first_s, last_s = track.ends_s
         found.append(f"labels drift, {lateness(first_s)} to {lateness(last_s)}")
     if track.late is not None and (LATE in why or EARLY in why):
-        found.append(f"labels {lateness(track.late.value)} ({_between(track.late)})")
+        found.append(f"labels {lateness(track.late.value)} ({_between(track.late)}), beyond the usual")
     if LACKS in why:
         found.append(f"{len(track.lacking)} events that all find are not in {track.num_labels} labels")
     if UNHEARD in why:

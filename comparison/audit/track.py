@@ -43,7 +43,8 @@ class TrackAudit:
     """What the systems say of the labels of one track.
 
     timings     {key of a system: how late labels are by it}, of the systems that hear the track
-    late        the systems' median, from their lowest to their highest end; None where they do not agree on it
+    late        how late labels are beyond what is usual for each system: the systems' median, from their lowest to
+                their highest end; None where they do not agree on it
     drift       the same, along the track
     lacking     events that all of them find and that are not in the labels
     unfound     labels that none of them finds
@@ -92,9 +93,18 @@ def track_audit(track_id: str, reference: Events, estimates: Mapping[str, Events
     unfound = _events(reference.taken(missed))
     own |= {(each.time_s, each.pitch, each.label): UNFOUND for each in unfound}
     lacking = _shared(rest, own)
-    late = agreed([each.late for each in timings.values()], rules.agree_s)
+    late = agreed([each.late for each in timings.values()], rules.agree_s)  # until it is known what is usual
     drift = agreed([each.drift for each in timings.values()], rules.agree_s)
     return TrackAudit(track_id, len(reference), timings, late, drift, lacking, unfound, own)
+
+
+def beyond(track: TrackAudit, usual_s: Mapping[str, float], agree_s: float) -> Span | None:
+    """How late labels are, each system's usual lateness being its habit, or that of all labels."""
+    found = []
+    for key, each in track.timings.items():
+        late, usual = each.late, usual_s[key]
+        found.append(Span(late.value - usual, late.low - usual, late.high - usual))
+    return agreed(found, agree_s) if track.is_judged else None
 
 
 def agreed(spans: Sequence[Span], agree_s: float) -> Span | None:

@@ -138,8 +138,8 @@ def test_planted_errors_are_found_and_nothing_else(
     expected = {"late": ["late"], "drift": ["drift"], "lacks": ["lacks events"], "extra": ["events that none finds"]}
     assert why == expected
     assert set(board["to_look_at"]) == set(expected)
-    assert tracks["late"]["late"]["value"] == pytest.approx(0.038, abs=0.003)
-    assert tracks["late"]["late"]["low"] < 0.038 < tracks["late"]["late"]["high"]
+    assert tracks["late"]["late"]["value"] == pytest.approx(0.04, abs=0.003)
+    assert tracks["late"]["late"]["low"] < 0.04 < tracks["late"]["late"]["high"]
     assert tracks["drift"]["drift"]["value"] == pytest.approx(0.05, abs=0.01)
     gone = [row for i, row in enumerate(planted.truth["lacks"]) if not i % 6]
     if planted.task in ("notes", "drums"):
@@ -165,7 +165,7 @@ def test_said_in_words(notes: Planted, run_here: Here, capsys: pytest.CaptureFix
     said = " ".join(capsys.readouterr().out.split())
     assert "Labels of notes on folder:data, test split: 4 of 7 judged tracks to look at" in said
     assert re.search(r"labels drift, \d\d ms early to 1\d ms early", said)
-    assert re.search(r"labels 3\d ms late \(3\d to 4\d\)", said)
+    assert re.search(r"labels (39|4\d) ms late \(3\d to 4\d\), beyond the usual", said)
     assert re.search(r"none finds 2\d of 140 labels", said)
     assert re.search(r"1\d events that all find are not in 100 labels", said)
     assert "all 7 tracks 3 not in doubt" in said
