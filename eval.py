@@ -14,7 +14,8 @@ from ricercar.errors import InputError
 from ricercar.harness import assemble, identity
 from ricercar.harness.baselines import baseline_result
 from ricercar.harness.benchmark import Benchmark, annotated
-from ricercar.harness.command import CONF, command, logged, own_conf
+from ricercar.harness.command import CONF, command, logged
+from ricercar.harness.folders import own_conf
 from ricercar.harness.identity import stable_hash
 from ricercar.harness.lock import RunLock
 from ricercar.harness.processes import threads
@@ -119,6 +120,7 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     """Predicts and scores with a finished run, on its own data or on other."""
     given = Path(cfg.run).expanduser()
     accelerator, trained = cfg.accelerator, assemble.trained_config(given, cfg)
+    protocols = _protocols(cfg, choices)
     own_data = trained.data
     if "data" in cfg:
         trained.data = cfg.data
@@ -126,6 +128,7 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     tell_changes(cfg)
     assemble.check_data(cfg)
     tasks = assemble.make_tasks(cfg)
+    rescored = assemble.rescored(cfg, protocols)
     before = results_of(given, tasks)
     source = assemble.make(cfg.data)
     everything = source.tracks(cfg.split)
@@ -153,8 +156,16 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     results = []
     for name, task in scored.items():
         benchmark = Benchmark(
-            task=name, scoring=task, data=data[name], split=cfg.split, tracks=tracks, training=training, store=store
+            task=name,
+            scoring=rescored.get(name, task),
+            data=data[name],
+            split=cfg.split,
+            tracks=tracks,
+            training=training,
+            store=store,
         )
+        if name in rescored:
+            scores[name] = benchmark.score_folder(predictions[name])
         provenance = replace(
             before[name].provenance,
             choices=before[name].choices | ({"data": choices["data"]} if "data" in choices else {}),
@@ -165,6 +176,15 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
         finish(result, benchmark, folders[name], NoTracker())
         results.append(result)
     return results
+
+
+def _protocols(cfg: DictConfig, choices: dict[str, str]) -> dict[str, DictConfig]:
+    """{task: options} of another protocol than the run's own."""
+    if "task" not in cfg or not ("protocol" in choices or "parts" in cfg.task):
+        return {}
+    if "task" in choices:
+        raise InputError("run=: the task is the run's own. Leave task= out, and give protocol=<task>/<name>.")
+    return dict(cfg.task.parts) if "parts" in cfg.task else {choices["protocol"].partition("/")[0]: cfg.task}
 
 
 def _training(before: Result, training: list[Track], scored: list[Track], past: Past | None) -> TrainingData:

@@ -13,6 +13,7 @@ from ricercar.comparison.notes import few_works, notes_on
 from ricercar.comparison.options import clean, listed, options
 from ricercar.comparison.systems import System, systems_of
 from ricercar.harness.identity import stable_hash
+from ricercar.harness.protocols import name_of
 from ricercar.harness.results import Result
 from ricercar.significance.draws import Bounds
 from ricercar.significance.scores import Bools, Floats, Scores
@@ -71,6 +72,11 @@ class Board:
     def id(self) -> str:
         """Short, and the same whatever else is compared."""
         return f"board-{stable_hash([self.task, self.fingerprint, self.split, self.protocol_id])[:8]}"
+
+    @cached_property
+    def protocol_name(self) -> str | None:
+        """Of the preset that says exactly this."""
+        return name_of(self.task, self.protocol)
 
     @property
     def title(self) -> str:

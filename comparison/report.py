@@ -258,7 +258,8 @@ def _under(table: Table) -> list[str]:
     fewer = [_on_fewer(board, name) for name in table.metrics[1:] if name not in board.pooled]
     if any(fewer):
         lines.append(f"Over the tracks that all systems have a score of: {listed(filter(None, fewer))}.")
-    lines.append(f"Protocol {board.protocol_id}, data {board.fingerprint}.")
+    named = f"{board.protocol_name} ({board.protocol_id})" if board.protocol_name else board.protocol_id
+    lines.append(f"Protocol {named}, data {board.fingerprint}.")
     return lines
 
 

@@ -17,7 +17,7 @@ from ricercar.significance.draws import MIN_WORKS, Draws
 from ricercar.significance.paired import Comparisons, compare
 from ricercar.significance.ranks import expected_best
 from ricercar.tasks.protocol import EMPTY
-from ricercar.tasks.shared.pooling import pooled_chords, pooled_drums
+from ricercar.tasks.shared.pooling import pooled_beats, pooled_chords, pooled_drums
 from ricercar.tasks.shared.tag_scoring import TagScoring
 
 
@@ -39,6 +39,8 @@ def _pooled(board: Board) -> Pooled | None:
     protocol = board.protocol
     if board.task == "chord":
         return pooled_chords
+    if board.task == "beat" and protocol.get("empty") in EMPTY:
+        return partial(pooled_beats, empty=protocol["empty"])
     classes, empty = protocol.get("classes"), protocol.get("empty")
     if board.task == "drums" and isinstance(classes, dict) and empty in EMPTY:
         return partial(pooled_drums, classes=list(classes), empty=empty)

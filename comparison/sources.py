@@ -17,6 +17,7 @@ from ricercar.errors import InputError
 from ricercar.harness.identity import stable_hash
 from ricercar.harness.results import fingerprint_of
 from ricercar.harness.targets import check_classes
+from ricercar.tasks import protocol
 from ricercar.tasks.scoring import Scoring
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def _sources(config: dict[str, Any], board: Board, cache_dir: Path, data_root: s
     whole = OmegaConf.create(config)
     parts = {part: OmegaConf.to_container(whole[part], resolve=True) for part in ("task", "data")}
     check_classes(parts, _PACKAGES, None)
+    _score_as(board, parts["task"])
     cfg = OmegaConf.create({**parts, "sample_rate": whole.sample_rate, "cache_dir": str(cache_dir)})
     if data_root is not None and {"root", "home"} & set(cfg.data):
         assemble.move(cfg.data, data_root)
@@ -97,10 +99,19 @@ def _sources(config: dict[str, Any], board: Board, cache_dir: Path, data_root: s
     if board.task not in scorings:
         raise InputError(f"the configuration is that of task {', '.join(scorings)}, not {board.task}.")
     scoring = scorings[board.task]
-    if stable_hash(scoring.protocol) != board.protocol_id:
+    if stable_hash(protocol.plain(scoring.protocol)) != board.protocol_id:
         raise InputError("this version of Ricercar scores the task by another protocol.")
     tracks = assemble.tracks_of(assemble.make(cfg.data), {board.task: scoring}, board.split)
     store = assemble.make_store(cfg)
     if fingerprint_of(tracks, scoring.reference, store.key) != board.fingerprint:
         raise InputError(f"the tracks of {board.data} that are here are not those that were scored.")
     return Sources(scoring, {track.id: track for track in tracks}, store)
+
+
+def _score_as(board: Board, task: Any) -> None:
+    """Gives a task the protocol of the board, under which a run may have been scored later."""
+    own = task["parts"].get(board.task, {}) if "parts" in task else task
+    if "protocol" in own:
+        apart = {"classes", "ignored"} & set(board.protocol)  # of drums
+        own["protocol"] = {name: value for name, value in board.protocol.items() if name not in apart}
+        own |= {name: board.protocol[name] for name in apart}

@@ -12,7 +12,7 @@ from ricercar.harness.identity import essence, stable_hash, system_id
 from ricercar.harness.results import Result
 
 # Of the data and the effort, of how it was run or written down: nothing of the network
-_UNNAMED = {"task", "tasks", "data", "frontend", "backbone", "tracker", "tune", "experiment", "hardware"}
+_UNNAMED = {"task", "tasks", "data", "frontend", "backbone", "tracker", "tune", "experiment", "hardware", "protocol"}
 _HEAD = ("head", "codec")  # named together; results of before there was a choice are of frames
 _TRAINED_ON = "trained on"
 _MOST = 4  # differences that are all named; of more, those that tell the systems apart

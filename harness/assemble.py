@@ -262,10 +262,8 @@ def _check_training(cfg: DictConfig) -> None:
 
 def make_tasks(cfg: DictConfig) -> Multitask:
     """The tasks that a network is trained on: one, or those of task=[...]; what it says of them is the head's."""
-    if "parts" in cfg.task:
-        tasks: Multitask = make(cfg.task)
-    else:
-        tasks = Multitask(parts=make_scorings(cfg), weights={})  # type: ignore[arg-type]  # it refuses what is no Task
+    scorings, weights = _scorings(cfg)
+    tasks = Multitask(parts=scorings, weights=weights)  # type: ignore[arg-type]  # it refuses what is no Task
     head, window = (
         make(completed(cfg).head),
         Window(cfg.window_frames, cfg.border_frames, cfg.sample_rate / cfg.hop_length),
@@ -275,10 +273,34 @@ def make_tasks(cfg: DictConfig) -> Multitask:
 
 def make_scorings(cfg: DictConfig) -> dict[str, Scoring]:
     """{name: what can be scored}, also where no network learns it. A task's name is that of its yaml and module."""
+    return _scorings(cfg)[0]
+
+
+def _scorings(cfg: DictConfig) -> tuple[dict[str, Scoring], Mapping[str, float]]:
+    """What can be scored, and the weights of several tasks."""
+    scorings: dict[str, Scoring]
     if "parts" in cfg.task:
         tasks: Multitask = make(cfg.task)
-        return dict(tasks)
-    return {cfg.task._target_.split(".")[-2]: make(cfg.task)}
+        scorings, weights = dict(tasks), tasks.weights
+    else:
+        scorings, weights = {cfg.task._target_.split(".")[-2]: make(cfg.task)}, {}
+    for scoring in scorings.values():
+        scoring.rank()
+    return scorings, weights
+
+
+def rescored(cfg: DictConfig, protocols: Mapping[str, DictConfig]) -> dict[str, Scoring]:
+    """{task: its scoring with other options}: the tasks of a configuration, under protocols of others."""
+    found = {}
+    for name, options in protocols.items():
+        several = "parts" in cfg.task
+        own = cfg.task.parts.get(name) if several else cfg.task
+        if own is None or (not several and own._target_.split(".")[-2] != name):
+            known = ", ".join(cfg.task.parts) if several else own._target_.split(".")[-2]
+            raise InputError(f"protocol={name}/...: the run's task is {known}. Give a protocol of that.")
+        merged = OmegaConf.merge(OmegaConf.to_container(own), options)
+        found |= make_scorings(OmegaConf.create({"task": merged}))
+    return found
 
 
 def folders(folder: Path, names: Iterable[str]) -> dict[str, Path]:

@@ -6,7 +6,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -17,8 +17,10 @@ from ricercar.data.audio.store import AudioStore
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.identity import CODE, git_state, own_packages, source_hash, stable_hash, versions
+from ricercar.harness.protocols import name_of
 from ricercar.harness.provenance import Provenance
 from ricercar.harness.results import SCHEMA, DatasetId, Result, TrackScore, fingerprint_of, mean_metrics
+from ricercar.tasks.protocol import plain
 from ricercar.tasks.scoring import Clip, Scoring
 
 log = logging.getLogger(__name__)
@@ -60,12 +62,19 @@ class Benchmark:
 
     def result(self, scores: Sequence[TrackScore], provenance: Provenance) -> Result:
         """scores: one for each track."""
-        metrics = metrics_of(scores, self.scoring)
+        metrics, protocol = metrics_of(scores, self.scoring), plain(self.scoring.protocol)
+        if self.scoring.primary not in metrics:
+            raise InputError(
+                f"task.protocol.ranked_by={self.scoring.primary}: there is no such metric. "
+                f"There are: {', '.join(metrics)}."
+            )
+        named = {"protocol": name} if (name := name_of(self.task, protocol)) is not None else {}
+        choices = {group: choice for group, choice in provenance.choices.items() if group != "protocol"} | named
         return Result(
             schema=SCHEMA,
-            **vars(provenance),
-            protocol=dict(self.scoring.protocol),
-            protocol_id=stable_hash(self.scoring.protocol),
+            **vars(replace(provenance, choices=choices)),
+            protocol=protocol,
+            protocol_id=stable_hash(protocol),
             dataset=DatasetId(self.data, self.split, self.fingerprint, len(self.tracks)),
             metrics=metrics,
             scales={name: self.scoring.scale(name) for name in metrics},

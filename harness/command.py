@@ -7,7 +7,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,13 +24,13 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
 from ricercar.errors import InputError
+from ricercar.harness.folders import CONF, OWN_CONF, config_dirs, names_in, own_conf
 from ricercar.harness.jobs import Begun, JobError, in_order, in_sweep, in_turn
 from ricercar.harness.lock import discard
+from ricercar.harness.protocols import check_choices, overrides
 from ricercar.harness.team import led
 
 log = logging.getLogger(__name__)
-CONF = Path(__file__).parents[1] / "conf"
-OWN_CONF = "RICERCAR_CONFIG_DIR"  # in the environment: what --config-dir says where it is not given
 _USER_ERRORS = (InputError, HydraException, OmegaConfBaseException, OSError)
 _OF_TWO_KINDS = ("resume",)  # its values are checked by name
 _told: set[str] = set()  # choices that were warned of
@@ -58,8 +58,12 @@ def _led(main: Callable[[], Any], config_name: str) -> None:
 
 
 def _run(main: Callable[[], Any], config_name: str) -> None:
+    try:
+        sys.argv[1:] = [part for each in sys.argv[1:] for part in overrides(each, sys.argv[1:])]
+    except InputError as error:
+        _fail(str(error))
     sys.argv[1:] = [part for argument in sys.argv[1:] for part in expanded(argument)]
-    if os.environ.get(OWN_CONF) and not any(_config_dirs(sys.argv)):
+    if os.environ.get(OWN_CONF) and not any(config_dirs(sys.argv)):
         sys.argv[1:1] = ["--config-dir", os.environ[OWN_CONF]]
     # -m comes first: argparse takes overrides on one side of it only.
     sys.argv[1:] = sorted(map(quoted, sys.argv[1:]), key=lambda argument: argument not in ("-m", "--multirun"))
@@ -88,6 +92,7 @@ def logged(job: Callable[[DictConfig], float], cfg: DictConfig) -> float:
     """
     try:
         _tell_hidden()
+        check_choices(HydraConfig.get().runtime.choices)
         _check_types(cfg)
         if not in_sweep():
             return job(cfg)
@@ -178,7 +183,7 @@ def _explained(error: Exception, config_name: str) -> str:
     ):  # of a launcher or sweeper, which Hydra makes
         return str(error.__cause__)
     if (space := re.search(r"Could not load 'search/([^']*)'", text)) is not None:
-        return f"search={space[1]}: there is no such space. There are: {', '.join(_names_in('search'))}."
+        return f"search={space[1]}: there is no such space. There are: {', '.join(names_in('search'))}."
     if unknown := re.search(r"Could not override '([\w./]+)'", text):
         return f"unknown option {unknown[1]}: {_choices(unknown[1], config_name)}"
     if ours := re.match(r"InputError raised while resolving interpolation: (.*)", text):
@@ -187,12 +192,6 @@ def _explained(error: Exception, config_name: str) -> str:
         return f"{text}: {' '.join(each for each in sys.argv[1:] if _names_group(each))}"
     cause = f"\n{error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""
     return text.split("\nConfig search path")[0] + cause
-
-
-def _names_in(group: str) -> list[str]:
-    """The choices of a group, the user's own among them."""
-    folders = [CONF, *([own] if (own := own_conf()) else [])]
-    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
 def _names_group(argument: str) -> bool:
@@ -260,20 +259,6 @@ def find_own_classes() -> None:
         package = (own.parent / "__init__.py").exists()
         found = next(each for each in own.parents if not (each / "__init__.py").exists()) if package else own
         sys.path.append(str(found))
-
-
-def own_conf() -> Path | None:
-    """The folder with the user's own yamls, where there is one."""
-    named = next(_config_dirs(sys.argv), os.environ.get(OWN_CONF))
-    return Path(named).absolute() if named else None
-
-
-def _config_dirs(arguments: list[str]) -> Iterator[str]:
-    """What --config-dir says."""
-    for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
-        name, _, joined = flag.partition("=")
-        if name in ("--config-dir", "-cd"):
-            yield joined or value
 
 
 def _tell_hidden() -> None:

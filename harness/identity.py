@@ -11,6 +11,7 @@ import json
 import os
 import pkgutil
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -23,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import ricercar
 from ricercar.harness.trackers.tracker import RunLabel
+from ricercar.tasks.protocol import plain
 
 _NAMED = ("task", "data", "frontend", "backbone")
 _SEVERAL = ("task", "data")  # groups of which a list may be given: task=[beat,chord]
@@ -47,6 +49,8 @@ LATER: dict[str, Any] = {
     "head": {}, "head._target_": "ricercar.tasks.heads.Frames",
     "augmentation.mix_examples": 1, "augmentation.mix_db": [0.0, 0.0],
 }  # fmt: skip
+
+_IN_PROTOCOL = re.compile(r"task\.(parts\.\w+\.)?protocol\.")  # whose later options tasks/protocol.py has
 
 # Options of data sets, wherever in `data`, that say where files are.
 PLACES = ("root", "soundfonts", "home")
@@ -170,8 +174,11 @@ def _without(options: Mapping[str, Any], path: str, dropped: Collection[str]) ->
         here = f"{path}{key}"
         if here not in dropped:
             kept = _without(value, f"{here}.", dropped) if isinstance(value, dict) else value
-            if here not in LATER or kept != LATER[here]:
-                found[key] = kept
+            if _IN_PROTOCOL.fullmatch(path):
+                kept_as = plain({key: kept})
+            else:
+                kept_as = {} if here in LATER and kept == LATER[here] else {key: kept}
+            found |= kept_as
     return found
 
 

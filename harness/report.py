@@ -66,7 +66,7 @@ _NUM_ROWS = 20
 _NUM_METRICS = 5
 _ID_WIDTH, _WORK_WIDTH = 32, 16
 _BAR_WIDTH = 30
-_TITLE = ("task", "data", "frontend", "backbone", "system")
+_TITLE = ("task", "data", "frontend", "backbone", "system", "protocol")
 
 
 def format_tracks(result: Result, scoring: Scoring, baselines: Sequence[Result]) -> str:

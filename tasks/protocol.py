@@ -10,27 +10,36 @@ from numpy.typing import NDArray
 from ricercar.data.annotations.notes import Notes
 from ricercar.errors import InputError
 
+# Options that came later, with the value that means "as before": where they have it, the protocol is that without them.
+LATER: dict[str, Any] = {"ranked_by": None, "clip_s": 0, "clip_least_s": 0, "clip_fps": 0}
+
 # protocol.empty: the score where there is nothing in the reference and nothing in the estimate.
 EMPTY = {"mir_eval": 0.0, "zero": 0.0, "one": 1.0, "exclude": math.nan}
 
 
 def check_protocol(task: str, protocol: Mapping[str, Any], known: Mapping[str, Sequence[str] | None]) -> None:
-    """known: {name: choices, or None for a number of at least 0}, beside averaging, which every task has.
+    """known: {name: choices, or None for a number of at least 0}, beside averaging and ranked_by, which every task has.
 
     InputError names what is missing or not known.
     """
+    protocol = {name: value for name, value in protocol.items() if name != "ranked_by"}
     known = {**known, "averaging": ("tracks", "works")}
-    if set(protocol) != set(known):
+    if set(protocol) - LATER.keys() != set(known) - LATER.keys() or set(protocol) - set(known):
         wrong = [f"{name!r} is not known" for name in sorted(set(protocol) - set(known))]
-        wrong += [f"{name!r} is missing" for name in sorted(set(known) - set(protocol))]
+        wrong += [f"{name!r} is missing" for name in sorted(set(known) - set(protocol) - LATER.keys())]
         raise InputError(f"task.protocol of {task}: {', '.join(wrong)}. It has exactly: {', '.join(known)}.")
     for name, choices in known.items():
-        value = protocol[name]
+        value = protocol[name] if name in protocol else LATER[name]
         if choices is None:
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
                 raise InputError(f"task.protocol.{name}={value!r} must be a number of at least 0.")
         elif value not in choices:
             raise InputError(f"task.protocol.{name}={value!r} is not known: choose one of {', '.join(choices)}.")
+
+
+def plain(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """The protocol as it stands in results: without options of LATER that say "as before"."""
+    return {name: value for name, value in protocol.items() if name not in LATER or value != LATER[name]}
 
 
 def of_nothing(scores: Mapping[str, float], empty: str) -> dict[str, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.data.annotations.annotation import Annotation
+from ricercar.errors import InputError
 from ricercar.tasks.marks import FOUND, REFERENCE, Mark
 from ricercar.tasks.scale import Scale, scale_of
 
@@ -64,6 +65,23 @@ class Scoring(ABC):
     @abstractmethod
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         """-> {metric: score of one track}; NaN where the protocol excludes the track from that metric's mean."""
+
+    def rank(self) -> None:
+        """Makes the metric that protocol.ranked_by names, if any, the primary one. InputError where there is none."""
+        name = self.protocol.get("ranked_by")
+        if name is None or name == self.primary:
+            return
+        if not isinstance(name, str):
+            raise InputError(f"task.protocol.ranked_by={name!r}: give the name of a metric, such as {self.primary}.")
+        try:
+            better = self.scale(name).better
+        except InputError as error:
+            known = ", ".join([self.primary, *self.shown])
+            raise InputError(f"task.protocol.ranked_by={name}: there is no such metric. Some are {known}.") from error
+        if better is None:
+            raise InputError(f"task.protocol.ranked_by={name}: neither higher nor lower is better.")
+        self.shown = (self.primary, *(each for each in self.shown if each != name))
+        self.primary = name
 
     def scale(self, metric: str) -> Scale:
         """Which way the metric is better, and its bounds. InputError where `scales` lacks it."""

@@ -34,6 +34,7 @@ def _board(table: Table, group_by: Sequence[str]) -> dict[str, Any]:
         "split": board.split,
         "fingerprint": board.fingerprint,
         "protocol_id": board.protocol_id,
+        "protocol_name": board.protocol_name,
         "protocol": board.protocol,
         "primary": board.primary,
         "better": {name: board.scale(name).better for name in table.metrics},

@@ -80,7 +80,7 @@ function boardPage(board) {
     part("failures", "Tracks, worst first", `Each dot is a system. ${whatIsOpened(board)}`, failures(board)),
     part("protocol", "Protocol", "Conventions that move a score. Results under another protocol are on another board.",
       h("dl", { class: "facts" }, [...Object.entries(board.protocol).map(([key, value]) => [key, typeof value === "object" ? JSON.stringify(value) : String(value)]),
-        ["protocol id", board.protocol_id], ["data fingerprint", board.fingerprint], ["to cite", `${board.title}; data ${board.fingerprint}, protocol ${board.protocol_id}`], ["runs", board.systems.flatMap(({ runs }) => runs.map((run) => run.run_id)).filter((id, i, ids) => ids.indexOf(id) === i).slice(0, 60).join(" ")]]
+        ["protocol id", board.protocol_name ? `${board.protocol_id} (${board.protocol_name})` : board.protocol_id], ["data fingerprint", board.fingerprint], ["to cite", `${board.title}; data ${board.fingerprint}, protocol ${board.protocol_id}`], ["runs", board.systems.flatMap(({ runs }) => runs.map((run) => run.run_id)).filter((id, i, ids) => ids.indexOf(id) === i).slice(0, 60).join(" ")]]
         .flatMap(([key, value]) => [h("dt", {}, key), h("dd", { class: "mono" }, value)]))),
   ];
 }

@@ -79,6 +79,7 @@ def board_payload(content: Table, excerpts: Mapping[str, "Excerpt"]) -> dict[str
         "fingerprint": board.fingerprint,
         "protocol": board.protocol,
         "protocol_id": board.protocol_id,
+        "protocol_name": board.protocol_name,
         "primary": board.primary,
         "metrics": content.metrics,
         "better": {name: board.scale(name).better for name in board.metrics},

@@ -37,6 +37,7 @@ class Beats(Annotation):
     time_s      (n,) float64, strictly increasing
     position    (n,) int64 position in the bar: 1 the downbeat, 2 the second beat ...; 0 unknown
     of_flags    whether the positions were made from flags, as below
+    duration_s  of the recording, where it is known; in no file
 
     The number of the bar is not kept. Positions may be in quotation marks. The position `New Point`, as in the
     Isophonics files, is an unknown one.
@@ -49,6 +50,7 @@ class Beats(Annotation):
     time_s: NDArray[np.float64]
     position: NDArray[np.int64]
     of_flags: bool = field(default=False, init=False)
+    duration_s: float | None = None
 
     name: ClassVar[str] = "beats"
     suffixes: ClassVar[tuple[str, ...]] = (".beats", ".txt", ".csv", ".jams")

@@ -1,6 +1,7 @@
 """Beats and downbeats."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,8 +18,10 @@ from ricercar.tasks.beat.scoring import BeatScoring
 from ricercar.tasks.beat.targets import BeatLoss, BeatTargets
 from ricercar.tasks.beat.tuning import Decode, tune
 from ricercar.tasks.marks import Mark
+from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.options import check_names, check_output, checked_decoding, checked_tuning
+from ricercar.tasks.shared.pooling import evidence_of, pooled_beats
 from ricercar.tasks.task import Task
 
 # What validation tries values of, by decoder.
@@ -48,6 +51,7 @@ class Beat(Task):
         "beat/Cemgil",
         "beat/Information_gain",
     )
+    scales: ClassVar[Mapping[Scale, str]] = {SHARE: "beat/pooled_F-measure downbeat/pooled_F-measure"}
     baselines: ClassVar[Mapping[str, Baseline]] = {
         "grid": beat_baselines.grid,
         "autocorrelation": beat_baselines.autocorrelation,
@@ -90,6 +94,8 @@ class Beat(Task):
         }[decoder]
         self.protocol = dict(protocol)
         self.scoring = BeatScoring(self.protocol)
+        if self.scoring.clips is not None:
+            self.primary, self.shown = "beat/pooled_F-measure", ("downbeat/pooled_F-measure", "beat/F-measure")
         self._untuned = dict(self.decoding)
 
     def encode(
@@ -120,6 +126,21 @@ class Beat(Task):
             assert isinstance(reference, Beats)
             prepared.append((reference, self._decode(logits, fps)))
         self.decoding = tune(prepared, self.scoring, self._untuned, self.tuning)
+
+    def of_recording(self, reference: Annotation, duration_s: float) -> Annotation:
+        assert isinstance(reference, Beats)
+        return replace(reference, duration_s=duration_s) if self.scoring.clips is not None else reference
+
+    def evidence(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
+        """-> {matched_beat, reference_beat, estimate_beat and of downbeats: number}, of clips"""
+        if self.scoring.clips is None:
+            return {}
+        assert isinstance(reference, Beats)
+        assert isinstance(estimate, Beats)
+        return evidence_of(self.scoring.counts(reference, estimate))
+
+    def pooled(self, evidence: Sequence[Mapping[str, float]]) -> dict[str, float]:
+        return {} if self.scoring.clips is None else pooled_beats(evidence, self.protocol["empty"])
 
     def score(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         assert isinstance(reference, Beats)

@@ -12,9 +12,11 @@ from ricercar.checks import check_between, check_positive, check_whole
 from ricercar.data.annotations.beats import Beats
 from ricercar.errors import InputError
 from ricercar.metrics import beat
+from ricercar.tasks.beat.clips import Clips
 from ricercar.tasks.marks import UNSCORED, Mark, instants
 from ricercar.tasks.protocol import EMPTY, check_protocol
 from ricercar.tasks.shared import onset_scoring
+from ricercar.tasks.shared.pooling import Counts
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +33,9 @@ PROTOCOL = {
     "information_gain_bins": None,
     "unknown_positions": ("leave_out", "count"),
     "empty": ("mir_eval", "one", "exclude"),
+    "clip_s": None,
+    "clip_least_s": None,
+    "clip_fps": None,
 }
 _CONTINUITY = (
     "Correct_Metric_Level_Continuous",
@@ -55,6 +60,11 @@ class BeatScoring:
     downbeat/...   of the beats in position 1; NaN where no position of the reference is known, or the estimate has
                    beats and not one position: it makes no statement about downbeats
     Both sides empty: protocol.empty decides: mir_eval 0, one 1, exclude NaN. One side empty: 0.
+
+    protocol.clip_s   above 0: the recording is cut into clips of so many seconds, the last of which counts from
+                      clip_least_s on, and beats are matched within clips (see clips.py). There are then no more than
+                      beat/F-measure and downbeat/F-measure, of the numbers of all clips of the track, and
+                      beat/pooled_F-measure and downbeat/pooled_F-measure, of those of all tracks
     """
 
     def __init__(self, protocol: Mapping[str, Any]) -> None:
@@ -63,8 +73,13 @@ class BeatScoring:
         check_between(0, 1, **{"task.protocol.p_threshold": protocol["p_threshold"]})
         check_positive(**{"task.protocol.cemgil_sigma_s": protocol["cemgil_sigma_s"]})
         self.protocol = protocol
+        self.clips = Clips.of(protocol)
 
     def __call__(self, reference: Beats, estimate: Beats) -> dict[str, float]:
+        if self.clips is not None:
+            empty = EMPTY[self.protocol["empty"]]
+            counts = self.counts(reference, estimate)
+            return {f"{name}/F-measure": each.ratios(empty)["F-measure"] for name, each in counts.items()}
         scores = {f"beat/{name}": value for name, value in self._scores(*self.beats(reference, estimate)).items()}
         sides = self.downbeats(reference, estimate)
         downbeats = dict.fromkeys(NAMES, np.nan) if sides is None else self._scores(*sides)
@@ -72,6 +87,16 @@ class BeatScoring:
 
     def beats(self, reference: Beats, estimate: Beats) -> tuple[Floats, Floats]:
         return self._trimmed(reference.time_s), self._trimmed(estimate.time_s)
+
+    def counts(self, reference: Beats, estimate: Beats) -> dict[str, Counts]:
+        """{beat, downbeat: the numbers of all clips together}; of downbeats that are not known there are none."""
+        assert self.clips is not None
+        sides = {"beat": self.beats(reference, estimate), "downbeat": self.downbeats(reference, estimate)}
+        tolerance_s = self.protocol["f_tolerance_s"]
+        return {
+            name: Counts(0, 0, 0) if each is None else self.clips.count(*each, reference.duration_s, tolerance_s)
+            for name, each in sides.items()
+        }
 
     def downbeats(self, reference: Beats, estimate: Beats) -> tuple[Floats, Floats] | None:
         """None where no position of the reference is known, or the estimate has beats, all without a position."""

@@ -17,7 +17,7 @@ from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.onset_classes import Floats, OnsetClasses
 from ricercar.tasks.shared.onset_scoring import count, marks
-from ricercar.tasks.shared.pooling import Counts, drum_evidence, pooled_drums
+from ricercar.tasks.shared.pooling import Counts, evidence_of, pooled_drums
 
 _RATIOS = ("F-measure", "Precision", "Recall")
 
@@ -53,7 +53,7 @@ class Drums(OnsetClasses):
     def __init__(
         self,
         *,
-        classes: Mapping[str, Sequence[str]],
+        classes: Mapping[str, Sequence[str] | None],
         ignored: Sequence[str],
         targets: str,
         half_width_frames: float,
@@ -120,7 +120,7 @@ class Drums(OnsetClasses):
 
     def evidence(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         """-> {matched_KD, reference_KD, estimate_KD and so on: number}"""
-        return drum_evidence(self._counts(reference, estimate))
+        return evidence_of(self._counts(reference, estimate))
 
     def pooled(self, evidence: Sequence[Mapping[str, float]]) -> dict[str, float]:
         return pooled_drums(evidence, self.classes, self.protocol["empty"])

@@ -16,12 +16,13 @@ Floats = NDArray[np.float64]
 class DrumLabels:
     """Sorts labelled onsets into classes.
 
-    classes    {class: labels that count as it}; a class's own name always does
+    classes    {class: labels that count as it}; a class's own name always does. None: there is no such class
     ignored    labels of onsets that are left out
     All of DRUM_LABELS must be in a class or ignored, so that it is known what becomes of MIDI's drums.
     """
 
-    def __init__(self, classes: Mapping[str, Sequence[str]], ignored: Sequence[str]) -> None:
+    def __init__(self, classes: Mapping[str, Sequence[str] | None], ignored: Sequence[str]) -> None:
+        classes = {name: labels for name, labels in classes.items() if labels is not None}
         if not classes:
             raise InputError("task.classes is empty: name at least one class of drums and its labels.")
         found: dict[str, list[str]] = {}

@@ -15,6 +15,7 @@ from ricercar.data.annotations.hierarchy import Hierarchy
 from ricercar.data.annotations.segments import Segments
 from ricercar.models.head import Output
 from ricercar.tasks.marks import Mark
+from ricercar.tasks.scale import SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.segment.baselines import of_novelty, regular, single
 from ricercar.tasks.segment.decoding import DECODERS, SegmentDecoder
@@ -42,6 +43,7 @@ class Segment(Task):
     """
 
     annotation = Hierarchy
+    scales: ClassVar[Mapping[Scale, str]] = {SHARE: "segment/Label_accuracy"}
     baselines: ClassVar[Mapping[str, Baseline]] = {"single": single, "regular": regular, "novelty": of_novelty}
 
     def __init__(

@@ -26,6 +26,7 @@ _CLUSTERING = (
     "Mutual Information", "Adjusted Mutual Information", "Normalized Mutual Information", "NCE Over", "NCE Under",
     "NCE F-measure", "V Precision", "V Recall", "V-measure",
 )  # fmt: skip
+LABEL_ACCURACY = "Label accuracy"  # ours
 _NMI = "Normalized Mutual Information"
 
 Floats = NDArray[np.float64]
@@ -43,6 +44,8 @@ class SegmentScoring:
     hierarchy_window_s, hierarchy_frame_size_s   of the T-measures (the L-measures have the frames only)
     empty                  border metrics where neither side has a border: mir_eval (0), one, exclude (NaN)
     The estimate counts from 0 s to the end of the reference; what is missing is a segment of its own (mir_eval's).
+    segment/Label_accuracy   ours: the share of frames whose label is that of the reference, word for word: for labels
+                             of functions, such as verse and chorus, which mean the same in every track
     A reference of fewer than two frames has no metrics of labels (NaN), one of a single level none of hierarchy.
     """
 
@@ -124,7 +127,7 @@ class SegmentScoring:
     def _labels(self, ref: Labelled, est: Labelled) -> dict[str, float]:
         frame_size = self.protocol["frame_size_s"]
         if ref[0].max() < 2 * frame_size:
-            return dict.fromkeys(_CLUSTERING, float("nan"))
+            return dict.fromkeys((*_CLUSTERING, LABEL_ACCURACY), float("nan"))
         values = [
             *mir_eval.segment.pairwise(*ref, *est, frame_size=frame_size),
             mir_eval.segment.rand_index(*ref, *est, frame_size=frame_size),
@@ -133,7 +136,7 @@ class SegmentScoring:
             *mir_eval.segment.nce(*ref, *est, frame_size=frame_size),
             *mir_eval.segment.vmeasure(*ref, *est, frame_size=frame_size),
         ]
-        scores = dict(zip(_CLUSTERING, map(float, values), strict=True))
+        scores = dict(zip(_CLUSTERING, map(float, values), strict=True)) | {LABEL_ACCURACY: _same(ref, est, frame_size)}
         # mir_eval's comes out as -1e-5 where a side has one segment.
         return scores | {_NMI: max(scores[_NMI], 0.0)}
 
@@ -161,3 +164,12 @@ def _spanning(segments: Segments, end_s: float) -> Labelled:
     labels = [label for label, kept in zip(segments.label, inside, strict=True) if kept]
     found: Labelled = mir_eval.util.adjust_intervals(intervals, labels, t_min=0.0, t_max=end_s)
     return found
+
+
+def _same(reference: Labelled, estimate: Labelled, frame_size: float) -> float:
+    """The share of frames, as mir_eval takes them, with equal labels."""
+    sides = [
+        mir_eval.util.intervals_to_samples(intervals, labels, sample_size=frame_size)[1]
+        for intervals, labels in (reference, estimate)
+    ]
+    return float(np.mean([a == b for a, b in zip(*sides, strict=False)]))

@@ -33,20 +33,27 @@ class Counts:
         return {"F-measure": f_measure, "Precision": precision, "Recall": recall}
 
 
-def drum_evidence(counts: Mapping[str, Counts]) -> dict[str, float]:
+def evidence_of(counts: Mapping[str, Counts]) -> dict[str, float]:
     """{class: counts of one track} -> {matched_KD, reference_KD, estimate_KD and so on: number}"""
     return {f"{part}_{name}": float(value) for name, each in counts.items() for part, value in vars(each).items()}
 
 
+def _summed(evidence: Evidence, name: str) -> Counts:
+    """Of one class, over all tracks."""
+    return Counts(*(int(sum(each[f"{part}_{name}"] for each in evidence)) for part in vars(Counts(0, 0, 0))))
+
+
+def pooled_beats(evidence: Evidence, empty: str) -> dict[str, float]:
+    """beat/pooled_F-measure and downbeat/pooled_F-measure. empty: protocol.empty"""
+    return {
+        f"{name}/pooled_F-measure": _summed(evidence, name).ratios(EMPTY[empty])["F-measure"]
+        for name in ("beat", "downbeat")
+    }
+
+
 def pooled_drums(evidence: Evidence, classes: Iterable[str], empty: str) -> dict[str, float]:
     """drums/pooled_F-measure, onset/pooled_F-measure_KD and so on. empty: protocol.empty"""
-    parts = ("matched", "reference", "estimate")
-    counts = {
-        f"onset/pooled_F-measure_{name}": Counts(
-            *(int(sum(each[f"{part}_{name}"] for each in evidence)) for part in parts)
-        )
-        for name in classes
-    }
+    counts = {f"onset/pooled_F-measure_{name}": _summed(evidence, name) for name in classes}
     together = {"drums/pooled_F-measure": sum(counts.values(), Counts(0, 0, 0))}
     return {name: each.ratios(EMPTY[empty])["F-measure"] for name, each in (together | counts).items()}
 
