@@ -121,17 +121,17 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     given = Path(cfg.run).expanduser()
     accelerator, trained = cfg.accelerator, assemble.trained_config(given, cfg)
     protocols = _protocols(cfg, choices)
-    own_data = trained.data
+    own = trained.copy()
     if "data" in cfg:
-        trained.data = cfg.data
+        trained.data, trained.fold, trained.folds = cfg.data, None, None
     cfg = trained
     tell_changes(cfg)
     assemble.check_data(cfg)
     tasks = assemble.make_tasks(cfg)
     rescored = assemble.rescored(cfg, protocols)
     before = results_of(given, tasks)
-    source = assemble.make(cfg.data)
-    everything = source.tracks(cfg.split)
+    source = assemble.make_source(cfg)
+    everything = assemble.tracks_in(source, cfg.split)
     scored = {name: task for name, task in tasks.items() if annotated(everything, task)} or dict(tasks)
     if len(scored) < len(tasks):
         log.warning("not scored, for want of annotations: %s", ", ".join(name for name in tasks if name not in scored))
@@ -164,6 +164,7 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
             training=training,
             store=store,
         )
+            fold=assemble.fold_of(source) if cfg.split == "test" else None,
         if name in rescored:
             scores[name] = benchmark.score_folder(predictions[name])
         provenance = replace(
@@ -195,8 +196,8 @@ def _training(before: Result, training: list[Track], scored: list[Track], past: 
     return replace(TrainingData.of("", training, scored, told.fingerprint).after(past, scored), data=told.data)
 
 
-def _training_tracks(data: DictConfig) -> list[Track]:
-    """What a run was trained on, for baselines; none, with a word, where it is no longer there."""
+def _tracks_of_training(trained: DictConfig) -> tuple[list[Track], list[Track]]:
+    """What a run was trained on, for baselines, and chosen by; none, with a word, where it is no longer there."""
     try:
         source = assemble.make(data)
         return source.tracks("train") if "train" in source.splits else []

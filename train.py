@@ -22,6 +22,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.files import locked
+from ricercar.data.sources.folds import Fold
 from ricercar.data.track import Track
 from ricercar.harness import assemble, identity, team
 from ricercar.harness.benchmark import Benchmark
@@ -65,11 +66,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Data:
-    """What is learnt from, chosen by and tested on. tracks: of each split."""
+    """What is learnt from, chosen by and tested on. tracks: of each split. fold: the tested one, of several."""
 
     name: str
     tracks: dict[str, list[Track]]
     store: AudioStore
+    fold: Fold | None
 
 
 @dataclass(frozen=True)
@@ -117,9 +119,10 @@ def train(
             return []
         unfinished = left()  # which no other process has or can finish any more
         if unfinished:
-            source = assemble.make(cfg.data)
+            source = assemble.make_source(cfg)
             tracks = {split: assemble.tracks_of(source, tasks, split) for split in ("train", "valid", "test")}
-            data = Data(identity.dataset_name(cfg, run.choices["data"]), tracks, assemble.make_store(cfg))
+            name = identity.dataset_name(cfg, run.choices["data"])
+            data = Data(name, tracks, assemble.make_store(cfg), assemble.fold_of(source))
             record = record_of(run, tasks, tracks, data.store.key)
             begun = [claim(each.folder, replace(record, run_id=each.id), cfg.resume) for each in unfinished]
             if trial is not None:
@@ -343,13 +346,14 @@ def _test(
             tracks=tracks["test"],
             training=tracks["train"],
             store=data.store,
+            fold=data.fold,
         )
         provenance = replace(
             of_all,
             choices=of_all.choices | {"task": name},
-            training=TrainingData.of(data.name, tracks["train"], benchmark.tracks, begun.trained_on).after(
-                past, benchmark.tracks
-            ),
+            training=TrainingData.of(
+                data.name, tracks["train"], benchmark.tracks, begun.trained_on, tracks["valid"]
+            ).after(past, benchmark.tracks),
             looks=looks[name],
         )
         finish(benchmark.result(scores[name], provenance), benchmark, folders[name], tracker)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ricercar.comparison.collect import Collection, Found
+from ricercar.comparison.found import Collection, Found
 from ricercar.comparison.notes import few_works, notes_on
 from ricercar.comparison.options import clean, listed, options
 from ricercar.comparison.systems import System, systems_of

@@ -4,9 +4,10 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
+from ricercar.comparison.folds import joined
+from ricercar.comparison.found import Collection, Found, Problem
 from ricercar.errors import InputError
 from ricercar.harness.results import Result
 
@@ -17,34 +18,11 @@ _MANY = 1000  # files from which on processes save more time than starting them 
 _AT_ONCE = 32  # files that a process is given at once
 
 
-@dataclass(frozen=True)
-class Found:
-    """A result, and where it is from."""
-
-    path: Path
-    result: Result
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A file that could not be read, and why."""
-
-    path: Path
-    text: str
-
-
-@dataclass(frozen=True)
-class Collection:
-    """What is below some paths."""
-
-    found: list[Found]
-    problems: list[Problem]
-
-
-def collect(paths: Sequence[Path]) -> Collection:
+def collect(paths: Sequence[Path], join: bool = True) -> Collection:
     """Every result.json or result.json.gz below the paths, sorted; a path may be a file. A broken file is a Problem.
 
-    So is a folder that cannot be looked into. InputError names a path that is not there, or has no result below it.
+    A folder that cannot be looked into is one, too. The folds of a cross-validation are joined (see folds.py), unless
+    `join` is false. InputError names a path that is not there, or has no result below it.
     """
     files: dict[Path, Path] = {}  # one that is reached twice, by a link too, counts once
     problems: list[Problem] = []
@@ -56,7 +34,11 @@ def collect(paths: Sequence[Path]) -> Collection:
             files.setdefault(path.resolve(), path)
     read = _read_all(list(files.values()))
     problems += [each for each in read if isinstance(each, Problem)]
-    return Collection([each for each in read if isinstance(each, Found)], problems)
+    found = [each for each in read if isinstance(each, Found)]
+    if join:
+        found, incomplete = joined(found)
+        problems += incomplete
+    return Collection(found, problems)
 
 
 def _below(path: Path, problems: list[Problem]) -> Iterator[Path]:

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ricercar.comparison.board import Board, boards
-from ricercar.comparison.collect import Collection, Problem, collect
+from ricercar.comparison.collect import collect
 from ricercar.comparison.fields import check_key, fields, where
 from ricercar.comparison.formats.csv_table import csv_table, flat
 from ricercar.comparison.formats.json_table import json_table
 from ricercar.comparison.formats.latex import latex
 from ricercar.comparison.formats.markdown import markdown
 from ricercar.comparison.formats.text import text
+from ricercar.comparison.found import Collection, Problem
 from ricercar.comparison.options import clean, split
 from ricercar.comparison.overall import Overall, overall
 from ricercar.comparison.report import report

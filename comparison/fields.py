@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from ricercar.comparison.collect import Collection
+from ricercar.comparison.found import Collection
 from ricercar.comparison.options import as_text, clean, listed, options, split
 from ricercar.comparison.systems import is_baseline
 from ricercar.errors import InputError

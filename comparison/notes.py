@@ -71,6 +71,16 @@ def _looks(systems: Sequence[System]) -> Iterator[str]:
         yield f"Scored on this split more than once, so choices may be fitted to it: {counts}."
 
 
+def _folds(systems: Sequence[System]) -> Iterator[str]:
+    named: dict[int, list[str]] = {}
+    for system in systems:
+        number = max(len(run.folds) for run in system.runs)
+        if number and not system.is_baseline:
+            named.setdefault(number, []).append(system.name)
+    for number, names in named.items():
+        yield f"Cross-validation over {number} folds, each track by the network that had not seen it: {listed(names)}."
+
+
 def _effort(systems: Sequence[System]) -> Iterator[str]:
     efforts = {system.name: trials for system in systems if (trials := num_trials(system)) is not None}
     if len(set(efforts.values())) > 1:

@@ -9,7 +9,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from ricercar.comparison.collect import Found, collect
+from ricercar.comparison.collect import collect
+from ricercar.comparison.found import Found
 from ricercar.comparison.systems import key_of
 from ricercar.errors import InputError
 from ricercar.harness import assemble
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     paths = args.paths or [path for path in (Path("outputs"), Path("multirun")) if path.exists()]
     if not paths:
         raise InputError("there is neither outputs nor multirun here: give the folder of the results.")
-    collection = collect(paths)
+    collection = collect(paths, join=False)
     for problem in collection.problems:
         log.warning("left out: %s: %s", problem.path, problem.text)
     everything = collection.found
@@ -144,7 +145,7 @@ def check_data(before: Result, cfg: DictConfig) -> None:
         scoring=task,
         data=dataset.name,
         split=dataset.split,
-        tracks=assemble.make(cfg.data).tracks(dataset.split),
+        tracks=assemble.make_source(cfg).tracks(dataset.split),
         training=[],
         store=assemble.make_store(cfg),
     )

@@ -2,28 +2,25 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from functools import partial
 
 import numpy as np
 from scipy import stats
 
 from ricercar.comparison.board import Board
 from ricercar.comparison.notes import looks, num_trials, shared_works, works_unknown
+from ricercar.comparison.pooled import pooled_of
 from ricercar.comparison.systems import System
 from ricercar.errors import InputError
 from ricercar.harness.provenance import Cost
-from ricercar.significance.bootstrap import Pooled, resample, resample_pooled
+from ricercar.significance.bootstrap import resample, resample_pooled
 from ricercar.significance.draws import MIN_WORKS, Draws
 from ricercar.significance.paired import Comparisons, compare
 from ricercar.significance.ranks import expected_best
-from ricercar.tasks.protocol import EMPTY
-from ricercar.tasks.shared.pooling import pooled_beats, pooled_chords, pooled_drums
-from ricercar.tasks.shared.tag_scoring import TagScoring
 
 
 def pooled_draws(board: Board) -> dict[str, Draws]:
     """{metric: draws}; {} where it is not known how the metrics are made of the evidence."""
-    pooled = _pooled(board)
+    pooled = pooled_of(board.task, board.protocol, board.primary)
     if pooled is None:
         return {}
     work = board.scores(board.track_metric).work
@@ -32,24 +29,6 @@ def pooled_draws(board: Board) -> dict[str, Draws]:
         return resample_pooled(board.evidence(), pooled, work, fixed=board.fixed, bounds=bounds)
     except KeyError:  # the evidence of another version
         return {}
-
-
-def _pooled(board: Board) -> Pooled | None:
-    """As Scoring.pooled of the task; without torch, which tables do without. None for a protocol of another version."""
-    protocol = board.protocol
-    if board.task == "chord":
-        return pooled_chords
-    if board.task == "beat" and protocol.get("empty") in EMPTY:
-        return partial(pooled_beats, empty=protocol["empty"])
-    classes, empty = protocol.get("classes"), protocol.get("empty")
-    if board.task == "drums" and isinstance(classes, dict) and empty in EMPTY:
-        return partial(pooled_drums, classes=list(classes), empty=empty)
-    if board.task == "tag":
-        try:
-            return TagScoring(protocol, exclusive=board.primary == "tag/accuracy").pooled
-        except InputError:
-            return None
-    return None
 
 
 # What the range beside a mean is

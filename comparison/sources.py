@@ -43,8 +43,12 @@ class Sources:
         """The prediction of the system's first seed, from beside its result; None where it is not there."""
         from ricercar.harness.benchmark import prediction_file
 
-        path = prediction_file(self.scoring, system.runs[0].path.parent / "predictions", track.id)
-        return None if path is None else self.scoring.annotation.read(path)
+        run = system.runs[0]
+        for result in run.folds or (run.path,):
+            path = prediction_file(self.scoring, result.parent / "predictions", track.id)
+            if path is not None:
+                return self.scoring.annotation.read(path)
+        return None
 
 
 def sources_of(board: Board, cache_dir: Path, data_root: str | None = None) -> Sources:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ricercar.comparison.collect import Found
+from ricercar.comparison.found import Found
 from ricercar.comparison.options import clean, listed, options, short_names
 from ricercar.harness.identity import essence, stable_hash, system_id
 from ricercar.harness.results import Result
@@ -163,7 +163,7 @@ def key_on_any_board(result: Result) -> str:
     if result.config is None:
         return result.run_id
     own = essence(result.config)
-    return stable_hash({name: each for name, each in own.items() if name not in ("seed", "task", "data")})
+    return stable_hash({name: each for name, each in own.items() if name not in ("seed", "fold", "task", "data")})
 
 
 def systems_of(found: Iterable[Found]) -> tuple[list[System], list[str]]:

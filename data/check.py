@@ -3,7 +3,7 @@
     ricercar check data=folder data.root=PATH
 
 Exit code 1 if anything cannot be read, if audio is not as long as its header says, or if a group, a recording or a
-performance is in several splits.
+performance is in several splits or folds.
 """
 
 import sys

@@ -31,6 +31,7 @@ class Track:
             on: where a group is no work and no artist (a player of pieces that all play, a class of sounds), the piece,
             or the recording; else the group
     part    of several data sets, the one that it is from
+    fold    of a cross-validation that the data set names, from 0; None: it names none
     """
 
     id: str
@@ -40,6 +41,7 @@ class Track:
     annotations: Mapping[str, Annotation] = field(default_factory=dict)
     work: str = ""
     part: str = ""
+    fold: int | None = None
 
     def __post_init__(self) -> None:
         if not self.work:

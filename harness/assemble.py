@@ -27,6 +27,7 @@ from ricercar.data.batches.augmentation import Augmentation
 from ricercar.data.batches.crops import Crops, to_float
 from ricercar.data.batches.spectrogram_store import Analysis
 from ricercar.data.batches.windows import Samples, Windows
+from ricercar.data.sources.folds import Fold, Folds
 from ricercar.data.sources.source import Source
 from ricercar.data.track import Track
 from ricercar.errors import InputError
@@ -374,7 +375,7 @@ def _past_of_weights(given: str) -> Past:
         check_classes(OmegaConf.to_container(trained.data, resolve=True), ("ricercar.data",), None)
         result = Result.read(min([*run.glob("result.json"), *run.glob("*/result.json")], default=run / "result.json"))
         before = past_of(trained)
-        works = {track.work for track in make(trained.data).tracks("train")}
+        works = {track.work for track in make_source(trained).tracks("train")}
     except (InputError, OSError, yaml.YAMLError, OmegaConfBaseException) as error:
         log.warning("which works %s was trained on is not known: %s", given, error)
         return Past([path.name], None)
@@ -600,11 +601,34 @@ def move(data: DictConfig, root: str) -> None:
 
 def make_store(cfg: DictConfig) -> AudioStore:
     return AudioStore(Path(cfg.cache_dir).expanduser(), cfg.sample_rate)
+def make_source(cfg: DictConfig) -> Source:
+    """The data set of a configuration, in folds where it says so."""
+    source: Source = make(cfg.data)
+    fold, number = cfg.get("fold"), cfg.get("folds")
+    if fold is not None:
+        return Folds(source, fold, number)
+    if number is not None:
+        raise InputError(f"folds={number}: say which is tested, as in fold=0. fold=all trains for one after the other.")
+    return source
+
+
+def fold_of(source: Source) -> Fold | None:
+    """Which fold of a cross-validation a source's test split is; None: it is none."""
+    return source.fold if isinstance(source, Folds) else None
+
+
 
 
 def tracks_of(source: Source, scorings: Mapping[str, Scoring], split: str) -> list[Track]:
     """The tracks of a split that have what one of the tasks at least needs; says how many have not."""
-    everything = source.tracks(split)
+def tracks_in(source: Source, split: str) -> list[Track]:
+    """Of a split, or of all of them."""
+    if split == "all":
+        return [track for each in source.splits for track in source.tracks(each)]
+    return source.tracks(split)
+
+
+    everything = tracks_in(source, split)
     used = set()
     for name, scoring in scorings.items():
         trains = split == "train" and isinstance(scoring, Task)

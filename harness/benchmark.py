@@ -14,12 +14,13 @@ import numpy as np
 
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.audio.store import AudioStore
+from ricercar.data.sources.folds import Fold
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.identity import CODE, git_state, own_packages, source_hash, stable_hash, versions
 from ricercar.harness.protocols import name_of
 from ricercar.harness.provenance import Provenance
-from ricercar.harness.results import SCHEMA, DatasetId, Result, TrackScore, fingerprint_of, mean_metrics
+from ricercar.harness.results import SCHEMA, DatasetId, FoldId, Result, TrackScore, fingerprint_of, mean_metrics
 from ricercar.tasks.protocol import plain
 from ricercar.tasks.scoring import Clip, Scoring
 
@@ -34,6 +35,7 @@ class Benchmark:
     data       name of the data set
     tracks     those of the split that have a reference
     training   tracks that trivial baselines learn from
+    fold       of a cross-validation, that the tracks are of; None: there is none
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Benchmark:
         tracks: Iterable[Track],
         training: Sequence[Track],
         store: AudioStore,
+        fold: Fold | None = None,
     ) -> None:
         self.task = task
         self.scoring = scoring
@@ -54,11 +57,21 @@ class Benchmark:
         self.tracks = annotated(tracks, scoring)
         self.training = training
         self.store = store
+        self.fold = fold
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of ids, works, audio and references of the tracks, in any order."""
         return fingerprint_of(self.tracks, self.scoring.reference, self.store.key)
+
+    @cached_property
+    def folds(self) -> FoldId | None:
+        """Which fold of which tracks it is."""
+        if self.fold is None:
+            return None
+        every = annotated(self.fold.every, self.scoring)
+        hashed = fingerprint_of(every, self.scoring.reference, self.store.key)
+        return FoldId(self.fold.fold, self.fold.number, hashed, len(every))
 
     def result(self, scores: Sequence[TrackScore], provenance: Provenance) -> Result:
         """scores: one for each track."""
@@ -75,7 +88,7 @@ class Benchmark:
             **vars(replace(provenance, choices=choices)),
             protocol=protocol,
             protocol_id=stable_hash(protocol),
-            dataset=DatasetId(self.data, self.split, self.fingerprint, len(self.tracks)),
+            dataset=DatasetId(self.data, self.split, self.fingerprint, len(self.tracks), self.folds),
             metrics=metrics,
             scales={name: self.scoring.scale(name) for name in metrics},
             primary=self.scoring.primary,

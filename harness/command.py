@@ -60,6 +60,7 @@ def _led(main: Callable[[], Any], config_name: str) -> None:
 def _run(main: Callable[[], Any], config_name: str) -> None:
     try:
         sys.argv[1:] = [part for each in sys.argv[1:] for part in overrides(each, sys.argv[1:])]
+        sys.argv[1:] = all_folds(sys.argv[1:])
     except InputError as error:
         _fail(str(error))
     sys.argv[1:] = [part for argument in sys.argv[1:] for part in expanded(argument)]
@@ -135,6 +136,18 @@ def expanded(argument: str) -> list[str]:
     group, names = given[1], re.split(r"\s*,\s*", given[2])
     container = "multitask" if group == "task" else "mixed"
     return [f"{group}={container}", *(f"+{group}@{group}.parts.{name}={name}" for name in names)]
+
+
+def all_folds(arguments: list[str]) -> list[str]:
+    """With a sweep over all folds in place of fold=all. InputError where it is not said how many there are."""
+    if "fold=all" not in arguments:
+        return arguments
+    number = next((each.partition("=")[2] for each in arguments if each.startswith("folds=")), "")
+    if not number.isdecimal():
+        raise InputError("fold=all needs folds=K: how many there are in the data set, or are to be made of its groups.")
+    several = ",".join(map(str, range(int(number))))
+    swept = [f"fold={several}" if each == "fold=all" else each for each in arguments]
+    return swept if {"-m", "--multirun"} & set(swept) else ["-m", *swept]
 
 
 def quoted(argument: str) -> str:

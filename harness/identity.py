@@ -46,7 +46,7 @@ _NEUTRAL_WITHIN = frozenset({
 LATER: dict[str, Any] = {
     "init": {}, "init.from": None, "init.strict": True, "freeze": [], "unfreeze_at": None,
     "optimizer.groups": {}, "optimizer.decay_biases_and_norms": True, "trainer.profile": None, "trainer.find_lr": None,
-    "head": {}, "head._target_": "ricercar.tasks.heads.Frames",
+    "head": {}, "head._target_": "ricercar.tasks.heads.Frames", "fold": None, "folds": None,
     "augmentation.mix_examples": 1, "augmentation.mix_db": [0.0, 0.0],
 }  # fmt: skip
 
@@ -103,8 +103,8 @@ def run_id(config: Mapping[str, Any] | DictConfig) -> str:
 
 
 def system_id(config: Mapping[str, Any] | DictConfig) -> str:
-    """The same for all seeds of one system."""
-    return stable_hash({key: value for key, value in essence(_plain(config)).items() if key != "seed"})
+    """The same for all seeds of one system, and for all folds of a cross-validation."""
+    return stable_hash({key: value for key, value in essence(_plain(config)).items() if key not in ("seed", "fold")})
 
 
 def differing(one: Any, other: Any, path: str = "") -> list[str]:

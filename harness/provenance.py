@@ -1,6 +1,6 @@
 """What stands beside a system's scores: where it comes from, what it learnt from, and how much was tried."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -28,7 +28,7 @@ class Outside:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a system learnt from.
+    """What a system learnt from, and was chosen by.
 
     data      names of data sets
     works     known: `shared` is all there is; unknown: nobody said which works were in it

@@ -45,6 +45,16 @@ class TrackScore:
 
 
 @dataclass(frozen=True)
+class FoldId:
+    """The fold of a cross-validation that was scored, of `number`. fingerprint, num_tracks: of all folds together."""
+
+    fold: int
+    number: int
+    fingerprint: str
+    num_tracks: int
+
+
+@dataclass(frozen=True)
 class DatasetId:
     """What was scored on. fingerprint: hash of ids, works, audio and annotations of the split."""
 
@@ -52,6 +62,7 @@ class DatasetId:
     split: str
     fingerprint: str
     num_tracks: int
+    folds: FoldId | None = None
 
 
 @dataclass(frozen=True)
@@ -142,8 +153,7 @@ class Result:
         try:
             content = parse(text)
             _check_schema(content)
-            before = {"encoder": None} if isinstance(content, dict) else {}  # of results that came before the field
-            result = typed(cls, {**before, **content} if before else content)
+            result = typed(cls, _completed(content))
             result._check()
         except InputError as error:
             raise InputError(f"{path}: {error}") from error

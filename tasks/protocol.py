@@ -18,7 +18,7 @@ EMPTY = {"mir_eval": 0.0, "zero": 0.0, "one": 1.0, "exclude": math.nan}
 
 
 def check_protocol(task: str, protocol: Mapping[str, Any], known: Mapping[str, Sequence[str] | None]) -> None:
-    """known: {name: choices, or None for a number of at least 0}, beside averaging and ranked_by, which every task has.
+    """known: {name: choices, or None for a number of at least 0}, beside those that every task has.
 
     InputError names what is missing or not known.
     """

@@ -10,7 +10,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from ricercar.comparison.board import Board
-from ricercar.comparison.collect import Found
+from ricercar.comparison.found import Found
 from ricercar.comparison.options import listed, options
 from ricercar.comparison.systems import System
 from ricercar.errors import InputError

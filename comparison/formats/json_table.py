@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ricercar.comparison.collect import Problem
 from ricercar.comparison.fields import fields
+from ricercar.comparison.found import Problem
 from ricercar.comparison.overall import Overall
 from ricercar.comparison.report import statement
 from ricercar.comparison.rows import Row, Table

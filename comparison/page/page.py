@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ricercar.comparison.board import Board
-from ricercar.comparison.collect import Collection
+from ricercar.comparison.found import Collection
 from ricercar.comparison.page.payload import elements, excerpt_payload, page_payload
 from ricercar.comparison.page.places import without_places
 from ricercar.comparison.page.render import render

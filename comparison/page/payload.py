@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ricercar.comparison.board import Board
-from ricercar.comparison.collect import Collection, Found
+from ricercar.comparison.found import Collection, Found
 from ricercar.comparison.notes import shared_works
 from ricercar.comparison.overall import Overall, overall
 from ricercar.comparison.report import how, range_name, statement

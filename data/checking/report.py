@@ -10,7 +10,7 @@ from ricercar.data.sources.index import SPLITS
 
 def report(survey: Survey, most_lines: int | None) -> str:
     """Text to print. `most_lines` bounds the lines for each kind of oddity; problems are all there."""
-    parts = [_splits(survey), _kinds(survey)]
+    parts = [_splits(survey), _folds(survey), _kinds(survey)]
     if survey.odd:
         parts.append("WORTH A LOOK\n" + _listed(survey.odd, most_lines))
     if survey.problems:
@@ -30,6 +30,17 @@ def _splits(survey: Survey) -> str:
             spread = f"{min(seconds):.1f} to {max(seconds):.1f}"
             rows.append([split or "all", f"{len(chosen):,}", f"{len(groups):,}", f"{sum(seconds) / 3600:.2f}", spread])
     return _table(["split", "tracks", "groups", "hours", "seconds of a track"], rows, ("left", *("right",) * 4))
+
+
+def _folds(survey: Survey) -> str:
+    """Those that the data set names."""
+    rows = []
+    for fold in sorted({track.fold for track in survey.tracks if track.fold is not None}):
+        chosen = [index for index, track in enumerate(survey.tracks) if track.fold == fold]
+        groups = {survey.tracks[index].group for index in chosen}
+        hours = sum(survey.seconds[index] for index in chosen) / 3600
+        rows.append([str(fold), f"{len(chosen):,}", f"{len(groups):,}", f"{hours:.2f}"])
+    return _table(["fold", "tracks", "groups", "hours"], rows, ("right",) * 4) if rows else ""
 
 
 def _kinds(survey: Survey) -> str:

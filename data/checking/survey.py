@@ -147,6 +147,7 @@ class _Surveyor:
             if len(splits) > 1:
                 where = "; ".join(f"{split}: {_some(ids)}" for split, ids in splits.items())
                 self.result.problems["a group in several splits"].append(f"group {group!r}: {where}")
+        self._look_at_folds()
         works: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for track in self.result.tracks:
             works[track.work][track.split].append(track.id)
@@ -157,6 +158,20 @@ class _Surveyor:
         for ids in spellings.values():
             if len(ids) > 1:
                 self.result.odd["ids that differ in case alone (one file on some systems)"].append(_some(ids))
+
+    def _look_at_folds(self) -> None:
+        """Those that the data set names."""
+        groups: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
+        without = [track.id for track in self.result.tracks if track.fold is None]
+        for track in self.result.tracks:
+            if track.fold is not None:
+                groups[track.group][track.fold].append(track.id)
+        for group, folds in groups.items():
+            if len(folds) > 1:
+                where = "; ".join(f"fold {fold}: {_some(ids)}" for fold, ids in sorted(folds.items()))
+                self.result.problems["a group in several folds"].append(f"group {group!r}: {where}")
+        if groups and without:
+            self.result.problems["tracks in no fold, where others are in one"].append(_some(without))
 
     def _look_at_tags(self) -> None:
         trained = {tag for tag, tracks in self._tags.items() if any(track.split == "train" for track in tracks)}
@@ -172,6 +187,8 @@ class _Surveyor:
         text = f"{_named(one)} and {_named(other)}: {how}"
         if one.split != other.split:
             self.result.problems[f"{what} in several splits"].append(text)
+        elif one.fold != other.fold:
+            self.result.problems[f"{what} in several folds"].append(text)
         else:
             self.result.odd[f"{what} twice in a split"].append(text)
 

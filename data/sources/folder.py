@@ -24,4 +24,6 @@ class Folder(Indexed):
     def _track(self, row: Row, annotations: Mapping[str, Annotation]) -> Track:
         if "audio" not in row.cells:
             raise row.error(f"track {row.id!r} has MIDI and no audio. Use data=midi, which renders it.")
-        return Track(row.id, row.split, row.group, AudioFile(row.resolve("audio")), annotations, row.work)
+        return Track(
+            row.id, row.split, row.group, AudioFile(row.resolve("audio")), annotations, row.work, fold=row.fold
+        )

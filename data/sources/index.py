@@ -22,7 +22,8 @@ _LAYOUT = (
     "The folder needs a file index.csv with the columns id, split (train, valid or test), group and audio. "
     "A group, the work or the artist, is never in two splits; audio is a file in the folder. "
     "Annotations have columns of their own: any of {kinds}. "
-    "Where a group is no work, such as a player, a column work says which it is."
+    "Where a group is no work, such as a player, a column work says which it is; a column fold, those of a "
+    "cross-validation, from 0."
 )
 
 _REQUIRED = ("id", "split", "group")
@@ -45,6 +46,11 @@ class Row:
     def work(self) -> str:
         """The cell of that column, or else the group."""
         return self.cells.get("work", self.group)
+
+    @property
+    def fold(self) -> int | None:
+        """The cell of that column; None where there is none."""
+        return int(self.cells["fold"]) if "fold" in self.cells else None
 
     def resolve(self, column: str) -> Path:
         """The file, or the folder of files, that a cell names, inside the folder."""
@@ -122,7 +128,7 @@ def read_index(root: Path) -> list[Row]:
 
 
 def check_rows(rows: Sequence[Row]) -> None:
-    """InputError for a group in two splits, or a file that is missing or outside the folder."""
+    """InputError for a group in two splits or folds, or a file that is missing or outside the folder."""
     _check_groups(rows)
     for row in rows:
         row.check_files()
@@ -189,6 +195,8 @@ def _row(path: Path, line: int, header: list[str], values: list[str]) -> Row:
             raise row.error(f"the cell {name} is empty.{hint}")
     if row.split not in SPLITS:
         raise row.error(f"split {row.split!r} is not one of {', '.join(SPLITS)}.")
+    if "fold" in cells and not re.fullmatch(r"\d{1,4}", cells["fold"]):
+        raise row.error(f"fold {cells['fold']!r} is not a whole number from 0 on.")
     if not set(SOUNDS) & set(cells):
         raise row.error(f"track {row.id!r} has neither audio nor midi.")
     return row
@@ -212,4 +220,9 @@ def _check_groups(rows: Sequence[Row]) -> None:
             raise row.error(
                 f"group {row.group!r} is in {row.split} here and in {other.split} on line {other.line}. "
                 "Scores on works that were trained on mean nothing: keep a group in one split."
+            )
+        if other.fold != row.fold:
+            raise row.error(
+                f"group {row.group!r} is in fold {row.cells.get('fold', '(none)')} here and in fold "
+                f"{other.cells.get('fold', '(none)')} on line {other.line}: keep a group in one fold."
             )

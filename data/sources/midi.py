@@ -54,7 +54,7 @@ class Midi(Indexed):
             program = int(random.choice(self.programs))
             notes = replace(notes, program=np.where(notes.program == DRUMS, DRUMS, program))
             derived["notes"] = notes
-        return self.studio.track(
+        track = self.studio.track(
             random,
             id=row.id,
             split=row.split,
@@ -65,3 +65,4 @@ class Midi(Indexed):
             duration_s=None,
             levels_db=None,
         )
+        return replace(track, fold=row.fold)

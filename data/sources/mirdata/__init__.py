@@ -34,6 +34,7 @@ class _Entry:
     work: str
     audio: Path
     track: Any  # mirdata's
+    fold: int | None
 
 
 class Mirdata(Source):
@@ -114,7 +115,7 @@ class Mirdata(Source):
 
     def _track(self, entry: _Entry, annotations: Mapping[str, Annotation | None]) -> Track:
         there = {name: annotation for name, annotation in annotations.items() if annotation is not None}
-        return Track(entry.id, entry.split, entry.group, AudioFile(entry.audio), there, entry.work)
+        return Track(entry.id, entry.split, entry.group, AudioFile(entry.audio), there, entry.work, fold=entry.fold)
 
     def _annotation(self, entry: _Entry, name: str) -> Annotation | None:
         read = self._adapter.annotations[name]
@@ -149,7 +150,7 @@ class Mirdata(Source):
             places = {id_: (as_one_split, group) for id_, (split, group) in places.items() if split != EXCLUDED}
         work = self._adapter.work or (lambda id_, group: group)
         entries = [
-            _Entry(_UNFIT_FOR_A_NAME.sub("_", id_), split, group, work(id_, group), audio[id_], tracks[id_])
+            _Entry(_UNFIT_FOR_A_NAME.sub("_", id_), split, group, work(id_, group), audio[id_], tracks[id_], fold(id_))
             for id_, (split, group) in places.items()
             if split in SPLITS
         ]

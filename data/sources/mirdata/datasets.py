@@ -118,6 +118,7 @@ ADAPTERS = {
     "guitarset": Adapter(
         groups="players",
         work=lambda id_, player: id_.split("_")[1],  # the piece: all players play the same
+        fold=lambda id_: int(id_[:2]),  # leave one player out
         audio="audio_mic",
         remotes=("annotations", "audio_mic"),
         skipped=("audio_hex", "audio_hex_cln", "audio_mix"),

@@ -1,0 +1,28 @@
+"""How the metrics of all tracks together are made of what results keep of each track."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from ricercar.errors import InputError
+from ricercar.significance.bootstrap import Pooled
+from ricercar.tasks.protocol import EMPTY
+from ricercar.tasks.shared.pooling import pooled_beats, pooled_chords, pooled_drums
+from ricercar.tasks.shared.tag_scoring import TagScoring
+
+
+def pooled_of(task: str, protocol: Mapping[str, Any], primary: str) -> Pooled | None:
+    """As Scoring.pooled of the task; without torch, which tables do without. None for a protocol of another version."""
+    if task == "chord":
+        return pooled_chords
+    if task == "beat" and protocol.get("empty") in EMPTY:
+        return partial(pooled_beats, empty=protocol["empty"])
+    classes, empty = protocol.get("classes"), protocol.get("empty")
+    if task == "drums" and isinstance(classes, dict) and empty in EMPTY:
+        return partial(pooled_drums, classes=list(classes), empty=empty)
+    if task == "tag":
+        try:
+            return TagScoring(protocol, exclusive=primary == "tag/accuracy").pooled
+        except InputError:
+            return None
+    return None
