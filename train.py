@@ -356,7 +356,7 @@ def _test(
             ).after(past, benchmark.tracks),
             looks=looks[name],
         )
-        finish(benchmark.result(scores[name], provenance), benchmark, folders[name], tracker)
+        finish(benchmark.result(scores[name], provenance), benchmark, folders[name], tracker, cfg.get("reproduces") or ())
 
 
 def _job(cfg: DictConfig) -> float:

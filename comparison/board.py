@@ -14,7 +14,8 @@ from ricercar.comparison.options import clean, listed, options
 from ricercar.comparison.systems import System, systems_of
 from ricercar.harness.identity import stable_hash
 from ricercar.harness.protocols import name_of
-from ricercar.harness.results import Result
+from ricercar.harness.published import Published, published_beside
+from ricercar.harness.results import DatasetId, Result
 from ricercar.significance.draws import Bounds
 from ricercar.significance.scores import Bools, Floats, Scores
 from ricercar.tasks.scale import Scale
@@ -77,6 +78,13 @@ class Board:
     def protocol_name(self) -> str | None:
         """Of the preset that says exactly this."""
         return name_of(self.task, self.protocol)
+
+    @cached_property
+    def published(self) -> list[Published]:
+        """What papers have of the same data, split and protocol, and of the metric that ranks; the best first."""
+        dataset = DatasetId(self.data, self.split, self.fingerprint, len(self.tracks))
+        found = [each for each in published_beside(dataset, self.protocol_name) if self.primary in each.metrics]
+        return sorted(found, key=lambda each: -self.scale(self.primary).sign * each.metrics[self.primary])
 
     @property
     def title(self) -> str:

@@ -14,6 +14,7 @@ from ricercar.significance.bootstrap import MIN_LENDERS
 from ricercar.significance.draws import MIN_WORKS
 from ricercar.tasks.scale import LOWER
 
+PUBLISHED = "published"
 _MANY = 10  # names in a sentence
 
 
@@ -184,13 +185,13 @@ def _scores(table: Table, sections: dict[str, list[Row]]) -> Sheet:
     def bold(row: Row) -> list[bool]:
         return [header in ("system", primary) and row.verdict in (BEST, ALIKE) for header in headers]
 
-    return Sheet(
-        headers,
-        [header != "system" for header in headers],
-        [(name, [cells(row) for row in rows]) for name, rows in sections.items()],
-        [bold(row) for rows in sections.values() for row in rows],
-        2,
-    )
+    contents = {name: [cells(row) for row in rows] for name, rows in sections.items()}
+    bolds = [bold(row) for rows in sections.values() for row in rows]
+    for each in table.board.published:
+        values = {"system": f"{each.system}, {PUBLISHED}", **{name: score(value) for name, value in each.metrics.items()}}
+        contents[list(contents)[-1]].append([values.get(header, "-") for header in headers])
+        bolds.append([False] * len(headers))
+    return Sheet(headers, [header != "system" for header in headers], list(contents.items()), bolds, 2)
 
 
 def _rank(row: Row) -> str:
@@ -258,6 +259,8 @@ def _under(table: Table) -> list[str]:
     fewer = [_on_fewer(board, name) for name in table.metrics[1:] if name not in board.pooled]
     if any(fewer):
         lines.append(f"Over the tracks that all systems have a score of: {listed(filter(None, fewer))}.")
+    for each in board.published:
+        lines.append(f"{PUBLISHED.capitalize()}, without an interval and not ranked: {each.system}. Read in {each.source}.")
     named = f"{board.protocol_name} ({board.protocol_id})" if board.protocol_name else board.protocol_id
     lines.append(f"Protocol {named}, data {board.fingerprint}.")
     return lines

@@ -41,6 +41,7 @@ from ricercar.harness.parts import LR_FACTOR, Freezing, Groups, Parameters, grou
 from ricercar.harness.predict import Predict
 from ricercar.harness.processes import ALONE, Processes, Scorers
 from ricercar.harness.provenance import EncoderId, Past
+from ricercar.harness.published import named
 from ricercar.harness.results import Result
 from ricercar.harness.run import check_seeds
 from ricercar.harness.schedules import Schedule
@@ -205,6 +206,7 @@ def check(cfg: DictConfig) -> None:
         raise InputError(
             f"search={', '.join(map(str, space))}: a search is train.py -m hydra/sweeper=optuna search=..."
         )
+    named(cfg.get("reproduces") or ())
     cfg = completed(cfg)
     trials = make(cfg.tune).trials(cfg)
     for _, trial in trials:

@@ -32,7 +32,7 @@ _SEVERAL = ("task", "data")  # groups of which a list may be given: task=[beat,c
 # Groups and options of the top that do not change a result.
 _NEUTRAL = (
     "hydra", "resume", "sweep", "seeds_per_job", "tracker", "cache_dir", "num_threads", "num_scorers", "run",
-    "predictions", "baseline", "split", "name", "system", "accelerator", "data_root", "content", "search",
+    "predictions", "baseline", "split", "name", "system", "accelerator", "data_root", "content", "search", "reproduces",
 )  # fmt: skip
 
 # The same of options within a group: where and how fast it is computed, how often something is noted down.

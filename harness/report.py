@@ -13,6 +13,7 @@ from ricercar.harness.baselines import baseline_results
 from ricercar.harness.benchmark import Benchmark, prediction_file
 from ricercar.harness.piano_roll import piano_roll, write_png
 from ricercar.harness.provenance import Cost
+from ricercar.harness.published import Published, named
 from ricercar.harness.results import Result, scores_of, works_of
 from ricercar.harness.text import amount, broken, duration, number, shortened, table
 from ricercar.harness.trackers.tracker import Tracker
@@ -26,11 +27,45 @@ from ricercar.tasks.scoring import Scoring
 EXCERPT_S = 15.0
 
 
-def finish(result: Result, benchmark: Benchmark, folder: Path, tracker: Tracker) -> None:
-    """Writes result.json into `folder`, trivial baselines beside it, and reports. The predictions are there already."""
+def finish(
+    result: Result, benchmark: Benchmark, folder: Path, tracker: Tracker, reproduces: Sequence[str] = ()
+) -> None:
+    """Writes result.json into `folder`, trivial baselines beside it, and reports. The predictions are there already.
+
+    reproduces: ids of published figures of this task
+    """
     result.write(folder / "result.json")
     baselines = baseline_results(benchmark, result.choices["data"], folder)
     report(result, baselines, benchmark, folder, tracker)
+    for each in named(reproduces):
+        if each.protocol.partition("/")[0] == result.choices["task"]:
+            print(held_against(result, each, benchmark.scoring))
+
+
+def held_against(result: Result, figures: Published, scoring: Scoring) -> str:
+    """Whether published figures lie within the intervals of a result, or why they cannot be compared."""
+    apart = figures.apart(result.dataset, result.choices.get("protocol"))
+    if apart:
+        text = f"{figures.system} cannot be compared: {'; '.join(apart)}."
+        return "\n".join(textwrap.wrap(text, _WIDTH)) + "\n"
+    rows = []
+    for name, value in figures.metrics.items():
+        own, low, high = result.metrics.get(name, math.nan), *_ends(result, name, scoring)
+        said = "not known" if math.isnan(low) else "inside" if low <= value <= high else "outside"
+        rows.append([name, number(value), number(own), _interval(low, high), said])
+    headers = [figures.system, "published", "here", "95 % interval", "published is"]
+    return table(rows, headers, ("left", "right", "right", "right", "left")) + "\n"
+
+
+def _ends(result: Result, name: str, scoring: Scoring) -> tuple[float, float]:
+    """Of the 95 % interval over works; NaN where there is none."""
+    if name not in result.metrics or _too_few_works(result):
+        return math.nan, math.nan
+    if name in result.pooled:
+        draws = _pooled_draws([result], scoring)[name]
+    else:
+        draws = resample(scores_of([[result]], name), fixed=_fixed(1), bounds=_bounds(result, name))
+    return float(draws.low[0]), float(draws.high[0])
 
 
 def report(result: Result, baselines: Sequence[Result], benchmark: Benchmark, folder: Path, tracker: Tracker) -> None:
@@ -156,8 +191,7 @@ def means(result: Result, names: Sequence[str], scoring: Scoring) -> list[Mean]:
         elif _too_few_works(result):
             ends = scores_of([[result]], name).middle_half()[0]
         else:
-            draws = resample(scores_of([[result]], name), fixed=_fixed(1), bounds=_bounds(result, name))
-            ends = np.array([draws.low[0], draws.high[0]])
+            ends = np.array(_ends(result, name, scoring))
         num_scored = sum(name in pooled or not np.isnan(track.metrics[name]) for track in result.tracks)
         found.append(Mean(name, result.metrics[name], float(ends[0]), float(ends[1]), num_scored))
     return found

@@ -45,6 +45,10 @@ def _board(table: Table, group_by: Sequence[str]) -> dict[str, Any]:
         "statement": statement(table),
         "detectable": None if comparisons is None else comparisons.detectable,
         "systems": [_system(row, group_by) for row in table.rows],
+        "published": [
+            {"id": each.id, "name": each.system, "metrics": each.metrics, "source": each.source}
+            for each in board.published
+        ],
     }
 
 

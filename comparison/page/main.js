@@ -72,6 +72,7 @@ function boardPage(board) {
     h("ul", { class: "contents", "aria-label": "On this board" }, contents.map(([id, text]) => h("li", {}, h("a", { href: `#${board.id}`, onclick: (event) => { event.preventDefault(); byId(id).scrollIntoView(); } }, text)))),
     audit && part("audit", "Label audit", "", labelAudit(board)),
     part("ranking", "Ranking", `Ranked by ${board.primary}${board.better[board.primary] ? `; ${board.better[board.primary]} is better` : ""}. ${board.method}${board.systems.some(isTop) ? " In bold: the best, and what is not told apart from it." : ""}`, ranking(board),
+      board.published.length > 0 && [h("h3", {}, "Published"), h("ul", { class: "notes" }, board.published.map(({ name, metrics, source }) => h("li", {}, `${name}: ${Object.entries(metrics).map(([metric, value]) => `${metric} ${score(value)}`).join(", ")}. Without an interval, and not ranked. Read in ${source}.`)))],
       board.notes.length > 0 && [h("h3", {}, "Notes"), h("ul", { class: "notes" }, board.notes.map((note) => h("li", {}, note)))]),
     h("div", { class: "halves" },
       part("intervals", "Means and intervals", `Filled: the mean with its ${board.range}.${board.systems.some(({ runs }) => runs.length > 1) ? " Rings: one seed each." : ""}${board.systems.some(isTop) ? " Green: the best, and what is not told apart from it." : ""}`, intervals(board)),

@@ -90,6 +90,9 @@ def board_payload(content: Table, excerpts: Mapping[str, "Excerpt"]) -> dict[str
         "statement": statement(content),
         "tracks": [[track.id, track.work, number(track.seconds)] for track in board.tracks],
         "systems": [_system(content, row) for row in content.rows],
+        "published": [
+            {"name": each.system, "metrics": each.metrics, "source": each.source} for each in board.published
+        ],
         "scores": _scores(content),
         "pairs": None if content.comparisons is None else _pairs(content.comparisons),
         "no_pairs": "There is one system." if len(board.systems) == 1 else f"{board.primary} cannot be drawn anew.",

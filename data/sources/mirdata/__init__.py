@@ -15,7 +15,7 @@ from ricercar.data.sources.index import SPLITS
 from ricercar.data.sources.mirdata import library
 from ricercar.data.sources.mirdata.adapter import EXCLUDED, FromFile
 from ricercar.data.sources.mirdata.datasets import ADAPTERS, ALIASES
-from ricercar.data.sources.mirdata.splits import crossing, placed
+from ricercar.data.sources.mirdata.splits import crossing, placed, published_fold
 from ricercar.data.sources.source import Source
 from ricercar.data.track import Track
 from ricercar.errors import InputError
@@ -149,6 +149,7 @@ class Mirdata(Source):
         if as_one_split is not None:
             places = {id_: (as_one_split, group) for id_, (split, group) in places.items() if split != EXCLUDED}
         work = self._adapter.work or (lambda id_, group: group)
+        fold = self._adapter.fold or (lambda id_: published_fold(self.dataset, id_))
         entries = [
             _Entry(_UNFIT_FOR_A_NAME.sub("_", id_), split, group, work(id_, group), audio[id_], tracks[id_], fold(id_))
             for id_, (split, group) in places.items()

@@ -45,6 +45,21 @@ def listed(dataset: str) -> Mapping[str, Listed]:
     return found
 
 
+def published_fold(dataset: str, id_: str) -> int | None:
+    """What data/sources/mirdata/splits/<dataset>_folds.csv says of a track; None: nothing, or there is no such file."""
+    return _folds(dataset).get(id_)
+
+
+@cache
+def _folds(dataset: str) -> Mapping[str, int]:
+    path = FOLDER / f"{dataset}_folds.csv"
+    if not path.is_file():
+        return {}
+    header, *rows = csv.reader((line for line in read_text(path).splitlines() if not line.startswith("#")), strict=True)
+    assert header == ["id", "fold"], path
+    return {id_: int(fold) for id_, fold in rows}
+
+
 def placed(dataset: Any, adapter: Adapter, tracks: Mapping[str, Any], seed: int) -> dict[str, tuple[str, str]]:
     """{mirdata's id: (split, group)} of `tracks`, {id: mirdata's track}. Reads the metadata."""
     name = dataset.name
