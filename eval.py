@@ -14,8 +14,8 @@ from ricercar.errors import InputError
 from ricercar.harness import assemble, identity
 from ricercar.harness.baselines import baseline_result
 from ricercar.harness.benchmark import Benchmark, annotated
-from ricercar.harness.command import CONF, command, logged
-from ricercar.harness.folders import own_conf
+from ricercar.harness.command import command, logged
+from ricercar.harness.folders import CONF, own_conf
 from ricercar.harness.identity import stable_hash
 from ricercar.harness.lock import RunLock
 from ricercar.harness.processes import threads
@@ -152,7 +152,8 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
     with threads(cfg.num_threads):
         predictions = {name: each / "predictions" for name, each in folders.items()}
         scores, _ = evaluation.test(net.to(device), tracks, predictions)
-    training, past = _training_tracks(own_data), assemble.past_of(cfg)
+    training, choosing = _tracks_of_training(own)
+    past = assemble.past_of(cfg)
     results = []
     for name, task in scored.items():
         benchmark = Benchmark(
@@ -163,14 +164,14 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
             tracks=tracks,
             training=training,
             store=store,
-        )
             fold=assemble.fold_of(source) if cfg.split == "test" else None,
+        )
         if name in rescored:
             scores[name] = benchmark.score_folder(predictions[name])
         provenance = replace(
             before[name].provenance,
             choices=before[name].choices | ({"data": choices["data"]} if "data" in choices else {}),
-            training=_training(before[name], training, benchmark.tracks, past),
+            training=_training(before[name], training, choosing, benchmark.tracks, past),
             looks=looks[name],
         )
         result = benchmark.result(scores[name], provenance)
@@ -188,22 +189,26 @@ def _protocols(cfg: DictConfig, choices: dict[str, str]) -> dict[str, DictConfig
     return dict(cfg.task.parts) if "parts" in cfg.task else {choices["protocol"].partition("/")[0]: cfg.task}
 
 
-def _training(before: Result, training: list[Track], scored: list[Track], past: Past | None) -> TrainingData:
-    """Which works that the run was trained on are scored now."""
+def _training(
+    before: Result, training: list[Track], choosing: list[Track], scored: list[Track], past: Past | None
+) -> TrainingData:
+    """Which works that the run was trained on, or chosen by, are scored now."""
     told = before.training or TrainingData([], UNKNOWN, [], None)
     if not training:
-        return replace(told, works=UNKNOWN, shared=[])
-    return replace(TrainingData.of("", training, scored, told.fingerprint).after(past, scored), data=told.data)
+        return replace(told, works=UNKNOWN, shared=[], shared_choosing=[])
+    found = TrainingData.of("", training, scored, told.fingerprint, choosing).after(past, scored)
+    return replace(found, data=told.data, choosing=told.choosing)
 
 
 def _tracks_of_training(trained: DictConfig) -> tuple[list[Track], list[Track]]:
     """What a run was trained on, for baselines, and chosen by; none, with a word, where it is no longer there."""
     try:
-        source = assemble.make(data)
-        return source.tracks("train") if "train" in source.splits else []
+        source = assemble.make_source(trained)
+        training, choosing = (source.tracks(each) if each in source.splits else [] for each in ("train", "valid"))
     except InputError as error:
         log.warning("the baselines have no training data to learn from: %s", error)
-        return []
+        return [], []
+    return training, choosing
 
 
 def _job(cfg: DictConfig) -> float:

@@ -27,10 +27,11 @@ from ricercar.data.track import Track
 from ricercar.harness import assemble, identity, team
 from ricercar.harness.benchmark import Benchmark
 from ricercar.harness.checkpoints import Checkpoints
-from ricercar.harness.command import CONF, command, logged
+from ricercar.harness.command import command, logged
 from ricercar.harness.console import tell_start
 from ricercar.harness.cost import NetCost, PeakMemory, cost_of
 from ricercar.harness.evaluate import Evaluation, primary_of
+from ricercar.harness.folders import CONF
 from ricercar.harness.jobs import run_of
 from ricercar.harness.lock import RunLock
 from ricercar.harness.loop import Member, Trained
@@ -356,7 +357,9 @@ def _test(
             ).after(past, benchmark.tracks),
             looks=looks[name],
         )
-        finish(benchmark.result(scores[name], provenance), benchmark, folders[name], tracker, cfg.get("reproduces") or ())
+        finish(
+            benchmark.result(scores[name], provenance), benchmark, folders[name], tracker, cfg.get("reproduces") or ()
+        )
 
 
 def _job(cfg: DictConfig) -> float:

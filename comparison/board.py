@@ -211,7 +211,10 @@ def _board(found: Sequence[Found]) -> Board:
     order = sorted(range(len(systems)), key=places.__getitem__)
     board = replace(board, systems=[systems[i] for i in order])
     about = [*few_works([track.work for track in board.tracks], board.averaging), *_on_other_tracks(board)]
-    return replace(board, notes=notes + repeats + about + notes_on(board.systems))
+    return replace(
+        board,
+        notes=notes + repeats + about + notes_on(board.systems, data, list(board.protocol.get("forbidden") or [])),
+    )
 
 
 def _reason_to_leave_out(result: Result, primary: str, scale: Scale, ids: frozenset[str]) -> str:

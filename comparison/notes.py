@@ -11,10 +11,23 @@ from ricercar.harness.results import Result
 _MANY = 6  # works: of fewer, two that have most of the tracks are no news
 
 
-def notes_on(systems: Sequence[System]) -> list[str]:
-    """Works that were trained on, looks at the test split, unequal effort, other code and packages."""
+def notes_on(systems: Sequence[System], data: str, forbidden: Sequence[str]) -> list[str]:
+    """Works that were trained on, looks at the test split, unequal effort, other code and packages.
+
+    data: name of the data set; forbidden: names of those that the protocol does not allow in development
+    """
     results = [run.result for system in systems for run in system.runs]
-    return [*_trained_on(systems), *_looks(systems), *_effort(systems), *_code(results), *_packages(results)]
+    return [
+        *_folds(systems),
+        *_trained_on(systems),
+        *_chosen_by(systems),
+        *_named_alike(systems, data),
+        *_forbidden(systems, forbidden),
+        *_looks(systems),
+        *_effort(systems),
+        *_code(results),
+        *_packages(results),
+    ]
 
 
 def few_works(works: Sequence[str], averaging: str) -> Iterator[str]:
@@ -58,19 +71,6 @@ def looks(system: System) -> int | None:
     return max((run.result.looks for run in system.runs if run.result.looks is not None), default=None)
 
 
-def _trained_on(systems: Sequence[System]) -> Iterator[str]:
-    for system in systems:
-        if works := shared_works(system):
-            yield f"Warning: {system.name} was trained on {len(works)} works that it is scored on: {listed(works)}."
-
-
-def _looks(systems: Sequence[System]) -> Iterator[str]:
-    often = {system.name: times for system in systems if (times := looks(system)) is not None and times > 1}
-    if often:
-        counts = listed(f"{name} {times} times" for name, times in often.items())
-        yield f"Scored on this split more than once, so choices may be fitted to it: {counts}."
-
-
 def _folds(systems: Sequence[System]) -> Iterator[str]:
     named: dict[int, list[str]] = {}
     for system in systems:
@@ -79,6 +79,57 @@ def _folds(systems: Sequence[System]) -> Iterator[str]:
             named.setdefault(number, []).append(system.name)
     for number, names in named.items():
         yield f"Cross-validation over {number} folds, each track by the network that had not seen it: {listed(names)}."
+
+
+def _trained_on(systems: Sequence[System]) -> Iterator[str]:
+    for system in systems:
+        if works := shared_works(system):
+            yield f"Warning: {system.name} was trained on {len(works)} works that it is scored on: {listed(works)}."
+
+
+def _chosen_by(systems: Sequence[System]) -> Iterator[str]:
+    for system in systems:
+        trainings = [run.result.training for run in system.runs]
+        if works := sorted({work for each in trainings if each for work in each.shared_choosing}):
+            yield f"Warning: {system.name} was chosen by {len(works)} works that it is scored on: {listed(works)}."
+
+
+def developed_on(system: System) -> list[str]:
+    """Names of the data sets that a system was trained on or chosen by, as far as they are known."""
+    trainings = [run.result.training for run in system.runs]
+    named = [name for each in trainings if each for name in (*each.data, *(each.choosing or []))]
+    return list(dict.fromkeys(part for name in named for part in name.split("+")))
+
+
+def _named_alike(systems: Sequence[System], data: str) -> Iterator[str]:
+    """Of systems whose works are not known, the names of data sets are all there is."""
+    scored = {_letters(part) for part in data.split("+")}
+    for system in systems:
+        alike = [name for name in developed_on(system) if _letters(name) in scored]
+        if alike and works_unknown(system):
+            yield (
+                f"Warning: {system.name} was trained on or chosen by {listed(alike)}, of which this is a part; "
+                "which of its works is not known."
+            )
+
+
+def _forbidden(systems: Sequence[System], forbidden: Sequence[str]) -> Iterator[str]:
+    names = {_letters(name) for name in forbidden}
+    for system in systems:
+        if used := [name for name in developed_on(system) if _letters(name) in names]:
+            yield f"Warning: {system.name} was developed with {listed(used)}, which the protocol forbids."
+
+
+def _letters(name: str) -> str:
+    """folder:GTZAN-genre -> gtzangenre"""
+    return "".join(filter(str.isalnum, name.rpartition(":")[2].casefold()))
+
+
+def _looks(systems: Sequence[System]) -> Iterator[str]:
+    often = {system.name: times for system in systems if (times := looks(system)) is not None and times > 1}
+    if often:
+        counts = listed(f"{name} {times} times" for name, times in often.items())
+        yield f"Scored on this split more than once, so choices may be fitted to it: {counts}."
 
 
 def _effort(systems: Sequence[System]) -> Iterator[str]:

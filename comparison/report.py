@@ -188,7 +188,10 @@ def _scores(table: Table, sections: dict[str, list[Row]]) -> Sheet:
     contents = {name: [cells(row) for row in rows] for name, rows in sections.items()}
     bolds = [bold(row) for rows in sections.values() for row in rows]
     for each in table.board.published:
-        values = {"system": f"{each.system}, {PUBLISHED}", **{name: score(value) for name, value in each.metrics.items()}}
+        values = {
+            "system": f"{each.system}, {PUBLISHED}",
+            **{name: score(value) for name, value in each.metrics.items()},
+        }
         contents[list(contents)[-1]].append([values.get(header, "-") for header in headers])
         bolds.append([False] * len(headers))
     return Sheet(headers, [header != "system" for header in headers], list(contents.items()), bolds, 2)
@@ -260,7 +263,9 @@ def _under(table: Table) -> list[str]:
     if any(fewer):
         lines.append(f"Over the tracks that all systems have a score of: {listed(filter(None, fewer))}.")
     for each in board.published:
-        lines.append(f"{PUBLISHED.capitalize()}, without an interval and not ranked: {each.system}. Read in {each.source}.")
+        lines.append(
+            f"{PUBLISHED.capitalize()}, without an interval and not ranked: {each.system}. Read in {each.source}."
+        )
     named = f"{board.protocol_name} ({board.protocol_id})" if board.protocol_name else board.protocol_id
     lines.append(f"Protocol {named}, data {board.fingerprint}.")
     return lines

@@ -15,7 +15,8 @@ from ricercar.comparison.systems import key_of
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.benchmark import Benchmark
-from ricercar.harness.command import CONF, find_own_classes
+from ricercar.harness.command import find_own_classes
+from ricercar.harness.folders import CONF
 from ricercar.harness.identity import class_hash, git_state, own_packages, versions
 from ricercar.harness.results import Result, scores_of
 from ricercar.harness.run import Run

@@ -16,7 +16,8 @@ from ricercar.data.checking.report import report
 from ricercar.data.checking.survey import survey
 from ricercar.errors import InputError
 from ricercar.harness import assemble
-from ricercar.harness.command import CONF, command, logged
+from ricercar.harness.command import command, logged
+from ricercar.harness.folders import CONF
 
 
 def _job(cfg: DictConfig) -> float:

@@ -294,7 +294,7 @@ def _scorings(cfg: DictConfig) -> tuple[dict[str, Scoring], Mapping[str, float]]
 
 def rescored(cfg: DictConfig, protocols: Mapping[str, DictConfig]) -> dict[str, Scoring]:
     """{task: its scoring with other options}: the tasks of a configuration, under protocols of others."""
-    found = {}
+    found: dict[str, Scoring] = {}
     for name, options in protocols.items():
         several = "parts" in cfg.task
         own = cfg.task.parts.get(name) if several else cfg.task
@@ -601,8 +601,6 @@ def move(data: DictConfig, root: str) -> None:
     data[option] = str(Path(root).expanduser().absolute())
 
 
-def make_store(cfg: DictConfig) -> AudioStore:
-    return AudioStore(Path(cfg.cache_dir).expanduser(), cfg.sample_rate)
 def make_source(cfg: DictConfig) -> Source:
     """The data set of a configuration, in folds where it says so."""
     source: Source = make(cfg.data)
@@ -619,10 +617,10 @@ def fold_of(source: Source) -> Fold | None:
     return source.fold if isinstance(source, Folds) else None
 
 
+def make_store(cfg: DictConfig) -> AudioStore:
+    return AudioStore(Path(cfg.cache_dir).expanduser(), cfg.sample_rate)
 
 
-def tracks_of(source: Source, scorings: Mapping[str, Scoring], split: str) -> list[Track]:
-    """The tracks of a split that have what one of the tasks at least needs; says how many have not."""
 def tracks_in(source: Source, split: str) -> list[Track]:
     """Of a split, or of all of them."""
     if split == "all":
@@ -630,6 +628,8 @@ def tracks_in(source: Source, split: str) -> list[Track]:
     return source.tracks(split)
 
 
+def tracks_of(source: Source, scorings: Mapping[str, Scoring], split: str) -> list[Track]:
+    """The tracks of a split that have what one of the tasks at least needs; says how many have not."""
     everything = tracks_in(source, split)
     used = set()
     for name, scoring in scorings.items():

@@ -169,7 +169,7 @@ def _plain(config: Mapping[str, Any] | DictConfig) -> dict[str, Any]:
 
 def _without(options: Mapping[str, Any], path: str, dropped: Collection[str]) -> dict[str, Any]:
     """The options but those of these names, and those that are as they were before they came."""
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in options.items():
         here = f"{path}{key}"
         if here not in dropped:

@@ -30,22 +30,36 @@ class Outside:
 class TrainingData:
     """What a system learnt from, and was chosen by.
 
-    data      names of data sets
-    works     known: `shared` is all there is; unknown: nobody said which works were in it
+    data      names of data sets that it learnt from
+    works     known: `shared` and `shared_choosing` are all there is; unknown: nobody said which works were in it
     shared    works of the scored split that were in the training data too
     fingerprint   hash of the audio and annotations that were learnt and chosen from; None: not known
+    choosing  names of data sets that checkpoints, decoding or settings were chosen by; None: not known
+    shared_choosing   works of the scored split that were in these, too
     """
 
     data: list[str]
     works: str
     shared: list[str]
     fingerprint: str | None
+    choosing: list[str] | None = None
+    shared_choosing: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, data: str, training_tracks: Iterable[Track], scored: Iterable[Track], fingerprint: str | None) -> Self:
-        """The training of a system of our own, on `training_tracks` of one data set."""
-        shared = {track.work for track in training_tracks} & {track.work for track in scored}
-        return cls([data], KNOWN, sorted(shared), fingerprint)
+    def of(
+        cls,
+        data: str,
+        training_tracks: Iterable[Track],
+        scored: Sequence[Track],
+        fingerprint: str | None,
+        choosing_tracks: Sequence[Track] = (),
+    ) -> Self:
+        """The training of a system of our own, on `training_tracks` of one data set, chosen by others of it."""
+        learnt, chosen = (
+            sorted({track.work for track in tracks} & {track.work for track in scored})
+            for tracks in (training_tracks, choosing_tracks)
+        )
+        return cls([data], KNOWN, learnt, fingerprint, [data] if choosing_tracks else None, chosen)
 
     def after(self, past: "Past | None", scored: Iterable[Track]) -> "TrainingData":
         """The same of a training that began with weights which had learnt before."""

@@ -64,7 +64,9 @@ def named(ids: Sequence[str]) -> list[Published]:
     """InputError names an id that there is not."""
     every = published()
     if unknown := [name for name in ids if name not in every]:
-        raise InputError(f"reproduces={unknown[0]}: there are no such published figures. There are: {', '.join(every)}.")
+        raise InputError(
+            f"reproduces={unknown[0]}: there are no such published figures. There are: {', '.join(every)}."
+        )
     return [every[name] for name in ids]
 
 

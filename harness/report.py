@@ -49,23 +49,14 @@ def held_against(result: Result, figures: Published, scoring: Scoring) -> str:
         text = f"{figures.system} cannot be compared: {'; '.join(apart)}."
         return "\n".join(textwrap.wrap(text, _WIDTH)) + "\n"
     rows = []
-    for name, value in figures.metrics.items():
-        own, low, high = result.metrics.get(name, math.nan), *_ends(result, name, scoring)
-        said = "not known" if math.isnan(low) else "inside" if low <= value <= high else "outside"
-        rows.append([name, number(value), number(own), _interval(low, high), said])
-    headers = [figures.system, "published", "here", "95 % interval", "published is"]
+    for own in means(result, [name for name in figures.metrics if name in result.metrics], scoring):
+        value = figures.metrics[own.metric]
+        said = "inside" if own.low <= value <= own.high else "outside"
+        if _too_few_works(result) or math.isnan(own.low):
+            said = "not known"
+        rows.append([own.metric, number(value), number(own.value), own.interval, said])
+    headers = [figures.system, "published", "here", range_name(result), "published is"]
     return table(rows, headers, ("left", "right", "right", "right", "left")) + "\n"
-
-
-def _ends(result: Result, name: str, scoring: Scoring) -> tuple[float, float]:
-    """Of the 95 % interval over works; NaN where there is none."""
-    if name not in result.metrics or _too_few_works(result):
-        return math.nan, math.nan
-    if name in result.pooled:
-        draws = _pooled_draws([result], scoring)[name]
-    else:
-        draws = resample(scores_of([[result]], name), fixed=_fixed(1), bounds=_bounds(result, name))
-    return float(draws.low[0]), float(draws.high[0])
 
 
 def report(result: Result, baselines: Sequence[Result], benchmark: Benchmark, folder: Path, tracker: Tracker) -> None:
@@ -191,7 +182,8 @@ def means(result: Result, names: Sequence[str], scoring: Scoring) -> list[Mean]:
         elif _too_few_works(result):
             ends = scores_of([[result]], name).middle_half()[0]
         else:
-            ends = np.array(_ends(result, name, scoring))
+            draws = resample(scores_of([[result]], name), fixed=_fixed(1), bounds=_bounds(result, name))
+            ends = np.array([draws.low[0], draws.high[0]])
         num_scored = sum(name in pooled or not np.isnan(track.metrics[name]) for track in result.tracks)
         found.append(Mean(name, result.metrics[name], float(ends[0]), float(ends[1]), num_scored))
     return found

@@ -231,6 +231,18 @@ def fingerprint_of(
     return stable_hash(sorted(rows))
 
 
+def _completed(content: Any) -> Any:
+    """With the fields that results from before them lack."""
+    if not isinstance(content, dict):
+        return content
+    dataset = content.get("dataset")
+    known: dict[str, Any] = {"dataset": {"folds": None, **dataset}} if isinstance(dataset, dict) else {}
+    training = content.get("training")
+    if isinstance(training, dict):
+        known["training"] = {"choosing": None, "shared_choosing": [], **training}
+    return {"encoder": None, **content, **known}
+
+
 def _check_schema(content: Any) -> None:
     """Before anything else: a file of another schema is told so, not which of its fields look odd."""
     schema = content.get("schema", SCHEMA) if isinstance(content, dict) else SCHEMA

@@ -11,7 +11,7 @@ from ricercar.data.annotations.notes import Notes
 from ricercar.errors import InputError
 
 # Options that came later, with the value that means "as before": where they have it, the protocol is that without them.
-LATER: dict[str, Any] = {"ranked_by": None, "clip_s": 0, "clip_least_s": 0, "clip_fps": 0}
+LATER: dict[str, Any] = {"ranked_by": None, "clip_s": 0, "clip_least_s": 0, "clip_fps": 0, "forbidden": []}
 
 # protocol.empty: the score where there is nothing in the reference and nothing in the estimate.
 EMPTY = {"mir_eval": 0.0, "zero": 0.0, "one": 1.0, "exclude": math.nan}
@@ -20,9 +20,13 @@ EMPTY = {"mir_eval": 0.0, "zero": 0.0, "one": 1.0, "exclude": math.nan}
 def check_protocol(task: str, protocol: Mapping[str, Any], known: Mapping[str, Sequence[str] | None]) -> None:
     """known: {name: choices, or None for a number of at least 0}, beside those that every task has.
 
-    InputError names what is missing or not known.
+    These are averaging; ranked_by, a metric; and forbidden, names of data sets. InputError names what is missing or not
+    known.
     """
-    protocol = {name: value for name, value in protocol.items() if name != "ranked_by"}
+    forbidden = protocol.get("forbidden", [])
+    if not isinstance(forbidden, list | tuple) or not all(isinstance(each, str) for each in forbidden):
+        raise InputError(f"task.protocol.forbidden={forbidden!r} must be a list of names of data sets.")
+    protocol = {name: value for name, value in protocol.items() if name not in ("ranked_by", "forbidden")}
     known = {**known, "averaging": ("tracks", "works")}
     if set(protocol) - LATER.keys() != set(known) - LATER.keys() or set(protocol) - set(known):
         wrong = [f"{name!r} is not known" for name in sorted(set(protocol) - set(known))]

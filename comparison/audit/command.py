@@ -10,11 +10,12 @@ from ricercar.comparison.audit.audit import Audit, audit
 from ricercar.comparison.audit.report import as_json, page_part, report
 from ricercar.comparison.audit.track import Rules
 from ricercar.comparison.board import Board, boards
-from ricercar.comparison.collect import Collection, collect
+from ricercar.comparison.collect import collect
 from ricercar.comparison.command import chosen_format, default_cache, tell_problems, write
 from ricercar.comparison.fields import where
 from ricercar.comparison.formats.markdown import markdown
 from ricercar.comparison.formats.text import text
+from ricercar.comparison.found import Collection
 from ricercar.comparison.options import clean
 from ricercar.comparison.sources import sources_of
 from ricercar.errors import InputError

@@ -7,7 +7,7 @@ from typing import Any
 from ricercar.comparison.audit.audit import DRIFT, EARLY, LACKS, LATE, UNHEARD, Audit
 from ricercar.comparison.audit.timing import Span
 from ricercar.comparison.audit.track import TrackAudit
-from ricercar.comparison.collect import Problem
+from ricercar.comparison.found import Problem
 from ricercar.comparison.numerals import score
 from ricercar.comparison.options import clean, listed
 from ricercar.comparison.report import Report, Sheet

@@ -8,13 +8,13 @@ from math import isnan
 from pathlib import Path
 
 from ricercar.comparison.board import boards
-from ricercar.comparison.collect import Collection, Found
 from ricercar.comparison.command import default_cache
 from ricercar.comparison.formats.csv_table import csv_table
 from ricercar.comparison.formats.json_table import json_table
 from ricercar.comparison.formats.latex import latex
 from ricercar.comparison.formats.markdown import markdown
 from ricercar.comparison.formats.text import text
+from ricercar.comparison.found import Collection, Found
 from ricercar.comparison.frozen.entry import PASSED, REFUSED, Entry, enter
 from ricercar.comparison.frozen.file import Frozen, FrozenBenchmark
 from ricercar.comparison.numerals import score

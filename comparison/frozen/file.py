@@ -21,6 +21,7 @@ from ricercar.harness.provenance import Provenance
 from ricercar.harness.results import Result, TrackScore
 from ricercar.harness.targets import check_classes
 from ricercar.harness.typed_json import parse, to_json, typed
+from ricercar.tasks.protocol import plain
 from ricercar.tasks.scoring import Scoring
 
 SCHEMA = 1
@@ -139,7 +140,7 @@ class Frozen:
             [(name, scoring)] = assemble.make_scorings(OmegaConf.create({"task": self.config["task"]})).items()
         except (KeyError, ValueError, OmegaConfBaseException) as error:
             raise InputError(f"{self.name}: its task cannot be made here: {error}") from error
-        if name != self.task or stable_hash(scoring.protocol) != self.protocol_id:
+        if name != self.task or stable_hash(plain(scoring.protocol)) != self.protocol_id:
             raise InputError(f"{self.name}: this version of Ricercar scores {self.task} by another protocol.")
         return scoring
 

@@ -17,9 +17,11 @@ from ricercar.errors import InputError
 from ricercar.harness import assemble, identity
 from ricercar.harness.baselines import baseline_result
 from ricercar.harness.benchmark import Benchmark
-from ricercar.harness.command import CONF, command, logged
+from ricercar.harness.command import command, logged
+from ricercar.harness.folders import CONF
 from ricercar.harness.identity import PLACES, stable_hash
 from ricercar.harness.settled import settled
+from ricercar.tasks.protocol import plain
 from ricercar.tasks.scoring import Scoring
 
 log = logging.getLogger(__name__)
@@ -69,8 +71,8 @@ def freeze(cfg: DictConfig, choices: dict[str, str], folder: Path) -> Frozen:
         data=benchmark.data,
         split=cfg.split,
         fingerprint=benchmark.fingerprint,
-        protocol=dict(scoring.protocol),
-        protocol_id=stable_hash(scoring.protocol),
+        protocol=plain(scoring.protocol),
+        protocol_id=stable_hash(plain(scoring.protocol)),
         primary=scoring.primary,
         shown=[name for name in scoring.shown if name != scoring.primary],
         rules=Rules(splits, list(cfg.forbidden)),

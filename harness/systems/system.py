@@ -40,13 +40,15 @@ class Environment:
 class System:
     """The fields of the yaml; docs/systems.md has what they mean. None: not known, or not needed.
 
-    works   those that the system was trained on, as the data set names them (Track.work)
+    works   those that the system was trained on or chosen by, as the data set names them (Track.work)
+    chosen_on   names of data sets that checkpoints or settings were chosen by
     seed    number of the training, where there are predictions of several
     """
 
     name: str
     trained_on: list[str]
     works: list[str] | None
+    chosen_on: list[str] | None
     paper: str | None
     url: str | None
     licence: str | None
@@ -86,8 +88,9 @@ class System:
 
     def training(self, scored: Iterable[Track]) -> TrainingData:
         if self.works is None:
-            return TrainingData(self.trained_on, UNKNOWN, [], None)
-        return TrainingData(self.trained_on, KNOWN, sorted(set(self.works) & {track.work for track in scored}), None)
+            return TrainingData(self.trained_on, UNKNOWN, [], None, self.chosen_on)
+        shared = sorted(set(self.works) & {track.work for track in scored})
+        return TrainingData(self.trained_on, KNOWN, shared, None, self.chosen_on)
 
     def _check(self) -> None:
         if not self.name.strip():

@@ -44,7 +44,7 @@ class Beat(Task):
 
     annotation = Beats
     primary = "beat/F-measure"
-    shown = (
+    shown: tuple[str, ...] = (
         "downbeat/F-measure",
         "beat/Correct_Metric_Level_Total",
         "beat/Any_Metric_Level_Total",

@@ -22,11 +22,11 @@ class DrumLabels:
     """
 
     def __init__(self, classes: Mapping[str, Sequence[str] | None], ignored: Sequence[str]) -> None:
-        classes = {name: labels for name, labels in classes.items() if labels is not None}
-        if not classes:
+        kept = {str(name): labels for name, labels in classes.items() if labels is not None}
+        if not kept:
             raise InputError("task.classes is empty: name at least one class of drums and its labels.")
         found: dict[str, list[str]] = {}
-        for name, labels in classes.items():
+        for name, labels in kept.items():
             if isinstance(labels, str):
                 raise InputError(f"task.classes.{name}={labels!r}: must be a list of labels, such as [{labels}].")
             for label in dict.fromkeys([str(name), *map(str, labels)]):
@@ -42,10 +42,10 @@ class DrumLabels:
                 f"task.classes: {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} in no class. "
                 "Put them into the labels of a class, or into task.ignored."
             )
-        self.classes = {str(name): sorted({str(name), *map(str, labels)}) for name, labels in classes.items()}
+        self.classes = {str(name): sorted({str(name), *map(str, labels)}) for name, labels in kept.items()}
         self.ignored = sorted(map(str, ignored))
         self.names = tuple(self.classes)
-        self._column = {label: self.names.index(places[0]) for label, places in found.items() if places[0] in classes}
+        self._column = {label: self.names.index(places[0]) for label, places in found.items() if places[0] in kept}
         self._column |= {str(label): -1 for label in ignored}
 
     def times(self, onsets: Onsets) -> list[Floats]:

@@ -10,7 +10,7 @@ import pytest
 
 from results_factory import PRIMARY, PROTOCOL, make_result, make_scores, make_tuning
 from ricercar.comparison.board import Board, boards
-from ricercar.comparison.collect import Collection, Found
+from ricercar.comparison.found import Collection, Found
 from ricercar.comparison.rows import rows
 from ricercar.harness.identity import Git
 from ricercar.harness.provenance import Outside, TrainingData

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from configs import ROOT, composed
 from results_factory import make_result, make_scores
 from ricercar.comparison import reproduce
-from ricercar.comparison.collect import Found
+from ricercar.comparison.found import Found
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.results import Result

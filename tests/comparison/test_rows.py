@@ -13,7 +13,7 @@ from scipy import stats
 from configs import make_task
 from results_factory import COST, PRIMARY, PROTOCOL, make_result, make_scores, make_tuning
 from ricercar.comparison.board import Board, boards
-from ricercar.comparison.collect import Collection, Found
+from ricercar.comparison.found import Collection, Found
 from ricercar.comparison.rows import rows, sorted_by, table
 from ricercar.errors import InputError
 from ricercar.harness.provenance import Cost, TrainingData, Trial, Tuning

@@ -115,6 +115,16 @@ def test_notes(name: str) -> None:
     assert scores["transcription_velocity/F-measure"] == velocity
 
 
+def test_singing() -> None:
+    """COn, COnP and COnPOff: of notes that are right, 60 cents off, too short, and late."""
+    reference = notes([(0.0, 1.0, 60.2, 64), (2.0, 3.0, 62.0, 64), (4.0, 5.0, 64.4, 64), (6.0, 7.0, 65.0, 64)])
+    estimate = notes([(0.0, 1.1, 60.6, 64), (2.0, 3.0, 62.6, 64), (4.0, 4.5, 64.0, 64), (6.1, 7.0, 65.0, 64)])
+    scores = scored("notes/singing", reference, estimate)
+    names = ("Onset_F-measure", "F-measure_no_offset", "F-measure")
+    assert [scores[f"transcription/{name}"] for name in names] == pytest.approx([3 / 4, 2 / 4, 1 / 4])
+    assert scoring_of("notes/singing").primary == "transcription/F-measure"
+
+
 def test_multipitch() -> None:
     time_s = np.arange(4) * 0.01
     hz = [np.array([440.0]), np.array([220.0, 330.0]), np.array([]), np.array([100.0])]

@@ -119,7 +119,7 @@ def test_the_file_is_the_contract(tmp_path: Path) -> None:
     assert content["tracks"][0] == {
         "id": "a", "work": "bach", "metrics": {"f1": 0.5, "overlap": None}, "seconds": 60.0, "evidence": {},
     }  # fmt: skip
-    assert list(content["dataset"]) == ["name", "split", "fingerprint", "num_tracks"]
+    assert list(content["dataset"]) == ["name", "split", "fingerprint", "num_tracks", "folds"]
     assert list(content["cost"]) == [
         "params", "macs_per_second_of_audio", "train_s", "steps", "audio_seconds_per_s", "peak_memory_bytes",
         "real_time_factor", "device",

@@ -37,7 +37,7 @@ class Adapter:
     group        track -> the work or the artist; None: splits/<data set>.csv says both the group and the split
     work         mirdata's id of a track, its group -> its work; None: the group (see Track)
     fold         mirdata's id of a track -> the fold that papers put it into, from 0; None: what
-                 splits/<data set>_folds.csv says, where there is one
+                 folds/<data set>.csv says, where there is one
     groups       what the groups are, for messages
     split        track -> what the data set says of its split
     split_lists  mirdata's data set -> {what the data set says: ids of its tracks}
@@ -57,7 +57,7 @@ class Adapter:
     splits: Mapping[Any, str] = field(default_factory=dict)
     group: Callable[[Any], Any] | None = None
     work: Callable[[str, str], str] | None = None
-    fold: Callable[[str], int] | None = None
+    fold: Callable[[str], int | None] | None = None
     valid_share: float = 0.0
     multitracks: bool = False
     remotes: tuple[str, ...] | None = None

@@ -15,6 +15,7 @@ from ricercar.data.sources.mirdata.adapter import EXCLUDED, UNSPLIT, Adapter
 from ricercar.errors import InputError
 
 FOLDER = Path(__file__).parent / "splits"
+FOLDS = Path(__file__).parent / "folds"
 RULE_SHARES = {"test": 0.2, "valid": 0.1}
 
 
@@ -46,13 +47,13 @@ def listed(dataset: str) -> Mapping[str, Listed]:
 
 
 def published_fold(dataset: str, id_: str) -> int | None:
-    """What data/sources/mirdata/splits/<dataset>_folds.csv says of a track; None: nothing, or there is no such file."""
+    """What data/sources/mirdata/folds/<dataset>.csv says of a track; None: nothing, or there is no such file."""
     return _folds(dataset).get(id_)
 
 
 @cache
 def _folds(dataset: str) -> Mapping[str, int]:
-    path = FOLDER / f"{dataset}_folds.csv"
+    path = FOLDS / f"{dataset}.csv"
     if not path.is_file():
         return {}
     header, *rows = csv.reader((line for line in read_text(path).splitlines() if not line.startswith("#")), strict=True)

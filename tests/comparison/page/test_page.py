@@ -160,7 +160,11 @@ def test_page_tells_nothing_of_the_machine(
     task: Any = OmegaConf.to_container(OmegaConf.load(CONF / "task" / "key.yaml"))
     for i in range(3):
         data = {"_target_": "ricercar.data.sources.folder.Folder", "root": str(tmp_path / f"maps{i}")}
-        own: dict[str, Any] = {"task": "key", "protocol": plain(task["protocol"]), "options": {"task": task, "data": data}}
+        own: dict[str, Any] = {
+            "task": "key",
+            "protocol": plain(task["protocol"]),
+            "options": {"task": task, "data": data},
+        }
         make_run(tmp_path / "home" / "outputs" / f"run{i}", backbone=f"b{i}", **own)
     fewer = {name: dict(metrics) for name, metrics in list(make_scores().items())[:5]}
     same = replace(make_result(**own).dataset, num_tracks=5)

@@ -150,7 +150,9 @@ def test_nothing_but_the_ends(empty: str, value: float) -> None:
 def test_estimate_that_begins_where_the_reference_ends(rows: list[tuple[float, float, str]]) -> None:
     """mir_eval stops with an error. What is missing is one segment."""
     scores, expected = (make().score(flat((0, 5, "A"), (5, 9, "B")), flat(*each)) for each in (rows, [(0, 9, "A")]))
-    assert scores.pop("segment/Label_accuracy") < expected.pop("segment/Label_accuracy")  # the segment has no such label
+    assert scores.pop("segment/Label_accuracy") < expected.pop(
+        "segment/Label_accuracy"
+    )  # the segment has no such label
     assert scores == pytest.approx(expected, nan_ok=True)
 
 
