@@ -57,13 +57,13 @@ lint: setup
 # The repository root is the package, whatever the folder is called.
 types: setup
 	@mkdir -p $(VENV)/typed && ln -sfn ../.. $(VENV)/typed/ricercar
-	MYPYPATH=$(VENV)/typed $(PY) -m mypy $(addprefix --package ricercar.,data models metrics tasks significance harness comparison use) $(addprefix --module ricercar.,train eval predict leaderboard frozen systems)
+	MYPYPATH=$(VENV)/typed $(PY) -m mypy $(addprefix --package ricercar.,data models metrics tasks significance harness comparison use) $(addprefix --module ricercar.,train eval predict export leaderboard frozen systems)
 
 # The two at the end are there for the weights in them: what they ask for is not used, and could not be had.
 lock:
 	printf '%s\ntorchvision==0.28.0\n' '$(TORCH)' > .constraints.tmp
 	printf '%s; sys_platform == "never"\n' pyaudio boto3 azure-storage-blob google-cloud-storage paramiko > .overrides.tmp
-	uv pip compile pyproject.toml --extra dev --extra render --extra mirdata --extra search --extra encoders --universal --python-version 3.11 --no-header --no-annotate \
+	uv pip compile pyproject.toml --extra dev --extra render --extra mirdata --extra search --extra encoders --extra export --universal --python-version 3.11 --no-header --no-annotate \
 	  --constraint .constraints.tmp --override .overrides.tmp --no-emit-package torch $(addprefix --no-emit-package ,pyaudio boto3 azure-storage-blob google-cloud-storage paramiko) \
 	  | grep --invert-match --extended-regexp '^(nvidia-|cuda-|triton|azure-)|never' \
 	  | cat - <(printf 'basic-pitch==0.4.0\ntorchcrepe==0.0.24\n') | LC_ALL=C sort > requirements.lock

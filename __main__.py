@@ -13,6 +13,7 @@ COMMANDS = {
     "eval": ("ricercar.eval", "scores runs again, systems and predictions from elsewhere, or a trivial baseline"),
     "predict": ("ricercar.predict", "writes what a finished run hears in recordings"),
     "systems": ("ricercar.systems", "installs other people's systems: ricercar systems install basic_pitch"),
+    "export": ("ricercar.export", "writes a finished run as one graph: audio in, logits out"),
     "leaderboard": ("ricercar.leaderboard", "compares results; ablate, audit and reproduce are below it"),
     "bench": (
         "ricercar.frozen",

@@ -222,7 +222,7 @@ def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
     def run(script: str, *arguments: str, folder: str = ".") -> tuple[int, str]:
         monkeypatch.chdir(tmp_path / folder)
-        plain = script in ("leaderboard.py", "predict.py", "sweep.py", "systems.py")
+        plain = script in ("export.py", "leaderboard.py", "predict.py", "sweep.py", "systems.py")
         plain = plain or arguments[0] in ("check", "board", "thaw")
         quiet = [] if plain else ["hydra/job_logging=none"]
         monkeypatch.setattr(sys, "argv", [script, *arguments, *quiet])

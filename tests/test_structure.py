@@ -29,7 +29,9 @@ ONLY_PLACES = {
     "transformers": ["models/encoders/hf.py"],
     "huggingface_hub": ["models/encoders/hf.py", "use/hub.py"],
     "peft": ["models/encoders/hf.py"],
-    "onnxruntime": ["models/encoders/onnx.py"],
+    "onnxruntime": ["models/encoders/onnx.py", "use/engine.py", "use/export.py"],
+    "onnx": ["use/export.py"],
+    "onnxscript": ["use/export.py"],
     "torchcrepe": [],
     "torchvision": [],
     "mir_eval": ["tasks/", "metrics/"],
@@ -45,7 +47,7 @@ COMMANDS = (Path("data/check.py"),)  # stands above everything, as train.py and 
 STARTS_PROCESSES = ("ProcessPoolExecutor", "DataLoader", "Pool", "Process")
 FOLDERS = ("comparison", "data", "harness", "metrics", "models", "significance", "tasks", "use")
 SOURCES = sorted(path.relative_to(ROOT) for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-COMMAND_FILES = ("train", "eval", "predict", "leaderboard", "sweep", "frozen", "systems", "errors", "checks")
+COMMAND_FILES = ("train", "eval", "predict", "export", "leaderboard", "sweep", "frozen", "systems", "errors", "checks")
 SOURCES += [Path(f"{name}.py") for name in COMMAND_FILES]
 
 

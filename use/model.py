@@ -16,16 +16,17 @@ from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.predict import Logits, Pieces, Predict
 from ricercar.harness.trained import Trained
-from ricercar.use import hub, package
+from ricercar.use import engine, hub, package
 
 log = logging.getLogger(__name__)
 Audio = str | Path | Sound | ArrayLike
 
 
 def load(given: str | Path, accelerator: str | None = None, trust: Sequence[str] = ()) -> "Model":
-    """The model of a finished run, or of a package.
+    """The model of a finished run, of a package, or of a file of ONNX that export.py wrote.
 
-    given         the run's folder, or the package's; or OWNER/NAME[@REVISION] of the hub, or hub:OWNER/NAME
+    given         the run's folder, or the package's; or OWNER/NAME[@REVISION] of the hub, or hub:OWNER/NAME; or a file
+                  that export.py wrote (.onnx)
     accelerator   cpu, gpu or auto; None: the kind that it was trained on, or the CPU where there is none here
     trust         packages of Python, beside Ricercar, whose classes a package may name: their code is run
     Of a run, code of your own that it names is imported, as train.py did: load the runs of people whom you trust.
@@ -40,6 +41,8 @@ def load(given: str | Path, accelerator: str | None = None, trust: Sequence[str]
     folder = Path(given).expanduser()
     if package.is_package(folder):
         return Model(package.trained(folder, trust), accelerator)
+    if folder.suffix == engine.SUFFIX and folder.is_file():
+        return Model(engine.of_onnx(folder, trust), accelerator)
     if not folder.is_dir():
         raise InputError(
             f"{given}: there is no such folder. Give that of a finished run or of a package, or OWNER/NAME of the hub."
@@ -92,10 +95,15 @@ class Model:
 
     def activations(self, audio: Audio, sample_rate: int | None = None) -> "Activations":
         """What the network says before it is decoded."""
-        [logits] = self._logits([self.sound(audio, sample_rate)])
+        logits = self.logits(self.sound(audio, sample_rate))
         if len(self.tasks) == 1:
             logits = self.tasks.of(next(iter(self.tasks)), logits)
         return Activations(logits, self.fps)
+
+    def logits(self, sound: Sound) -> Logits:
+        """{task/output: as the network says it}."""
+        [logits] = self._logits([sound])
+        return logits
 
     def sound(self, audio: Audio, sample_rate: int | None = None) -> Sound:
         """Audio as the network hears it. InputError where it is none; what does not hold of its length is logged."""

@@ -39,7 +39,7 @@ _NEEDED = (
     "sample_rate", "hop_length", "window_frames", "border_frames", "trainer.batch_size", "frontend", "spectrogram",
     "compression", "normalisation", "backbone", "head", "task", "hardware",
 )  # fmt: skip
-_PACKAGES = ("ricercar.models", "ricercar.tasks", "ricercar.data.batches.spectrograms", "torch.nn", "lightning_fabric")
+PACKAGES = ("ricercar.models", "ricercar.tasks", "ricercar.data.batches.spectrograms", "torch.nn", "lightning_fabric")
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 _LONGEST = 32 << 20  # bytes of a config.json
 
@@ -136,7 +136,7 @@ def read(folder: Path, trust: Sequence[str] = ()) -> Package:
     InputError names the file, and what is wrong with it.
     """
     about = _read_config(folder / CONFIG)
-    check_classes(about.config, _PACKAGES, list(trust))
+    check_classes(about.config, PACKAGES, list(trust))
     if OmegaConf.select(OmegaConf.create(about.config), "frontend.trust_remote_code") and "transformers" not in trust:
         raise InputError(
             f"{folder / CONFIG}: its encoder comes with code of its own (trust_remote_code). If you trust it, give "

@@ -1,0 +1,103 @@
+"""Exported graphs in place of networks: files of ONNX, run by onnxruntime, that need nothing but themselves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor, nn
+
+from ricercar.errors import InputError
+from ricercar.harness import assemble
+from ricercar.harness.results import Result
+from ricercar.harness.targets import check_classes
+from ricercar.harness.trained import Trained
+from ricercar.harness.typed_json import parse, typed
+from ricercar.tasks.multitask import Multitask
+from ricercar.use.package import PACKAGES, Config
+
+KEY = "ricercar"  # of the metadata, which have what a package's config.json has, and the results
+SUFFIX = ".onnx"
+Run = Callable[[Tensor, Tensor], Sequence[Tensor]]
+
+
+class GraphNet(nn.Module):
+    """A graph in the place of a Net: audio and valid frames -> {output: logits}.
+
+    run   (B, N) audio, (B, T) valid -> the logits of the outputs, in their order
+    """
+
+    def __init__(self, run: Run, tasks: Multitask, frontend: nn.Module) -> None:
+        super().__init__()
+        self._run = run
+        self.frontend = frontend  # of which only what windows need to know is used
+        self.heads = list(tasks.outputs)
+        self.clip_level = [name for name, output in tasks.outputs.items() if output.clip_level]
+        self.sequences: dict[str, int] = {}
+
+    def forward(self, audio: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.heads, self._run(audio, valid), strict=True))
+
+
+def of_onnx(path: Path, trust: Sequence[str]) -> Trained:
+    """What is in a file that export.py wrote. trust: packages of Python, beside Ricercar, whose classes it may name.
+
+    InputError where it is another file of ONNX, or none.
+    """
+    session = _session(path)
+    about = _about(path, session.get_modelmeta().custom_metadata_map, trust)
+    cfg, tasks = fitted(about[0])
+    net: Any = GraphNet(_runner(session), tasks, assemble.make(cfg.frontend))
+    return Trained(path.stem, cfg, tasks, net, about[1])
+
+
+def fitted(about: Config) -> tuple[Any, Multitask]:
+    """-> the configuration, fed with audio, and the tasks as they were trained."""
+    cfg = OmegaConf.create(about.config)
+    cfg.spectrogram = {"_target_": "ricercar.data.batches.spectrograms.Fresh"}
+    tasks = assemble.make_tasks(cfg)
+    tasks.restore(about.vocabulary)
+    for name, task in tasks.items():
+        task.decoding.update(about.decoding[name])
+    return cfg, tasks
+
+
+def _session(path: Path) -> Any:
+    try:
+        import onnxruntime
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
+    except ModuleNotFoundError as error:
+        raise InputError('a file of ONNX needs the package onnxruntime: pip install "ricercar[export]"') from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, RuntimeError) as error:
+        raise InputError(f"{path} is damaged, or no file of ONNX: {' '.join(str(error).split())[:200]}") from error
+
+
+def _about(path: Path, metadata: Mapping[str, str], trust: Sequence[str]) -> tuple[Config, dict[str, Result]]:
+    if KEY not in metadata:
+        raise InputError(f"{path} is a network of something else: only files that export.py wrote say what they hear.")
+    try:
+        content = parse(metadata[KEY])
+        about = typed(Config, content["about"])
+        results = {name: typed(Result, each) for name, each in content["results"].items()}
+    except (InputError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: what it says of itself is damaged, or of another version: {error}") from error
+    check_classes(about.config, PACKAGES, list(trust))
+    return about, results
+
+
+def _runner(session: Any) -> Run:
+    names = [each.name for each in session.get_inputs()]
+
+    def run(audio: Tensor, valid: Tensor) -> list[Tensor]:
+        given = dict(
+            zip(names, (audio.cpu().numpy(), valid.cpu().numpy()), strict=False)
+        )  # the second where it has one
+        return [torch.from_numpy(each) for each in session.run(None, given)]
+
+    return run
