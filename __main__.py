@@ -25,6 +25,7 @@ COMMANDS = {
     "package": ("ricercar.use.share:package_cli", "packs a finished run into a folder to pass on, with a model card"),
     "push": ("ricercar.use.share:push_cli", "uploads a package, or a run, to the Hugging Face hub"),
     "pull": ("ricercar.use.share:pull_cli", "downloads a package from the Hugging Face hub"),
+    "submit": ("ricercar.use.submit", "wraps a finished run as a program that is called as in MIREX"),
     "new": ("ricercar.harness.new", "writes a package to begin with: a backbone, an optimizer, their yamls and a test"),
 }
 CONFIGS = {"train": "config", "eval": "eval", "check": "check"}  # of those that complete groups, choices and options

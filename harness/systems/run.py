@@ -84,13 +84,11 @@ class Running:
 class Done:
     """What is known of a track that was predicted.
 
-    seconds       that it took, by the clock; not what loading the system took, where it is a script
-    cpu_seconds   of all cores together
-    audio_s       how long it is
+    seconds   that it took, by the clock; not what loading the system took, where it is a script
+    audio_s   how long it is
     """
 
     seconds: float
-    cpu_seconds: float
     peak_bytes: int
     audio_s: float
 
@@ -311,7 +309,7 @@ def _run_folder(running: Running, work: Mapping[str, Any], jobs: Sequence[_Job],
             hand_over(running.system, job.track, job.benchmark.store, recordings)
         except InputError as error:
             failures[job.track.id] = str(error)
-    said, cost = "", {"seconds": 0.0, "cpu_seconds": 0.0, "peak_bytes": 0}
+    said, cost = "", {"seconds": 0.0, "peak_bytes": 0}
     with _workers(running, work, folder) as workers:
         try:
             cost = workers.get().ask(recordings, outputs, times=len(jobs))["cost"]
