@@ -157,11 +157,15 @@ def _by_the_rules(frozen: Frozen, result: Result) -> list[Verdict]:
         found.append(
             Verdict(REFUSED, f"It learnt from {len(training.shared)} works that are scored: {listed(training.shared)}.")
         )
-    learnt = [*(training.data if training else []), *(result.system.trained_on if result.system else [])]
+    if training is not None and training.shared_choosing:
+        works = training.shared_choosing
+        found.append(Verdict(REFUSED, f"It was chosen by {len(works)} works that are scored: {listed(works)}."))
+    learnt = [*training.data, *(training.choosing or [])] if training else []
+    learnt += result.system.trained_on if result.system else []
     for name in frozen.rules.forbidden:
         used = [each for each in dict.fromkeys(learnt) if name.lower() in each.lower()]
         if used:
-            found.append(Verdict(REFUSED, f"The rules forbid {name} for development; it learnt from {listed(used)}."))
+            found.append(Verdict(REFUSED, f"The rules forbid {name} for development; it used {listed(used)}."))
     if training is None or training.works == UNKNOWN:
         found.append(Verdict(NOTED, "Nobody says which works it learnt from."))
     elif not found:

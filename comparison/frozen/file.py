@@ -32,11 +32,13 @@ _PACKAGES = ("ricercar.data", "ricercar.tasks")
 class FrozenTrack:
     """A track. audio: hash of what determines its samples. annotation: hash of what is scored against; null: none.
 
+    fold: of a cross-validation that the data set names
     seconds: of audio; NaN where nobody measured them, as of tracks for development
     """
 
     id: str
     work: str
+    fold: int | None
     seconds: float
     audio: str
     annotation: str | None
@@ -252,5 +254,5 @@ def frozen_tracks(tracks: Sequence[Track], scoring: Scoring, store: AudioStore, 
         reference = scoring.reference(track.annotations)
         annotation = None if reference is None else stable_hash(reference.text())
         seconds = store.duration_s(track) if lengths else float("nan")
-        found.append(FrozenTrack(track.id, track.work, seconds, store.key(track.audio), annotation))
+        found.append(FrozenTrack(track.id, track.work, track.fold, seconds, store.key(track.audio), annotation))
     return found

@@ -75,7 +75,7 @@ def freeze(cfg: DictConfig, choices: dict[str, str], folder: Path) -> Frozen:
         protocol_id=stable_hash(plain(scoring.protocol)),
         primary=scoring.primary,
         shown=[name for name in scoring.shown if name != scoring.primary],
-        rules=Rules(splits, list(cfg.forbidden)),
+        rules=Rules(splits, list(dict.fromkeys([*cfg.forbidden, *scoring.protocol.get("forbidden", [])]))),
         config=_config(cfg),
         tracks=frozen_tracks(benchmark.tracks, scoring, store, lengths=True),
         development=development,

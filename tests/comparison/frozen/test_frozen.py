@@ -126,8 +126,10 @@ def test_results(keys: Keys, capsys: pytest.CaptureFixture[str]) -> None:
     assert "other audio, works or annotations" in refused(lambda each: each["dataset"].update(fingerprint="0" * 16))
     assert "of task beat" in refused(lambda each: each["choices"].update(task="beat"))
     assert "learnt from 1 works that are scored: w3" in refused(lambda each: each["training"].update(shared=["w3"]))
+    chosen = refused(lambda each: each["training"].update(shared_choosing=["w3"]))
+    assert "chosen by 1 works that are scored: w3" in chosen
     forbidden = refused(lambda each: each["system"].update(trained_on=["gtzan_genre"]))
-    assert "The rules forbid GTZAN for development; it learnt from gtzan_genre" in forbidden
+    assert "The rules forbid GTZAN for development; it used gtzan_genre" in forbidden
     assert "The result cannot be read" in refused(lambda each: each.pop("tracks"))
 
     def fewer(content: dict[str, Any]) -> None:
