@@ -1,5 +1,6 @@
 """Protocols named after papers: conf/protocol/<task>/<name>.yaml. Takes neither torch nor hydra."""
 
+import logging
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -13,6 +14,7 @@ from ricercar.harness.folders import CONF, names_in, own_conf
 from ricercar.harness.identity import stable_hash
 from ricercar.tasks.protocol import plain
 
+log = logging.getLogger(__name__)
 GROUP = "protocol"
 _LIST = re.compile(r"\[\s*([\w/]+(?:\s*,\s*[\w/]+)*)\s*\]")
 
@@ -83,7 +85,13 @@ def _choices(task: str) -> str:
 
 @cache
 def _by_id() -> dict[tuple[str, str], str]:
-    return {(name.partition("/")[0], stable_hash(protocol_of(name))): name for name in names_in(GROUP)}
+    found = {}
+    for name in names_in(GROUP):
+        try:
+            found[name.partition("/")[0], stable_hash(protocol_of(name))] = name
+        except InputError as error:  # of the user's own, which may have nothing to do with the result
+            log.warning("no result is named after protocol=%s: %s", name, error)
+    return found
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from ricercar.data.annotations.onsets import Onsets
 from ricercar.data.annotations.segments import Segments
 from ricercar.data.annotations.tempo import Tempo
 from ricercar.errors import InputError
-from ricercar.harness import assemble
+from ricercar.harness import assemble, protocols
 from ricercar.harness.folders import names_in
 from ricercar.harness.protocols import name_of, overrides, protocol_of
 from ricercar.tasks.protocol import plain
@@ -70,6 +70,21 @@ def test_no_two_presets_of_a_task_are_the_same() -> None:
     assert len({(name.partition("/")[0], json.dumps(protocol_of(name), sort_keys=True)) for name in NAMES}) == len(
         NAMES
     )
+
+
+def test_a_preset_of_the_user_s_own_may_be_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A result is named all the same; who chooses it is told."""
+    (tmp_path / "protocol" / "key").mkdir(parents=True)
+    (tmp_path / "protocol" / "key" / "broken.yaml").write_text("protocol: [")
+    monkeypatch.setenv("RICERCAR_CONFIG_DIR", str(tmp_path))
+    protocols._by_id.cache_clear()
+    assert name_of("key", protocol_of("key/mirex")) == "key/mirex"
+    assert "no result is named after protocol=key/broken" in caplog.text
+    with pytest.raises(InputError, match=r"broken\.yaml cannot be read"):
+        protocol_of("key/broken")
+    protocols._by_id.cache_clear()
 
 
 @pytest.mark.parametrize("task", [name for name in choices("task") if name != "multitask"])
