@@ -17,6 +17,7 @@ from PIL import Image
 from ricercar.comparison.board import Board
 from ricercar.comparison.options import listed
 from ricercar.comparison.sources import Sources, sources_of
+from ricercar.data.annotations.annotation import Annotation
 from ricercar.errors import InputError
 from ricercar.harness.results import Result
 from ricercar.tasks.marks import LACKING, RIGHT, UNFOUND, UNSCORED, Mark
@@ -156,7 +157,7 @@ def _excerpt(
         spectrogram=image,
         pitch_low=low,
         pitch_high=high,
-        kind=_VIEWS.get(sources.scoring.annotation.name, _WHOLE_TRACK),
+        kind=view_of(sources.scoring.annotation),
         reference=cut(sources.scoring.reference_marks(reference), start_s, end_s),
         estimates={key: cut(marks, start_s, end_s) for key, marks in estimates.items()},
         segments={
@@ -336,3 +337,8 @@ _VIEWS = {
     "melody": "melody",
 }
 _WHOLE_TRACK = "track"
+
+
+def view_of(kind: type[Annotation]) -> str:
+    """How the marks of a kind of annotation are drawn: an Excerpt's `kind`."""
+    return _VIEWS.get(kind.name, _WHOLE_TRACK)

@@ -42,6 +42,13 @@ const ratio = (value) => (known(value) ? String(+value.toPrecision(3)) : "-");
 // Long names may break behind "/" and "_".
 const breakable = (name) => h("span", {}, name.split(/(?<=[/_])/).flatMap((piece) => [piece, h("wbr")]));
 
+// In the middle: names of systems differ at their ends.
+function cut(text, length) {
+  if (text.length <= length) return text;
+  const kept = Math.max(length - 1, 2), end = Math.floor(kept / 2);
+  return `${text.slice(0, kept - end)}…${text.slice(-end)}`;
+}
+
 const announce = (text) => { byId("announce").textContent = text; };
 
 const select = (choices, value, onchange, attributes = {}) => {

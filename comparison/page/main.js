@@ -1,24 +1,6 @@
 // The page itself: overview, one board at a time, light and dark, keys.
 
 const page = readData("page");
-const theme = {};
-const isDark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-
-function readTheme() {
-  for (const name of ["rule", "muted", "accent", "a", "b"]) theme[name] = colour(`--${name}`);
-  // Silence in the paper's colour, loud in ink: grey values of the spectrograms to colours.
-  const [from, to] = isDark() ? [[16, 19, 21], [140, 160, 178]] : [[250, 248, 243], [72, 84, 98]];
-  theme.shades = Array.from({ length: 256 }, (_, i) => from.map((value, k) => Math.round(value + (to[k] - value) * (i / 255) ** 1.5)));
-}
-
-function switchTheme() {
-  const next = isDark() ? "light" : "dark";
-  document.documentElement.dataset.theme = next;
-  try { localStorage.setItem("ricercar-theme", next); } catch { /* a page from a file may have no storage */ }
-  readTheme();
-  dispatchEvent(new Event("recolour"));
-}
-
 const estimateText = ([mean, low, high] = []) => `${score(mean)}${known(low) ? ` (${between(low, high)})` : ""}`;
 
 function overview() {
@@ -121,11 +103,9 @@ byId("viewer").addEventListener("close", () => { viewer?.destroy(); viewer = nul
 for (const dialog of document.querySelectorAll("dialog")) dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 byId("theme").addEventListener("click", switchTheme);
 byId("help").addEventListener("click", showKeys);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readTheme(); dispatchEvent(new Event("recolour")); });
 addEventListener("hashchange", route);
 
-try { const kept = localStorage.getItem("ricercar-theme"); if (kept) document.documentElement.dataset.theme = kept; } catch { /* as above */ }
-readTheme();
+beginTheme();
 document.body.append(patterns());
 showEdges(byId("boards"), byId("boards").parentElement);
 byId("boards").append(...(page.boards.length > 1 ? [h("a", { href: "#" }, "Overview"), ...page.boards.map((board) => h("a", { href: `#${board.id}` }, board.short))] : []));

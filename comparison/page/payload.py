@@ -19,6 +19,7 @@ from ricercar.significance.ranks import critical_difference_svg, ranks
 
 if TYPE_CHECKING:  # importing it takes torch
     from ricercar.comparison.excerpts import Excerpt
+    from ricercar.tasks.marks import Mark
 
 _DIGITS = 4
 _CELLS = 250_000  # scores of tracks on the page: metrics beyond the first that would exceed it are left out
@@ -57,17 +58,16 @@ def elements(board_id: str, excerpts: Mapping[str, "Excerpt"]) -> dict[str, str]
 
 
 def excerpt_payload(excerpt: "Excerpt") -> dict[str, Any]:
-    """A mark is [start_s, end_s, kind, pitch, label]: there are many. One without end ends with the excerpt."""
-    every = [excerpt.reference, *excerpt.estimates.values()]
-    reference, *estimates = [
-        [[round(m.start_s, 3), round(min(m.end_s, excerpt.end_s), 3), m.kind, m.pitch, m.label] for m in marks]
-        for marks in every
-    ]
     return vars(excerpt) | {
-        "reference": reference,
-        "estimates": dict(zip(excerpt.estimates, estimates, strict=True)),
+        "reference": marks_payload(excerpt.reference, excerpt.end_s),
+        "estimates": {key: marks_payload(marks, excerpt.end_s) for key, marks in excerpt.estimates.items()},
         "segments": {key: vars(each) for key, each in excerpt.segments.items()},
     }
+
+
+def marks_payload(marks: Iterable["Mark"], end_s: float) -> list[list[Any]]:
+    """A mark is [start_s, end_s, kind, pitch, label]: there are many. One without end ends with the excerpt."""
+    return [[round(m.start_s, 3), round(min(m.end_s, end_s), 3), m.kind, m.pitch, m.label] for m in marks]
 
 
 def board_payload(content: Table, excerpts: Mapping[str, "Excerpt"]) -> dict[str, Any]:

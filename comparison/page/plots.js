@@ -8,13 +8,6 @@ const ticks = (from, to, number) => {
   return Array.from({ length: Math.floor(to / step) - first + 1 }, (_, i) => +((first + i) * step).toPrecision(10));
 };
 
-// In the middle: names of systems differ at their ends.
-function cut(text, length) {
-  if (text.length <= length) return text;
-  const kept = Math.max(length - 1, 2), end = Math.floor(kept / 2);
-  return `${text.slice(0, kept - end)}…${text.slice(-end)}`;
-}
-
 function intervals(board) {
   let all = board.systems.length <= ROWS;
   const chart = responsive((width) => drawIntervals(board, width, all ? board.systems : board.systems.slice(0, ROWS)));

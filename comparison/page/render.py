@@ -11,50 +11,54 @@ from typing import Any
 
 _FOLDER = files("ricercar.comparison.page")
 # In the order in which they build on each other: they are one script.
-SCRIPTS = ("dom", "ranking", "plots", "pairs", "marks", "timeline", "viewer", "failures", "main")
+SCRIPTS = ("dom", "theme", "ranking", "plots", "pairs", "marks", "timeline", "viewer", "failures", "main")
 _LIBRARIES = {"tabulator.min.js": "tabulator.LICENSE", "wavesurfer.min.js": "wavesurfer.LICENSE"}
 
 
 def render(content: Mapping[str, Any], excerpts: Mapping[str, Any]) -> str:
     """The page's data and the excerpts, by the ids of their elements -> HTML."""
-    libraries = [_library(name, licence) for name, licence in _LIBRARIES.items()]
-    script = "\n".join(_read(f"{name}.js") for name in SCRIPTS)
+    libraries = [library(name, licence) for name, licence in _LIBRARIES.items()]
+    script = "\n".join(read(f"{name}.js") for name in SCRIPTS)
     parts = {
         "title": html.escape(content["title"]),
-        "policy": _policy([*libraries, script]),
-        "style": _read("vendor/tabulator_simple.min.css") + _read("page.css"),
-        "data": "\n".join(_data(name, value) for name, value in {"page": content, **excerpts}.items()),
+        "policy": policy([*libraries, script]),
+        "style": read("vendor/tabulator_simple.min.css") + read("page.css"),
+        "data": "\n".join(data(name, value) for name, value in {"page": content, **excerpts}.items()),
         "libraries": "\n".join(f"<script>{library}</script>" for library in libraries),
         "script": script,
     }
     # In one pass, so that what is filled in is never taken for the template.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read("template.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], read("template.html"))
 
 
-def _policy(scripts: Sequence[str]) -> str:
-    """Nothing is loaded from anywhere, and no script runs but the page's own: names from results are data."""
+def policy(scripts: Sequence[str], more: str = "") -> str:
+    """Nothing is loaded from anywhere, and no script runs but the page's own: names from results are data.
+
+    more: directives of what a page needs besides.
+    """
     hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
-    allowed = " ".join(f"'sha256-{each}'" for each in hashes)
+    allowed = " ".join(f"'sha256-{each}'" for each in hashes) or "'none'"
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; media-src data: blob:; base-uri 'none'; form-action 'none'"
+        f"img-src data: blob:; media-src data: blob:; base-uri 'none'; form-action 'none'{more}"
     )
 
 
-def _data(name: str, value: Any) -> str:
+def data(name: str, value: Any) -> str:
     """A JSON element, in which "<" cannot end the element or begin a comment."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return f'<script type="application/json" id="{html.escape(name)}">{text}</script>'
 
 
-def _library(name: str, licence: str) -> str:
+def library(name: str, licence: str) -> str:
     """The licences ask to be passed on with the code."""
-    script = re.sub(r"//# sourceMappingURL=\S+", "", _read(f"vendor/{name}"))
-    notice = _read(f"vendor/{licence}")
+    script = re.sub(r"//# sourceMappingURL=\S+", "", read(f"vendor/{name}"))
+    notice = read(f"vendor/{licence}")
     assert "</script" not in script
     assert "*/" not in notice
     return f"/*\n{notice}*/\n{script}"
 
 
-def _read(name: str) -> str:
+def read(name: str) -> str:
+    """A file of the page."""
     return _FOLDER.joinpath(name).read_text(encoding="utf-8")

@@ -85,10 +85,10 @@ function timeline(excerpt, state, visible, name) {
   };
 }
 
-// Sound by wavesurfer.js; without sound the cursor can still be moved.
+// Sound by wavesurfer.js, of excerpt.audio, an address, or excerpt.sound, a Blob; without sound the cursor can still be moved.
 function player(excerpt, view, state) {
   const time = h("span", { class: "time", "aria-hidden": "true" });
-  const button = h("button", { type: "button", class: "play", disabled: !excerpt.audio, title: excerpt.audio ? "space" : "there is no sound" }, "▶ play");
+  const button = h("button", { type: "button", class: "play", disabled: !excerpt.audio && !excerpt.sound, title: excerpt.audio || excerpt.sound ? "space" : "there is no sound" }, "▶ play");
   let wave = null, ready = false;
   const moved = (at) => {
     state.at = at;
@@ -107,7 +107,7 @@ function player(excerpt, view, state) {
   const colours = () => ({ waveColor: theme.muted, progressColor: theme.accent });
   const load = () => {
     moved(excerpt.start_s);
-    if (!excerpt.audio) return;
+    if (!excerpt.audio && !excerpt.sound) return;
     const holder = view?.wave ?? h("div");
     wave = WaveSurfer.create({ container: holder, height: WAVE, ...colours(), cursorWidth: 0, dragToSeek: { debounceTime: 0 }, hideScrollbar: true, normalize: true });
     whenRecoloured(holder, () => wave.setOptions(colours()));
@@ -118,7 +118,7 @@ function player(excerpt, view, state) {
     wave.on("play", () => { button.textContent = "❚❚ pause"; });
     wave.on("pause", () => { button.textContent = "▶ play"; });
     wave.on("error", (error) => announce(`The sound cannot be played: ${error.message}`));
-    wave.loadBlob(blob(excerpt.audio)).catch(() => { button.disabled = true; });
+    wave.loadBlob(excerpt.sound ?? blob(excerpt.audio)).catch(() => { button.disabled = true; });
   };
   return { button, time, seek, toggle, load, destroy: () => wave?.destroy() };
 }
