@@ -3,12 +3,13 @@
 # make clusters   tests sweeps on a SLURM and a Ray that it starts (needs root, and Debian's slurm-wlm and munge), and
 #              one run on several processes, and the processes of hydra/launcher=joblib
 # make hydra-next   tests sweeps on the newest pre-release of Hydra, in an environment of its own
+# make image-steps   runs the pip commands of the Dockerfile in an empty environment (minutes, 2 GB)
 # make lint    format, lint and type checks            make lock    writes requirements.lock anew (needs uv)
 # make bench   measures speed and memory beside nnAudio, librosa, mir_eval and bare loops: docs/speed.md (quarter of an hour)
 
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: setup train test clusters lint types lock bench hydra-next clean
+.PHONY: setup train test image-steps clusters lint types lock bench hydra-next clean
 
 PYTHON ?= python3
 # The one place that pins torch: the index decides whether it is the CPU or the CUDA build.
@@ -46,6 +47,9 @@ clusters: setup
 hydra-next: setup
 	.ci/hydra-next $(ARGS)
 
+image-steps:
+	.ci/image-steps
+
 bench: setup
 	$(PY) bench/everything.py $(ARGS)
 
@@ -63,7 +67,7 @@ types: setup
 lock:
 	printf '%s\ntorchvision==0.28.0\n' '$(TORCH)' > .constraints.tmp
 	printf '%s; sys_platform == "never"\n' pyaudio boto3 azure-storage-blob google-cloud-storage paramiko > .overrides.tmp
-	uv pip compile pyproject.toml --extra dev --extra render --extra mirdata --extra search --extra encoders --extra export --universal --python-version 3.11 --no-header --no-annotate \
+	uv pip compile pyproject.toml --extra dev --extra render --extra mirdata --extra search --extra encoders --extra export --extra serve --universal --python-version 3.11 --no-header --no-annotate \
 	  --constraint .constraints.tmp --override .overrides.tmp --no-emit-package torch $(addprefix --no-emit-package ,pyaudio boto3 azure-storage-blob google-cloud-storage paramiko) \
 	  | grep --invert-match --extended-regexp '^(nvidia-|cuda-|triton|azure-)|never' \
 	  | cat - <(printf 'basic-pitch==0.4.0\ntorchcrepe==0.0.24\n') | LC_ALL=C sort > requirements.lock

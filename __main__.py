@@ -14,6 +14,7 @@ COMMANDS = {
     "predict": ("ricercar.predict", "writes what a finished run hears in recordings"),
     "systems": ("ricercar.systems", "installs other people's systems: ricercar systems install basic_pitch"),
     "export": ("ricercar.export", "writes a finished run as one graph: audio in, logits out"),
+    "serve": ("ricercar.use.serve.command", "serves trained models over HTTP, with a page to try them"),
     "leaderboard": ("ricercar.leaderboard", "compares results; ablate, audit and reproduce are below it"),
     "bench": (
         "ricercar.frozen",

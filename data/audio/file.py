@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +47,17 @@ class AudioFile:
         """-> `decode`, and what does not hold of the file's length, in words that follow its name; empty if nothing."""
         return self._taken(sample_rate, np.asarray)
 
-    def quantised(self, sample_rate: int) -> tuple[NDArray[np.int16], str]:
-        """-> as `decoded`, in 16 bits: of a long file nothing else is held, neither other numbers nor its own rate."""
-        return self._taken(sample_rate, quantised)
+    def quantised(self, sample_rate: int, longest_s: float = math.inf) -> tuple[NDArray[np.int16], str]:
+        """-> as `decoded`, in 16 bits: of a long file nothing else is held, neither other numbers nor its own rate.
 
-    def _taken(self, sample_rate: int, keep: Callable[[Samples], Samples]) -> tuple[Samples, str]:
-        mono = _Mono(sample_rate, self._error)
+        TooLongError where it goes on after `longest_s`: no more is read.
+        """
+        return self._taken(sample_rate, quantised, longest_s)
+
+    def _taken(
+        self, sample_rate: int, keep: Callable[[Samples], Samples], longest_s: float = math.inf
+    ) -> tuple[Samples, str]:
+        mono = _Mono(sample_rate, self._error, longest_s)
         recording = read(self.path, lambda block, rate: keep(mono.take(block, rate)))
         samples = np.concatenate([recording.samples, keep(mono.rest())])
         if mono.num_samples == 0:
@@ -78,14 +84,18 @@ def quantised(samples: NDArray[np.floating]) -> NDArray[np.int16]:
     return whole
 
 
+class TooLongError(InputError):
+    """A recording is longer than whoever reads it allows."""
+
+
 class _Mono:
     """Blocks of a recording -> the mean of the channels, resampled, block by block, to what all at once would give.
 
     num_samples, peak   of all that was taken, before it was resampled. first: (1,) its first sample
     """
 
-    def __init__(self, sample_rate: int, error: Callable[[str], InputError]) -> None:
-        self.sample_rate = sample_rate
+    def __init__(self, sample_rate: int, error: Callable[[str], InputError], longest_s: float) -> None:
+        self.sample_rate, self.longest_s = sample_rate, longest_s
         self.num_samples, self.peak = 0, 0.0
         self.first: Samples = np.empty(0, dtype=np.float32)
         self._error = error
@@ -100,6 +110,8 @@ class _Mono:
             self.peak = max(self.peak, float(mono.max()), -float(mono.min()))
             self.first = self.first if self.num_samples else np.clip(mono[:1], -1.0, 1.0)
             self.num_samples += len(mono)
+        if self.num_samples > self.longest_s * rate:
+            raise TooLongError(str(self._error(f"is longer than {self.longest_s:g} s.")))
         if rate != self.sample_rate:
             if self._stream is None:
                 self._stream = soxr.ResampleStream(rate, self.sample_rate, 1, dtype="float32", quality="HQ")

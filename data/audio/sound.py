@@ -1,5 +1,6 @@
 """Sound in memory: of a file or an array that belongs to no data set."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,11 @@ class Sound:
     flaw: str = ""
 
     @classmethod
-    def read(cls, path: str | Path, sample_rate: int) -> Self:
-        """The sound of a file, as a track of a data set has it. InputError where it is no audio."""
+    def read(cls, path: str | Path, sample_rate: int, longest_s: float = math.inf) -> Self:
+        """The sound of a file, as a track of a data set has it. InputError where it is no audio, or too long."""
         if "://" in str(path):
             raise InputError(f"{path} is an address: download the file first, and give its path.")
-        samples, flaw = AudioFile(Path(path).expanduser()).quantised(sample_rate)
+        samples, flaw = AudioFile(Path(path).expanduser()).quantised(sample_rate, longest_s)
         return cls(samples, sample_rate, str(path), flaw)
 
     @classmethod

@@ -1,5 +1,6 @@
 """What a request is answered with: its media type, and what that holds of the estimates."""
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ricercar.data.annotations.annotation import Annotation
+from ricercar.data.annotations.formats import writing
 from ricercar.data.annotations.hierarchy import Hierarchy
 from ricercar.data.annotations.multipitch import Multipitch
 from ricercar.data.annotations.notes import Notes
@@ -17,7 +19,8 @@ from ricercar.use.model import Model
 from ricercar.use.serve.limits import RefusedError
 
 JSON, MIDI, JAMS, EVENTS = "application/json", "audio/midi", "application/jams+json", "text/event-stream"
-FILES = {MIDI: "mid"}  # those that are files, and how they end
+FILES = {MIDI: "mid", JAMS: "jams"}  # those that are files, and how they end
+_OF_FILES = ("unended",)  # fields that say something of a file that was read
 _UPLOAD = {"type": "string", "format": "binary"}
 # What FastAPI cannot tell from the types: the body is read as it comes.
 DESCRIPTION: dict[str, Any] = {
@@ -37,6 +40,7 @@ DESCRIPTION: dict[str, Any] = {
             "content": {
                 JSON: {"schema": {"type": "object"}},
                 MIDI: {"schema": _UPLOAD},
+                JAMS: {"schema": {"type": "object"}},
                 EVENTS: {"schema": {"type": "string"}},
             },
         },
@@ -92,7 +96,8 @@ def _content(annotation: Annotation) -> dict[str, Any]:
         pitches = np.split(annotation.frequency_hz, np.cumsum(annotation.count)[:-1])
         rows = zip(annotation.time_s.tolist(), pitches, strict=False)  # without times there is one empty part
         return {"events": [{"time_s": round(time, 6), "frequencies_hz": _plain(each)} for time, each in rows]}
-    values = {each.name: _plain(getattr(annotation, each.name)) for each in fields(annotation) if each.init}  # type: ignore[arg-type]
+    names = [each.name for each in fields(annotation) if each.init and each.name not in _OF_FILES]  # type: ignore[arg-type]
+    values = {name: _plain(getattr(annotation, name)) for name in names}
     columns = {name: value for name, value in values.items() if isinstance(value, list)}
     rest = {name: value for name, value in values.items() if name not in columns}
     if not columns:
@@ -120,15 +125,20 @@ def whole(model: str, sound: Sound, estimates: Mapping[str, Annotation]) -> dict
 
 def offered(model: Model) -> list[str]:
     """The media types that a model answers in."""
-    notes = any(issubclass(task.annotation, Notes) for task in model.tasks.values())
-    return [JSON, *([MIDI] if notes else []), EVENTS]
+    kinds = [task.annotation.formats() for task in model.tasks.values()]
+    files = [kind for kind, name in FILES.items() if any(name in each for each in kinds)]
+    return [JSON, *files, EVENTS]
 
 
-def file(media_type: str, estimates: Mapping[str, Annotation]) -> bytes:
-    """The estimates as a file of that type: the notes as MIDI."""
-    assert media_type == MIDI
-    notes = next(each for each in estimates.values() if isinstance(each, Notes))
-    with tempfile.TemporaryFile() as nameless:
-        notes.write_midi(Path(f"/proc/self/fd/{nameless.fileno()}"))
-        nameless.seek(0)
-        return nameless.read()
+def file(media_type: str, estimates: Mapping[str, Annotation], seconds: float) -> bytes:
+    """The estimates as a file of that type: the notes as MIDI, all that JAMS has a namespace for as JAMS."""
+    if media_type == MIDI:
+        notes = next(each for each in estimates.values() if isinstance(each, Notes))
+        with tempfile.TemporaryFile() as nameless:  # so that nothing is left of it, however this process ends
+            notes.write_midi(Path(f"/proc/self/fd/{nameless.fileno()}"))
+            nameless.seek(0)
+            return nameless.read()
+    texts = [writing.content(each, "estimate.jams", seconds) for each in estimates.values()]
+    first, *others = (json.loads(text) for text in texts if text is not None)
+    first["annotations"] += [annotation for each in others for annotation in each["annotations"]]
+    return json.dumps(first, ensure_ascii=False).encode()

@@ -64,7 +64,7 @@ class Service:
             raise RefusedError(404, f"There is no model {name!r}: choose one of {', '.join(self.models)}.")
         return name
 
-    def check_token(self, request: Request) -> None:
+    async def check_token(self, request: Request) -> None:
         """RefusedError 401 without the token."""
         given = request.headers.get("authorization", "")
         if self.token is not None and not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
@@ -97,17 +97,18 @@ async def steps(service: Service, request: Request, name: str) -> AsyncGenerator
         except TimeoutError as error:
             raise late from error
         job = service.batches[name].add(sound)
+        estimates = asyncio.wrap_future(job.estimates)
         try:
-            while not job.estimates.done():
+            while not estimates.done():
                 yield job.progress
-                await asyncio.wait([asyncio.wrap_future(job.estimates)], timeout=_LOOK_EVERY_S)
+                await asyncio.wait([estimates], timeout=_LOOK_EVERY_S)
                 if await request.is_disconnected():
                     raise ClientDisconnect
                 if loop.time() > deadline:
                     raise late
-            if job.estimates.exception() is not None:
+            if estimates.exception() is not None:
                 raise RefusedError(500, "The model failed on this recording. The log of the service says why.")
-            yield Done(sound, job.estimates.result())
+            yield Done(sound, estimates.result())
         finally:
             job.estimates.cancel()
 
@@ -168,7 +169,7 @@ def make(service: Service) -> FastAPI:
             *_, done = [step async for step in way]
         assert isinstance(done, Done)
         if media_type != answers.JSON:
-            return Response(answers.file(media_type, done.estimates), media_type=media_type)
+            return Response(answers.file(media_type, done.estimates, done.sound.duration_s), media_type=media_type)
         return JSONResponse(await _content(service, name, done, view))
 
     @app.get("/", include_in_schema=False)
@@ -190,10 +191,12 @@ async def _events(
     """progress: {progress}. estimate: {task, kind, events ...}, for each task. end: what is left. error: {detail}."""
     async with aclosing(way):
         step: float | Done = first
+        told = -1.0
         try:
             while not isinstance(step, Done):
-                yield _event("progress", {"progress": round(step, 4)})
-                step = await anext(way)
+                if step > told:
+                    yield _event("progress", {"progress": round(step, 4)})
+                told, step = step, await anext(way)
             content = await _content(service, name, step, view)
         except RefusedError as error:
             yield _event("error", {"status": error.status, "detail": error.detail})

@@ -52,6 +52,11 @@ class Batches:
             self._changed.notify()
         return job
 
+    @property
+    def waiting(self) -> int:
+        """Recordings that are not complete."""
+        return sum(not (each.estimates.cancelled() or each.pieces.complete) for each in list(self._jobs))
+
     def close(self) -> None:
         """Ends the threads once all that was added is done or cancelled."""
         with self._changed:

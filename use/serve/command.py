@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,16 +69,22 @@ def _serve(args: argparse.Namespace) -> None:
     service = Service(_loaded(args.models, args.accelerator, args.trust), limits, os.environ.get(TOKEN) or None)
     if args.host not in _LOOPBACK and service.token is None:
         log.warning("Whoever reaches %s may use this service: set %s to have them know it.", args.host, TOKEN)
-    config = uvicorn.Config(
-        make(service), host=args.host, port=args.port, log_config=None, server_header=False, limit_concurrency=None,
-        timeout_graceful_shutdown=_ENDING_S, h11_max_incomplete_event_size=64 << 10, lifespan="on",
-    )  # fmt: skip
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again once it has ended
-        signal.signal(number, lambda *_: None)
-    server = uvicorn.Server(config)
-    server.run()
-    if not server.started:
-        raise InputError(f"--host {args.host} --port {args.port} cannot be listened on: choose others.")
+    family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
+    try:
+        listening = socket.create_server((args.host, args.port), family=family)
+    except OSError as error:
+        told = error.strerror or error
+        raise InputError(
+            f"--host {args.host} --port {args.port} cannot be listened on ({told}): choose others."
+        ) from error
+    with listening:
+        log.info("http://%s:%d", args.host, listening.getsockname()[1])
+        config = uvicorn.Config(
+            make(service), log_config=None, server_header=False, lifespan="on", timeout_graceful_shutdown=_ENDING_S
+        )
+        for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises them again once it has ended
+            signal.signal(number, lambda *_: None)
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 def _limits(args: argparse.Namespace) -> Limits:

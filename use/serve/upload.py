@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -28,7 +28,7 @@ async def received(request: Request, limits: Limits) -> IO[bytes]:
         raise _too_large(limits)
     if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return await _of_form(request, limits)
-    file = _new()
+    file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # the caller closes it
     try:
         async for part in _counted(request, limits):
             file.write(part)
@@ -80,7 +80,3 @@ async def _counted(request: Request, limits: Limits) -> AsyncGenerator[bytes, No
 
 def _too_large(limits: Limits) -> RefusedError:
     return RefusedError(413, f"The recording is larger than {limits.max_mb:g} MB.")
-
-
-def _new() -> Any:
-    return tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)

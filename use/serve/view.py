@@ -25,7 +25,7 @@ def drawn(model: Model, sound: Sound, estimates: Mapping[str, Annotation]) -> di
         for task, estimate in estimates.items()
     }
     kinds = [kind for kind in answers.offered(model) if kind in answers.FILES]
-    files = {answers.FILES[kind]: _address(kind, answers.file(kind, estimates)) for kind in kinds}
+    files = {answers.FILES[kind]: _address(kind, answers.file(kind, estimates, sound.duration_s)) for kind in kinds}
     return {"view": view, "files": files}
 
 

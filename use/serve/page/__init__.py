@@ -38,7 +38,7 @@ def index(models: Mapping[str, Model], limits: Limits, asks_token: bool) -> tupl
 def docs(schema: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """-> the page at /docs: every route of an OpenAPI schema."""
     parts = {
-        "style": render.read("page.css"),
+        "style": render.read("page.css") + _read("serve.css"),
         "version": html.escape(schema["info"]["version"]),
         "routes": "\n".join(
             _route(method, path, route) for path, every in schema["paths"].items() for method, route in every.items()
@@ -60,7 +60,7 @@ def _route(method: str, path: str, route: Mapping[str, Any]) -> str:
 
 def _answer(response: Mapping[str, Any]) -> str:
     kinds = ", ".join(response.get("content", {}))
-    return response["description"] + (f" {kinds}" if kinds else "")
+    return f"{response['description']} {kinds}".rstrip()
 
 
 def _headers(scripts: Sequence[str]) -> dict[str, str]:

@@ -34,7 +34,7 @@ async function send(file) {
       if (kind === "progress") { bar.value = content.progress; said.textContent = "Listening"; }
       if (kind === "estimate") estimates[content.task] = content;
       if (kind === "error") refuse(content.detail);
-      if (kind === "end") { show(...result(file, estimates, content)); state.shown?.start(); announce("Done."); }
+      if (kind === "end") { show(); if (state.sending === stop) { byId("result").replaceChildren(...result(file, estimates, content)); state.shown.start(); announce("Done."); } }
     }
   } catch (error) {
     if (!stop.signal.aborted) refuse(`The service cannot be reached: ${error.message}`);
@@ -72,7 +72,7 @@ function viewed(drawn, task, file, place) {
     h("div", { class: "controls" }, sound.button, sound.time, button("−", "-", () => zoom(0.5), { "aria-label": "Zoom out" }), button("+", "+", () => zoom(2), { "aria-label": "Zoom in" }), ["notes", "melody"].includes(excerpt.kind) && fitting),
     timed.frame,
     excerpt.kind === "track" ? h("ul", { class: "chips" }, marks.map((mark) => h("li", {}, mark.label || markText(mark)))) : h("p", { class: "small muted" }, count(marks.length, "mark")));
-  return { zoom, fit, play: sound.toggle, seek: (by) => sound.seek(view.at + by, true), start() { timed.watch(); timed.draw(); sound.load(); }, destroy() { sound.destroy(); timed.destroy(); } };
+  return { zoom, fit, play: sound.toggle, seek: (by) => sound.seek(view.at + by, true), start() { timed.watch(); timed.draw(); sound.load(); place.querySelector(".stage").focus({ preventScroll: true }); }, destroy() { sound.destroy(); timed.destroy(); } };
 }
 
 function begin() {
