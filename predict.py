@@ -1,10 +1,12 @@
 """Predicts with a finished run: python predict.py run=RUN FILE_OR_FOLDER...; --help lists the options."""
 
 import argparse
+import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -12,7 +14,9 @@ from ricercar.errors import InputError, exit_code
 from ricercar.harness.command import find_own_classes
 from ricercar.use.files import Loading, Wanted, predict_all, recordings, summary
 from ricercar.use.model import load
+from ricercar.use.stream import Event, Pcm, Stream
 
+_BLOCK_BYTES = 1 << 16
 _USAGE = "%(prog)s run=RUN FILE_OR_FOLDER... [options]"
 
 
@@ -29,6 +33,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--skip-existing", action="store_true", help="leave out recordings that have their files")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, each with a model: 1")
     parser.add_argument("--play", action="store_true", help="also the recording and what was heard, left and right")
+    parser.add_argument(
+        "--stream", action="store_true", help="events as JSON lines from raw 16-bit PCM on standard input, as it comes"
+    )
+    parser.add_argument("--sample-rate", type=int, metavar="HZ", help="of --stream; what the model hears")
+    parser.add_argument("--channels", type=int, default=1, metavar="N", help="of --stream: 1")
     parser.add_argument("--accelerator", metavar="NAME", help="cpu, gpu or auto; what the run was trained on")
     parser.add_argument("--config-dir", metavar="FOLDER", help="of your own yamls, where the run used classes of yours")
     args = parser.parse_intermixed_args(arguments)
@@ -36,6 +45,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _predict(args: argparse.Namespace) -> int:
+    if args.stream:
+        return _stream(args)
     runs = [each.removeprefix("run=") for each in args.given if each.startswith("run=")]
     given = [each for each in args.given if not each.startswith("run=")]
     if len(runs) != 1 or not given:
@@ -53,6 +64,34 @@ def _predict(args: argparse.Namespace) -> int:
     done = list(tqdm(every, total=len(found), unit="file", disable=None))
     print(summary(done, time.monotonic() - begun_s))
     return int(any(each.problem for each in done))
+
+
+def _stream(args: argparse.Namespace) -> int:
+    """Reads to the end of standard input; each event is a line, written as soon as it is certain."""
+    if len(args.given) != 1 or not args.given[0].startswith("run="):
+        raise InputError("give one run, and sound on standard input: predict.py run=RUN --stream.")
+    find_own_classes()
+    model = load(args.given[0].removeprefix("run="), args.accelerator)
+    rate = args.sample_rate or model.sample_rate
+    if not 1_000 <= rate <= 1_000_000 or not 1 <= args.channels <= 64:
+        raise InputError(f"--sample-rate {rate} --channels {args.channels}: give Hz from 1,000, and 1 to 64 channels.")
+    stream, pcm = Stream(model), Pcm(rate, args.channels, model.sample_rate)
+    print(
+        f"{model.name}: told {stream.latency_s:.2f} s after it sounds at most, by windows of "
+        f"{stream.num_frames / model.fps:g} s every {stream.step / model.fps:g} s, and the time of computing",
+        file=sys.stderr,
+    )
+    source: Any = sys.stdin.buffer  # read1 gives what is there, and waits only where nothing is
+    while content := source.read1(_BLOCK_BYTES):
+        _tell(stream.push(pcm.take(content)))
+    _tell(stream.push(pcm.take(b"", last=True)))
+    _tell(stream.close())
+    return 0
+
+
+def _tell(events: Iterable[Event]) -> None:
+    for event in events:
+        print(json.dumps(event), flush=True)
 
 
 def cli() -> None:

@@ -8,10 +8,12 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.audio.sound import Sound, Sounds
+from ricercar.data.batches.crops import to_float
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.predict import Logits, Pieces, Predict
@@ -104,6 +106,15 @@ class Model:
         """{task/output: as the network says it}."""
         [logits] = self._logits([sound])
         return logits
+
+    @torch.no_grad()
+    def window(self, samples: NDArray[np.int16]) -> Logits:
+        """{task/output: (T, K)} of one window of audio, whose frames all count."""
+        assert len(samples) == (self.trained.cfg.window_frames - 1) * self.trained.cfg.hop_length
+        valid = torch.ones(1, self.trained.cfg.window_frames, dtype=torch.bool, device=self.device)
+        with self._lock:
+            found = self._net(to_float(torch.from_numpy(samples.copy())[None].to(self.device)), valid)
+        return {name: values[0].cpu().numpy() for name, values in found.items()}
 
     def sound(self, audio: Audio, sample_rate: int | None = None) -> Sound:
         """Audio as the network hears it. InputError where it is none; what does not hold of its length is logged."""
