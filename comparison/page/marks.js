@@ -85,12 +85,12 @@ function drawSpans(marks, x, top, height) {
   });
 }
 
-// The rows below the picture: [{name, draw, marks}].
+// The rows below the picture: [{name, draw, marks}]. excerpt.unjudged: there is no reference to show.
 function lanesOf(excerpt, estimate, name) {
   if (excerpt.kind !== "events" && excerpt.kind !== "intervals") return [];
   const draw = excerpt.kind === "events" ? drawEvents : drawSpans;
   const labels = excerpt.kind === "events" ? [...new Set([...excerpt.reference, ...estimate].map((mark) => mark.label))].sort() : [];
   const lanes = labels.length < 2 ? [{ name: "reference", draw, marks: excerpt.reference }, { name, draw, marks: estimate, estimated: true }]
     : labels.flatMap((label) => [{ name: `${label}, reference`, draw, marks: excerpt.reference.filter((mark) => mark.label === label) }, { name: label, draw, marks: estimate.filter((mark) => mark.label === label), estimated: true }]);
-  return name ? lanes : lanes.filter((lane) => !lane.estimated);
+  return lanes.filter((lane) => (lane.estimated ? name : !excerpt.unjudged));
 }

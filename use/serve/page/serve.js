@@ -62,7 +62,7 @@ function result(file, estimates, { model, seconds: length, flaw, view, files }) 
 // The viewer of one task's estimate, in `place`.
 function viewed(drawn, task, file, place) {
   const marks = drawn.marks.map(([start_s, end_s, kind, pitch, label]) => ({ start_s, end_s, kind, pitch, label }));
-  const excerpt = { ...drawn, sound: file, reference: [], estimates: { [task]: marks } };
+  const excerpt = { ...drawn, sound: file, unjudged: true, reference: [], estimates: { [task]: marks } };
   const view = { zoom: 1, fit: true, hidden: new Set(), at: 0, now: null };
   const timed = timeline(excerpt, view, () => marks, () => task), sound = player(excerpt, timed, view);
   const zoom = (by) => { view.zoom = Math.min(64, Math.max(1, view.zoom * by)); timed.draw(); timed.follow(true); };
