@@ -23,8 +23,17 @@ _USE = """    import ricercar
 In a shell: `ricercar predict run=FOLDER song.mp3`; as a service: `ricercar serve FOLDER`."""
 
 
-def card(name: str, results: Mapping[str, Result], scorings: Mapping[str, Scoring], licence: str) -> str:
-    """results, scorings: {task: its own}. -> Markdown with a header in YAML: licence, tags, scores (`model-index`)."""
+def card(
+    name: str,
+    results: Mapping[str, Result],
+    scorings: Mapping[str, Scoring],
+    licence: str,
+    exported: Sequence[str],
+) -> str:
+    """-> Markdown with a header in YAML: licence, tags, scores (`model-index`).
+
+    results, scorings: {task: its own}. exported: how each graph differs from the network, in words
+    """
     header = yaml.safe_dump(_header(name, results, licence), sort_keys=False, allow_unicode=True, width=10_000)
     first = next(iter(results.values()))
     scores = "\n\n".join(_scores(task, result, scorings[task]) for task, result in results.items())
@@ -35,6 +44,7 @@ def card(name: str, results: Mapping[str, Result], scorings: Mapping[str, Scorin
         f"## How to use it\n\n{_use(scorings)}",
         f"## What it learnt from\n\n{_training(first)}",
         f"## How good it is\n\n{scores}\n\n{about_ranges(first)}",
+        *(["## Exported\n\n" + "\n\n".join(f"```\n{each}\n```" for each in exported)] if exported else []),
         f"## What it costs\n\n{_cost(first)}",
         f"## Licence\n\n{_licence(first, licence)}",
         f"## How it was made\n\n{_made(first)}",

@@ -22,7 +22,7 @@ from ricercar.harness import assemble
 from ricercar.harness.benchmark import annotated, metrics_of, score
 from ricercar.harness.predict import Logits
 from ricercar.harness.trained import Trained
-from ricercar.harness.typed_json import parse, to_json
+from ricercar.harness.typed_json import parse, to_json, typed
 from ricercar.use import engine, package
 from ricercar.use.graph import Graph
 from ricercar.use.model import Model
@@ -277,6 +277,15 @@ def write_proof(proof: Proof, path: Path) -> Path:
     except OSError as error:
         raise InputError(f"cannot write {beside}: {error.strerror}.") from error
     return beside
+
+
+def read_proof(path: Path) -> Proof:
+    """What stands beside a graph. InputError where that is none of export.py."""
+    beside = path.with_name(f"{path.name}.json")
+    try:
+        return typed(Proof, parse(beside.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, InputError) as error:
+        raise InputError(f"{beside} cannot be read: {error}. Export the run again: it proves the graph.") from error
 
 
 def told(proof: Proof) -> str:

@@ -9,10 +9,11 @@ No file of it is a pickle, and none is read as one. Classes that the configurati
 package that is trusted: a stranger's package runs no code.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
@@ -33,7 +34,9 @@ from ricercar.use.card import card
 
 FORMAT = 1
 CONFIG, WEIGHTS, CARD, RESULT = "config.json", "model.safetensors", "README.md", "result.json"
-FILES = (CONFIG, WEIGHTS, CARD, RESULT, f"*/{RESULT}")  # of a package; what else lies in its folder is not looked at
+GRAPHS = ("*.onnx", "*.pt2", "*.onnx.json", "*.pt2.json")  # that export.py wrote, with their proofs
+# Of a package; what else lies in its folder is not looked at.
+FILES = (CONFIG, WEIGHTS, CARD, RESULT, f"*/{RESULT}", *GRAPHS)
 # What of a configuration a network is made of, and predicts with.
 _NEEDED = (
     "sample_rate", "hop_length", "window_frames", "border_frames", "trainer.batch_size", "frontend", "spectrogram",
@@ -57,6 +60,18 @@ class Config:
     config: dict[str, Any]
 
 
+class Graph(NamedTuple):
+    """A file that export.py wrote of a run, with its proof beside it. told: the proof in words."""
+
+    path: Path
+    run_id: str
+    told: str
+
+    @property
+    def files(self) -> list[Path]:
+        return [self.path, self.path.with_name(f"{self.path.name}.json")]
+
+
 @dataclass(frozen=True)
 class Package:
     """What is in a package. results: {task: its score}."""
@@ -67,8 +82,10 @@ class Package:
     results: dict[str, Result]
 
 
-def write(run: Path, folder: Path, licence: str, name: str | None) -> Path:
+def write(run: Path, folder: Path, licence: str, name: str | None, graphs: Sequence[Graph] = ()) -> Path:
     """Packs a finished run -> the folder, which is new. name: of the model, on its card; None: that of the run.
+
+    graphs: of the run, which go into the package, and what they differ in onto the card.
 
     InputError where the run is none or is not finished, where it cannot do without files of this machine, and where
     the folder has something in it.
@@ -87,12 +104,20 @@ def write(run: Path, folder: Path, licence: str, name: str | None) -> Path:
     folder = folder.expanduser()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there already, and not empty: give a new folder.")
+    for graph in graphs:
+        if graph.run_id != first.run_id:
+            raise InputError(f"{graph.path} was exported from the run {graph.run_id}, {run} is {first.run_id}.")
     plain = without_places({task: parse(to_json(each)) for task, each in results.items()}, [])
     try:
         for task, each in assemble.folders(folder, tasks).items():
             write_text(each / RESULT, to_json(typed(Result, plain[task])))
         write_text(folder / CONFIG, to_json(about))
-        write_text(folder / CARD, card(name or run.resolve().name, results, dict(tasks), licence))
+        write_text(
+            folder / CARD,
+            card(name or run.resolve().name, results, dict(tasks), licence, [each.told for each in graphs]),
+        )
+        for path in (file for graph in graphs for file in graph.files):
+            shutil.copyfile(path, folder / path.name)
         with replaced(folder / WEIGHTS) as file:
             own = {key: value.detach().clone().contiguous() for key, value in weights.items()}
             file.write(save(own, metadata={"format": "pt"}))

@@ -32,7 +32,7 @@ def _package(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], 
     _add_words(parser)
 
     def work(args: argparse.Namespace) -> None:
-        print(package.write(args.run, args.folder, args.licence, args.name))
+        print(package.write(args.run, args.folder, args.licence, args.name, _graphs(args.graph)))
 
     return work
 
@@ -52,7 +52,8 @@ def _push(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], Non
         with TemporaryDirectory() as temporary:
             folder = args.given
             if not package.is_package(folder):
-                folder = package.write(folder, Path(temporary) / "package", args.licence, args.name or place.repo)
+                name, graphs = args.name or place.repo, _graphs(args.graph)
+                folder = package.write(folder, Path(temporary) / "package", args.licence, name, graphs)
             print(hub.push(folder, place, args.private, args.message))
 
     return work
@@ -80,6 +81,19 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
         help=f"of the weights, by the hub's short name, such as cc-by-4.0 (default: {NO_LICENCE})",
     )  # fmt: skip
     parser.add_argument("--name", help="of the model, as the title of its card")
+    parser.add_argument(
+        "--graph", type=Path, action="append", default=[], metavar="FILE",
+        help="that export.py wrote of the run, with its .json: goes into the package and onto the card (repeatable)",
+    )  # fmt: skip
+
+
+def _graphs(paths: Sequence[Path]) -> list[package.Graph]:
+    if not paths:
+        return []
+    from ricercar.use.export import read_proof, told
+
+    proofs = {path: read_proof(path) for path in paths}
+    return [package.Graph(path, proof.run_id, told(proof)) for path, proof in proofs.items()]
 
 
 _COMMANDS = {"package": _package, "push": _push, "pull": _pull}

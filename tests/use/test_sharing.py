@@ -3,6 +3,7 @@
 import json
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 from typing import Any
@@ -19,6 +20,8 @@ from configs import SYNTH, TINY
 from ricercar.errors import InputError
 from ricercar.harness.command import expanded
 from ricercar.harness.results import Result
+from ricercar.harness.typed_json import to_json
+from ricercar.use.export import Proof
 from ricercar.use.share import main
 from trainings import SMALL, trained
 
@@ -94,6 +97,24 @@ def test_card_is_one_of_the_hub(packed: Path) -> None:
         assert f"| {result.primary} | {result.metrics[result.primary]:.4f} |" in card.text
     for word in ("ricercar.load(", "middle half", "parameters", "synth", "ricercar serve"):
         assert word in card.text
+
+
+def test_exported_graphs_go_along(run: Path, share: Any, tmp_path: Path) -> None:
+    """With what they differ in on the card; not those of another run, nor without their proof."""
+    graph, beside = tmp_path / "model.onnx", tmp_path / "model.onnx.json"
+    graph.write_bytes(b"graph")
+    run_id = Result.read(run / "key" / "result.json").run_id
+    seconds = {"network": 1.0, "exported": 2.0}
+    proof = Proof("model.onnx", run_id, "fp32", 5, "test", 1, 6.0, {"key/key": 1e-6}, {}, seconds, 1, "0.1.0")
+    beside.write_text(to_json(proof))
+    assert share("package", run, tmp_path / "package", "--graph", graph)[0] == 0
+    assert (tmp_path / "package" / "model.onnx").read_bytes() == b"graph"
+    assert "logits key/key: largest difference 1e-06" in (tmp_path / "package" / "README.md").read_text()
+    beside.write_text(to_json(replace(proof, run_id="0" * 16)))
+    code, _, error = share("package", run, tmp_path / "other", "--graph", graph)
+    assert (code, "was exported from the run 0000" in error) == (1, True)
+    beside.unlink()
+    assert "Export the run again" in share("package", run, tmp_path / "other", "--graph", graph)[2]
 
 
 def test_there_and_back(hub: hub_server.Hub, packed: Path, share: Any, tmp_path: Path) -> None:
