@@ -44,11 +44,11 @@ def chord_rows(chroma, rate, stay, duration_s):
         for root in range(12)
     ]
     labels = [f"{tonic}:{mode}" for mode in ("maj", "min") for tonic in TONICS] + ["N"]
-    templates = np.array([*triads, np.ones(12)], dtype=float)
-    templates /= np.linalg.norm(templates, axis=1, keepdims=True)
+    templates = np.array(triads, dtype=float) / np.sqrt(3.0)
     norm = np.linalg.norm(chroma, axis=0)
     likely = np.exp(10.0 * templates @ (chroma / np.maximum(norm, 1e-9)))
-    likely[-1, norm < 1e-3] = likely.max()
+    silent = np.where(norm < 1e-3, 1e6, 1e-6)  # no chord where nothing sounds, and nowhere else
+    likely = np.concatenate([likely, silent[None]])
     transition = librosa.sequence.transition_loop(len(labels), stay)
     path = librosa.sequence.viterbi_discriminative(likely / likely.sum(axis=0), transition)
     starts = [0, *(np.flatnonzero(np.diff(path)) + 1)]
