@@ -60,7 +60,6 @@ def pull(place: Place, folder: Path | None = None) -> Path:
     """Downloads the files of a package, and no others -> their folder; None: where the hub's client keeps them."""
     import huggingface_hub as hub
 
-    hub.utils.logging.set_verbosity_error()  # what it warns of is told below
     if folder is not None and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is there already, and not empty: give a new folder.")
     with _told(place):
@@ -76,8 +75,9 @@ def pull(place: Place, folder: Path | None = None) -> Path:
 @contextmanager
 def _told(place: Place) -> Iterator[None]:
     """What the hub, or the way there, says is an InputError."""
-    from huggingface_hub import errors
+    from huggingface_hub import errors, logging
 
+    logging.set_verbosity_error()  # what it warns of, and more, is told here
     try:
         yield
     except errors.RepositoryNotFoundError as error:

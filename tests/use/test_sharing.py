@@ -1,6 +1,7 @@
 """Packages of runs, their model cards, and the way to a hub and back: a small one on loopback, not the real one."""
 
 import json
+import logging
 import pickle
 from collections.abc import Iterator
 from dataclasses import replace
@@ -44,7 +45,10 @@ def packed(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def share(capsys: pytest.CaptureFixture[str]) -> Any:
+def share(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    # Of commands before, whose output is closed, there may be handlers of log lines: Hydra leaves them.
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+
     def shared(command: str, *arguments: object) -> Shared:
         capsys.readouterr()
         code = main(command, [str(each) for each in arguments])
