@@ -145,7 +145,8 @@ class NoteDecoder:
         evidence += decoding["offset_weight"] * self.offset[pitch[:, None], np.minimum(frame, self.num_frames)] * inside
         wait = max(1, int(np.ceil(decoding["min_duration_s"] * self.fps - 1e-6)))
         evidence[frame > limit[:, None]] = -1.0
-        evidence[:, :wait] = -1.0
+        # A note that the next or the track's end cuts shorter than that ends there.
+        evidence[since < np.minimum(wait, limit - first)[:, None]] = -1.0
         row = np.arange(len(first))
         best = evidence.argmax(axis=1)
         # Of several equally good times the one in the middle; between frames by the triangle, as for onsets.

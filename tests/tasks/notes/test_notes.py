@@ -179,6 +179,20 @@ def test_same_pitch_ends_a_note_and_the_end_of_the_track_does() -> None:
     assert 0.58 <= estimate.offset_s[1] <= 0.6
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_note_at_the_end_of_the_track_ends_there(others: int) -> None:
+    """However long others are that are decoded beside it."""
+    logits = silence(400)
+    logits["onset"][399, A4] = 9.0
+    logits["onset"][2, A4 + 5 : A4 + 5 + others] = 9.0
+    logits["frame"][:, A4 : A4 + 6] = 9.0
+    task = make()
+    estimate = task.decode(logits, FPS)
+    last = estimate.onset_s == 399 / FPS
+    least_s = task.decoding["min_duration_s"]
+    assert estimate.offset_s[last] == pytest.approx([max(400 / FPS, 399 / FPS + least_s)], abs=1e-6)
+
+
 @pytest.mark.parametrize("velocity", [1, 64, 127])
 def test_velocity_is_read_at_the_peak(velocity: int) -> None:
     logits = silence(10)
