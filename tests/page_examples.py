@@ -54,6 +54,7 @@ def make_board(
         "short": "notes · maps",
         "fingerprint": "5f0c9d2a77b1e3c4",
         "protocol_id": "0a1b2c3d4e5f6789",
+        "protocol_name": None,
         "protocol": {"onset_tolerance_s": 0.05, "offset_ratio": 0.2, "pedal": "extend", "averaging": "tracks"},
         "primary": METRICS[0],
         "metrics": METRICS,
@@ -78,6 +79,8 @@ def make_board(
         "with_sound": [],
         "with_estimates": [],
         "no_excerpts": "There is no sound of this track on the page.",
+        "published": [],
+        "audit": None,
     }
     return board | changes
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from configs import ROOT
+from page_examples import make_board
 from results_factory import PRIMARY, make_run, make_scores, make_tuning
 from ricercar.comparison.board import boards
 from ricercar.comparison.collect import collect
@@ -120,6 +121,7 @@ def test_every_format_says_the_same_of_22_systems(capsys: pytest.CaptureFixture[
         assert bold is None or re.findall(bold, text) == [read[0]["system"], *alike]
     [own] = boards(collect([tmp_path]))
     page = board_payload(table(own), {})
+    assert set(page) | {"audit"} == set(make_board())  # on which the page is tested
     assert page["statement"] == said
     assert [each["verdict"] for each in page["systems"]] == [row["verdict"] for row in read]
     told = [p < 0.05 for p in page["pairs"]["p"][0]]
