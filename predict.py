@@ -34,6 +34,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, each with a model: 1")
     parser.add_argument("--play", action="store_true", help="also the recording and what was heard, left and right")
     parser.add_argument(
+        "--page", action="store_true", help="also NAME.html, to see and hear it: up to 1 MB for each of 30 minutes"
+    )
+    parser.add_argument(
         "--stream", action="store_true", help="events as JSON lines from raw 16-bit PCM on standard input, as it comes"
     )
     parser.add_argument("--sample-rate", type=int, metavar="HZ", help="of --stream; what the model hears")
@@ -58,7 +61,7 @@ def _predict(args: argparse.Namespace) -> int:
     find_own_classes()
     model = load(runs[0], args.accelerator)
     formats = tuple(each.strip() for each in args.format.split(",") if each.strip())
-    wanted = Wanted(args.output.expanduser(), formats, args.skip_existing, args.play)
+    wanted = Wanted(args.output.expanduser(), formats, args.skip_existing, args.play, args.page)
     wanted.check(model)
     every = predict_all(model, Loading(runs[0], args.accelerator), found, wanted, args.jobs)
     done = list(tqdm(every, total=len(found), unit="file", disable=None))

@@ -3,10 +3,11 @@
 import logging
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import soundfile
@@ -19,13 +20,13 @@ from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.command import user_error
 from ricercar.harness.processes import end_with
-from ricercar.use import playing
+from ricercar.use import page, playing
 from ricercar.use.model import Model, load
 
 log = logging.getLogger(__name__)
 AUDIO = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".snd", ".caf", ".w64",
          ".rf64", ".sph")  # fmt: skip
-PLAYED = ".play.wav"
+PLAYED, PAGE = ".play.wav", ".html"
 
 
 @dataclass(frozen=True)
@@ -74,12 +75,14 @@ class Wanted:
     formats         names, as of Annotation.formats; empty: each kind's own
     skip_existing   recordings that have all of their files are left out
     play            also a sound file with the recording to the left and what was heard to the right
+    page            also a page with the recording and what was heard, of all tasks, at the output's root
     """
 
     output: Path
     formats: tuple[str, ...]
     skip_existing: bool
     play: bool
+    page: bool
 
     def check(self, model: Model) -> None:
         """InputError for a format that no task of the model has, and for a folder that cannot be written to."""
@@ -102,6 +105,10 @@ class Wanted:
         folders = assemble.folders(self.output, model.tasks)
         return {task: self._of_task(folders[task] / name, each.annotation) for task, each in model.tasks.items()}
 
+    def page_path(self, name: Path) -> Path | None:
+        """The page; None where none is wanted."""
+        return Path(f"{self.output / name}{PAGE}") if self.page else None
+
     def _of_task(self, stem: Path, kind: type[Annotation]) -> list[Path]:
         there = kind.formats()
         names = self.formats or (next(iter(there)),)
@@ -123,8 +130,9 @@ def predicted(model: Model, recording: Recording, wanted: Wanted) -> Done:
     """Writes the estimates of a recording, each file whole or not at all. What is wrong with the recording itself is no
     error here; InputError where the output cannot be written.
     """
-    paths = wanted.paths(model, recording.name)
-    if wanted.skip_existing and all(path.exists() for own in paths.values() for path in own):
+    paths, paged = wanted.paths(model, recording.name), wanted.page_path(recording.name)
+    every = [*(path for own in paths.values() for path in own), *([paged] if paged else [])]
+    if wanted.skip_existing and all(path.exists() for path in every):
         return Done(recording, skipped=True)
     try:
         sound = model.sound(recording.path)
@@ -138,7 +146,15 @@ def predicted(model: Model, recording: Recording, wanted: Wanted) -> Done:
         log.warning("%s is silent.", recording.path)
     for task, own in paths.items():
         for path in own:
-            write(estimates[task], sound, path)
+            _write(path, partial(_write_estimate, estimates[task], sound))
+    if paged:
+        if sound.duration_s > page.LONGEST_S:
+            log.warning(
+                "%s: %.1f s are too long for a page, which shows the first %g.",
+                recording.path, sound.duration_s, page.LONGEST_S,
+            )  # fmt: skip
+        text = page.page(model, recording.path.name, sound, estimates)
+        _write(paged, lambda path: path.write_text(text, encoding="utf-8"))
     return Done(recording, sound.duration_s)
 
 
@@ -195,22 +211,26 @@ def _work(recording: Recording, wanted: Wanted) -> Done:
     return predicted(_model, recording, wanted)
 
 
-def write(estimate: Annotation, sound: Sound, path: Path) -> None:
-    """A file of an estimate, or with PLAYED as its ending the sound of it. InputError where it cannot be written."""
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
+def _write_estimate(estimate: Annotation, sound: Sound, path: Path) -> None:
+    if path.name.endswith(PLAYED):
+        both = playing.beside(sound.samples, estimate, sound.sample_rate)
+        soundfile.write(path, both, sound.sample_rate, subtype="PCM_16")
+    else:
+        estimate.write(path, sound.duration_s)
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """A file, whole or not at all. write: of what is in it, to a path. InputError where it cannot be written."""
+    partly = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.name.endswith(PLAYED):
-            both = playing.beside(sound.samples, estimate, sound.sample_rate)
-            soundfile.write(partial, both, sound.sample_rate, subtype="PCM_16")
-        else:
-            estimate.write(partial, sound.duration_s)
-        os.replace(partial, path)
+        write(partly)
+        os.replace(partly, path)
     except (OSError, soundfile.SoundFileError) as error:
-        partial.unlink(missing_ok=True)
+        partly.unlink(missing_ok=True)
         raise _unwritten(path, error) from error
     except BaseException:
-        partial.unlink(missing_ok=True)
+        partly.unlink(missing_ok=True)
         raise
 
 

@@ -27,8 +27,12 @@ def render(content: Mapping[str, Any], excerpts: Mapping[str, Any]) -> str:
         "libraries": "\n".join(f"<script>{library}</script>" for library in libraries),
         "script": script,
     }
-    # In one pass, so that what is filled in is never taken for the template.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], read("template.html"))
+    return filled(read("template.html"), parts)
+
+
+def filled(template: str, parts: Mapping[str, str]) -> str:
+    """In one pass, so that what is filled in is never taken for the template."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template)
 
 
 def policy(scripts: Sequence[str], more: str = "") -> str:

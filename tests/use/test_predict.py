@@ -1,12 +1,16 @@
 """python predict.py: recordings in, files out, and what may be wrong with either."""
 
+import base64
+import io
 import json
 import os
+import re
 import resource
 import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +31,7 @@ from ricercar.data.annotations.segments import Segments
 from ricercar.data.annotations.tempo import Tempo
 from ricercar.errors import InputError
 from ricercar.harness.command import expanded
-from ricercar.use import playing
+from ricercar.use import page, playing
 from ricercar.use.model import Model
 from trainings import SMALL, trained
 
@@ -121,10 +125,10 @@ def test_several_tasks_have_folders(
     tasks = expanded("task=[notes,key]")
     trained(tmp_path / "run", *SMALL, *TINY, *tasks, "data=folder", f"data.root={tones}", f"cache_dir={cache}")
     song = str(tones / "audio" / "t3.wav")
-    assert run_here("predict.py", "run=run", song, "--format", "mid,lab,jams", "--play") == (0, "")
+    assert run_here("predict.py", "run=run", song, "--format", "mid,lab,jams", "--play", "--page") == (0, "")
     assert files(tmp_path / "predictions") == [
         "key/t3.jams", "key/t3.lab", "key/t3.play.wav",
-        "notes/t3.jams", "notes/t3.lab", "notes/t3.mid", "notes/t3.play.wav",
+        "notes/t3.jams", "notes/t3.lab", "notes/t3.mid", "notes/t3.play.wav", "t3.html",
     ]  # fmt: skip
     assert (tmp_path / "predictions" / "key" / "t3.lab").read_text().startswith("0.000000\t3.200000\t")
     sound, rate = soundfile.read(tmp_path / "predictions" / "key" / "t3.play.wav")
@@ -132,6 +136,68 @@ def test_several_tasks_have_folders(
     assert (rate, sound.shape) == (RATE, (len(original), 2))
     np.testing.assert_allclose(sound[:, 0], original, atol=1e-4)
     assert np.abs(sound[:, 1]).max() > 0.1
+
+
+def test_a_page_has_all_in_itself(
+    run_here: Here, onset_run: Path, songs: Path, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside the prediction; left alone where both are there. Of a recording, not even its folder is told."""
+    given = [f"run={onset_run}", str(songs), "--page", "--skip-existing"]
+    assert run_here("predict.py", *given) == (0, "")
+    written = tmp_path / "predictions"
+    assert files(written) == ["a/b/song.html", "a/b/song.tsv", "other.html", "other.tsv"]
+    heard, text = heard_in(written / "other.html")
+    assert (heard["name"], heard["model"], heard["seconds"]) == ("other.wav", model.name, 3.2)
+    onsets = model(songs / "other.wav")
+    assert isinstance(onsets, Onsets)
+    [drawn] = heard["view"]["tasks"].values()
+    assert [mark[0] for mark in drawn["marks"]] == np.round(onsets.time_s, 3).tolist()
+    sound, rate = soundfile.read(io.BytesIO(base64.b64decode(heard["audio"].split(",")[1])))
+    assert (rate, len(sound)) == (RATE, 3.2 * RATE)
+    assert str(songs) not in text
+    (written / "other.html").unlink()
+    capsys.readouterr()
+    assert run_here("predict.py", *given) == (0, "")
+    assert "1 were there already" in capsys.readouterr().out
+    assert (written / "other.html").exists()
+
+
+def test_a_page_shows_the_beginning_of_a_long_recording(
+    run_here: Here,
+    onset_run: Path,
+    songs: Path,
+    model: Model,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The prediction itself has all."""
+    monkeypatch.setattr(page, "LONGEST_S", 1.5)
+    assert run_here("predict.py", f"run={onset_run}", str(songs / "other.wav"), "--page")[0] == 0
+    assert "other.wav: 3.2 s are too long for a page, which shows the first 1.5" in caplog.text
+    heard, _ = heard_in(tmp_path / "predictions" / "other.html")
+    assert (heard["seconds"], heard["view"]["end_s"]) == (3.2, 1.5)
+    [drawn] = heard["view"]["tasks"].values()
+    onsets = model(songs / "other.wav")
+    assert isinstance(onsets, Onsets)
+    assert [mark[0] for mark in drawn["marks"]] == np.round(onsets.time_s[onsets.time_s <= 1.5], 3).tolist()
+    assert (tmp_path / "predictions" / "other.tsv").read_text() == onsets.text()
+
+
+@pytest.mark.parametrize("samples", [np.zeros(RATE), np.full(3, 0.1)], ids=["silent", "three samples"])
+def test_a_page_of_next_to_nothing(run_here: Here, onset_run: Path, tmp_path: Path, samples: Any) -> None:
+    soundfile.write(tmp_path / "little.wav", samples, RATE)
+    assert run_here("predict.py", f"run={onset_run}", "little.wav", "--page")[0] == 0
+    heard, _ = heard_in(tmp_path / "predictions" / "little.html")
+    assert heard["view"]["spectrogram"].startswith("data:image/webp")
+
+
+def heard_in(path: Path) -> tuple[dict[str, Any], str]:
+    """What a page has of a recording, and the page."""
+    text = path.read_text(encoding="utf-8")
+    found = re.search(r'<script type="application/json" id="heard">(.*?)</script>', text)
+    assert found is not None
+    return json.loads(found[1]), text
 
 
 @pytest.mark.parametrize(

@@ -105,8 +105,8 @@ def test_events_come_as_they_are_there(running: Running, song: bytes) -> None:
     assert set(kinds[:-3]) <= {"progress"}
     assert [content["task"] for kind, content in answer.events if kind == "estimate"] == ["notes", "key"]
     end = answer.events[-1][1]
-    assert end["view"]["notes"]["kind"] == "notes"
-    assert end["view"]["key"]["spectrogram"].startswith("data:image/webp")
+    assert end["view"]["tasks"]["notes"]["kind"] == "notes"
+    assert end["view"]["spectrogram"].startswith("data:image/webp")
     assert set(end["files"]) == {"mid", "jams"}
 
 

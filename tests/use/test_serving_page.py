@@ -1,6 +1,8 @@
-"""The page of the service in a real browser: a recording is dropped, seen and heard."""
+"""What was heard, in a real browser: on the page of the service, and on the pages that predict.py writes."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 import ricercar
 from configs import SYNTH, TINY
+from conftest import Here
 from page_browser import PHONE, WIDE, launched
 from ricercar.harness.command import expanded
 from ricercar.use.model import Model
@@ -16,10 +19,16 @@ from trainings import SMALL, trained
 
 
 @pytest.fixture(scope="module")
-def model(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
+def several(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of three tasks."""
     folder = tmp_path_factory.mktemp("paged") / "several"
     trained(folder, *TINY, *SYNTH, f"cache_dir={cache}", *SMALL, *expanded("task=[onset,chord,key]"))
-    return ricercar.load(folder, "cpu")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(several: Path) -> Model:
+    return ricercar.load(several, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +42,10 @@ def running(model: Model) -> Iterator[Running]:
         yield found
 
 
-@pytest.fixture
-def page(browser: Any, running: Running) -> Iterator[Any]:
-    """At the end: no error but of an answer, and no request to anywhere else."""
+@contextmanager
+def watched(browser: Any, here: str) -> Iterator[None]:
+    """At the end: no error but of an answer, and no request to anywhere but addresses that begin with `here`."""
     wrong: list[str] = []
-    here = f"http://127.0.0.1:{running.port}/"
     notes: dict[str, Any] = {
         "console": lambda message: message.text if message.type in ("error", "warning") else "",
         "pageerror": str,
@@ -47,13 +55,34 @@ def page(browser: Any, running: Running) -> Iterator[Any]:
     for event, listener in listeners.items():
         browser.on(event, listener)
     browser.set_viewport_size(WIDE)
-    browser.goto(here)
-    browser.get_by_label("Token").fill("sesame")
-    yield browser
+    yield
     browser.goto("about:blank")
     for event, listener in listeners.items():
         browser.remove_listener(event, listener)
     assert [each for each in wrong if each and "status of 4" not in each] == []
+
+
+@pytest.fixture
+def page(browser: Any, running: Running) -> Iterator[Any]:
+    here = f"http://127.0.0.1:{running.port}/"
+    with watched(browser, here):
+        browser.goto(here)
+        browser.get_by_label("Token").fill("sesame")
+        yield browser
+
+
+def sees_and_hears(page: Any) -> None:
+    """The spectrogram is there, the sound can be moved in, and played."""
+    spectrogram = (
+        "() => { const c = document.querySelector('.picture canvas'); return c.width > 100 && c.height > 50; }"
+    )
+    page.wait_for_function(spectrogram)
+    page.locator(".play:enabled").wait_for()
+    page.wait_for_function("() => document.querySelector('.wave').childElementCount > 0")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.querySelector('.time').textContent.startsWith('0:01.00')")
+    page.get_by_role("button", name="▶ play").click()
+    page.get_by_role("button", name="❚❚ pause").click()
 
 
 def test_a_recording_is_seen_and_heard(page: Any, model: Model, tones: Path, tmp_path: Path) -> None:
@@ -65,16 +94,7 @@ def test_a_recording_is_seen_and_heard(page: Any, model: Model, tones: Path, tmp
     page.locator("#result h2", has_text="t3.wav").wait_for()
     assert "3.2 s, second" in page.locator("#result").inner_text()
     assert page.locator(".lanes .mark").count() == len(heard["onset"].time_s)
-    spectrogram = (
-        "() => { const c = document.querySelector('.picture canvas'); return c.width > 100 && c.height > 50; }"
-    )
-    page.wait_for_function(spectrogram)
-    page.locator(".play:enabled").wait_for()
-    page.wait_for_function("() => document.querySelector('.wave').childElementCount > 0")
-    page.keyboard.press("ArrowRight")
-    page.wait_for_function("() => document.querySelector('.time').textContent.startsWith('0:01.00')")
-    page.get_by_role("button", name="▶ play").click()
-    page.get_by_role("button", name="❚❚ pause").click()
+    sees_and_hears(page)
     page.get_by_role("button", name="Zoom in").click()
     page.get_by_role("button", name="chord", exact=True).click()
     labels = set(page.locator(".lanes svg text").all_text_contents())
@@ -128,3 +148,30 @@ def test_fits_the_screen(page: Any, tones: Path, viewport: dict[str, int]) -> No
     assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
     page.goto(page.url.removesuffix("docs"))
     page.get_by_label("Token").fill("sesame")
+
+
+@pytest.mark.parametrize("viewport", [PHONE, WIDE], ids=["phone", "wide"])
+def test_the_page_of_a_prediction(
+    browser: Any, run_here: Here, several: Path, model: Model, tones: Path, tmp_path: Path, viewport: dict[str, int]
+) -> None:
+    """From a file, without a network; its name is text, whatever it looks like."""
+    name = "<img src=x onerror=alert(1)>&<!--<script>.wav"
+    shutil.copy(tones / "audio" / "t3.wav", tmp_path / name)
+    assert run_here("predict.py", f"run={several}", name, "--page", "--output", "out") == (0, "")
+    heard = model(tmp_path / name)
+    assert isinstance(heard, dict)
+    written = (tmp_path / "out" / name).with_suffix(".html")
+    with watched(browser, written.as_uri()):
+        browser.set_viewport_size(viewport)
+        browser.goto(written.as_uri())
+        assert browser.title() == name
+        assert browser.locator("#main h2").inner_text() == name
+        assert "3.2 s, several" in browser.locator("#main").inner_text()
+        assert browser.locator("#main img").count() == 0
+        assert browser.locator(".lanes .mark").count() == len(heard["onset"].time_s)
+        sees_and_hears(browser)
+        browser.get_by_role("button", name="chord", exact=True).click()
+        assert set(browser.locator(".lanes svg text").all_text_contents()) <= set(heard["chord"].label)
+        browser.get_by_role("button", name="key", exact=True).click()
+        assert browser.locator(".chips li").count() == 1
+        assert browser.evaluate("document.documentElement.scrollWidth") == viewport["width"]

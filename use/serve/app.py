@@ -23,7 +23,7 @@ from ricercar.use.model import Model
 from ricercar.use.serve import answers, page, upload
 from ricercar.use.serve.batches import Batches, Estimates
 from ricercar.use.serve.limits import Gate, Limits, RefusedError
-from ricercar.use.serve.view import drawn
+from ricercar.use.serve.view import shown
 
 log = logging.getLogger(__name__)
 _LOOK_EVERY_S = 0.1  # how often progress is told, and whether the client is still there
@@ -209,7 +209,7 @@ async def _events(
 async def _content(service: Service, name: str, done: Done, view: bool) -> dict[str, Any]:
     content = answers.whole(name, done.sound, done.estimates)
     if view:
-        drawing = partial(drawn, service.models[name], done.sound, done.estimates)
+        drawing = partial(shown, service.models[name], done.sound, done.estimates)
         content |= await asyncio.get_running_loop().run_in_executor(service.readers, drawing)
     return content
 

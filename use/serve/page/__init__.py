@@ -1,25 +1,22 @@
 """The pages of the service, each one file: nothing is loaded from anywhere."""
 
 import html
-import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from ricercar.comparison.page import render
 from ricercar.use.model import Model
+from ricercar.use.page import scripts
 from ricercar.use.serve.limits import Limits
 
 _FOLDER = files("ricercar.use.serve.page")
-SHARED = ("dom", "theme", "marks", "timeline")  # scripts of the leaderboard's page
-_LIBRARY = ("wavesurfer.min.js", "wavesurfer.LICENSE")
 _KEEPS = "; connect-src 'self' blob: data:; frame-ancestors 'none'"
 
 
 def index(models: Mapping[str, Model], limits: Limits, asks_token: bool) -> tuple[str, dict[str, str]]:
     """-> the page at /, where a recording is dropped, seen and heard, and its headers."""
-    library = render.library(*_LIBRARY)
-    script = "\n".join([*(render.read(f"{name}.js") for name in SHARED), _read("serve.js")])
+    library, script = scripts(_read("serve.js"))
     about = {
         "models": [{"name": name, "tasks": list(model.tasks)} for name, model in models.items()],
         "max_mb": limits.max_mb,
@@ -32,7 +29,7 @@ def index(models: Mapping[str, Model], limits: Limits, asks_token: bool) -> tupl
         "library": f"<script>{library}</script>",
         "script": script,
     }
-    return _filled("index.html", parts), _headers([library, script])
+    return render.filled(_read("index.html"), parts), _headers([library, script])
 
 
 def docs(schema: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
@@ -44,7 +41,7 @@ def docs(schema: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
             _route(method, path, route) for path, every in schema["paths"].items() for method, route in every.items()
         ),
     }
-    return _filled("docs.html", parts), _headers([])
+    return render.filled(_read("docs.html"), parts), _headers([])
 
 
 def _route(method: str, path: str, route: Mapping[str, Any]) -> str:
@@ -65,11 +62,6 @@ def _answer(response: Mapping[str, Any]) -> str:
 
 def _headers(scripts: Sequence[str]) -> dict[str, str]:
     return {"Content-Security-Policy": render.policy(scripts, _KEEPS), "X-Content-Type-Options": "nosniff"}
-
-
-def _filled(template: str, parts: Mapping[str, str]) -> str:
-    """In one pass, so that what is filled in is never taken for the template."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _read(template))
 
 
 def _read(name: str) -> str:

@@ -1,7 +1,7 @@
 // A recording is dropped, sent, and shown as a model hears it.
 
 const service = readData("service");
-const state = { sending: null, shown: null }; // what can be stopped; the viewer, for the keys
+const state = { sending: null }; // what can be stopped
 
 // The server-sent events of a response: {kind, content}.
 async function* eventsOf(response) {
@@ -19,7 +19,7 @@ async function send(file) {
   state.sending?.abort();
   const stop = new AbortController(), bar = h("progress", { max: 1, "aria-label": "progress" }), said = h("p", { class: "small muted" }, `Sending ${file.name}`);
   state.sending = stop;
-  const show = (...children) => { if (state.sending === stop) { state.shown?.destroy(); state.shown = null; byId("result").replaceChildren(...children); } };
+  const show = (...children) => { if (state.sending === stop) { leave(); byId("result").replaceChildren(...children); } };
   const refuse = (text) => { show(h("p", { class: "problem", role: "alert" }, text)); announce(text); };
   if (file.size > service.max_mb * 1e6) { refuse(`${file.name} is larger than ${service.max_mb} MB.`); return; }
   show(said, bar, h("p", {}, h("button", { type: "button", onclick: () => { show(); stop.abort(); } }, "Stop")));
@@ -34,45 +34,18 @@ async function send(file) {
       if (kind === "progress") { bar.value = content.progress; said.textContent = "Listening"; }
       if (kind === "estimate") estimates[content.task] = content;
       if (kind === "error") refuse(content.detail);
-      if (kind === "end") { show(); if (state.sending === stop) { byId("result").replaceChildren(...result(file, estimates, content)); state.shown.start(); announce("Done."); } }
+      if (kind === "end" && state.sending === stop) { result(byId("result"), { ...content, name: file.name, sound: file }, kept(file, estimates, content)); announce("Done."); }
     }
   } catch (error) {
     if (!stop.signal.aborted) refuse(`The service cannot be reached: ${error.message}`);
   }
 }
 
-function result(file, estimates, { model, seconds: length, flaw, view, files }) {
-  const tasks = Object.keys(view), place = h("div"), stem = file.name.replace(/\.[^.]*$/, "");
-  const open = (task) => {
-    state.shown?.destroy();
-    for (const button of choice.children) button.setAttribute("aria-pressed", String(button.textContent === task));
-    state.shown = viewed(view[task], task, file, place);
-  };
-  const choice = h("div", { class: "controls", "aria-label": "Tasks" }, tasks.map((task) => h("button", { type: "button", onclick: () => { open(task); state.shown.start(); } }, task)));
-  const json = new Blob([JSON.stringify({ model, seconds: length, flaw, estimates }, null, 1)], { type: "application/json" });
-  const saved = [["json", URL.createObjectURL(json)], ...Object.entries(files)];
-  open(tasks[0]);
-  return [
-    h("h2", {}, file.name), h("p", { class: "muted small" }, `${seconds(length)}, ${model}`), flaw && h("p", { class: "problem" }, `The recording ${flaw}. What is there is used.`),
-    tasks.length > 1 && choice, place,
-    h("p", { class: "controls" }, saved.map(([suffix, address]) => h("a", { href: address, download: `${stem}.${suffix}` }, `${stem}.${suffix}`))),
-  ].filter(Boolean);
-}
-
-// The viewer of one task's estimate, in `place`.
-function viewed(drawn, task, file, place) {
-  const marks = drawn.marks.map(([start_s, end_s, kind, pitch, label]) => ({ start_s, end_s, kind, pitch, label }));
-  const excerpt = { ...drawn, sound: file, unjudged: true, reference: [], estimates: { [task]: marks } };
-  const view = { zoom: 1, fit: true, hidden: new Set(), at: 0, now: null };
-  const timed = timeline(excerpt, view, () => marks, () => task), sound = player(excerpt, timed, view);
-  const zoom = (by) => { view.zoom = Math.min(64, Math.max(1, view.zoom * by)); timed.draw(); timed.follow(true); };
-  const fit = () => { view.fit = !view.fit; fitting.setAttribute("aria-pressed", String(view.fit)); timed.draw(); };
-  const button = (text, title, onclick, more = {}) => h("button", { type: "button", title, onclick, ...more }, text), fitting = button("Fit pitches", "f", fit, { "aria-pressed": "true" });
-  place.replaceChildren(
-    h("div", { class: "controls" }, sound.button, sound.time, button("−", "-", () => zoom(0.5), { "aria-label": "Zoom out" }), button("+", "+", () => zoom(2), { "aria-label": "Zoom in" }), ["notes", "melody"].includes(excerpt.kind) && fitting),
-    timed.frame,
-    excerpt.kind === "track" ? h("ul", { class: "chips" }, marks.map((mark) => h("li", {}, mark.label || markText(mark)))) : h("p", { class: "small muted" }, count(marks.length, "mark")));
-  return { zoom, fit, play: sound.toggle, seek: (by) => sound.seek(view.at + by, true), start() { timed.watch(); timed.draw(); sound.load(); place.querySelector(".stage").focus({ preventScroll: true }); }, destroy() { sound.destroy(); timed.destroy(); } };
+// Links to what was heard, as files.
+function kept(file, estimates, { model, seconds, flaw, files }) {
+  const json = new Blob([JSON.stringify({ model, seconds, flaw, estimates }, null, 1)], { type: "application/json" });
+  const stem = file.name.replace(/\.[^.]*$/, ""), saved = [["json", URL.createObjectURL(json)], ...Object.entries(files)];
+  return h("p", { class: "controls" }, saved.map(([suffix, address]) => h("a", { href: address, download: `${stem}.${suffix}` }, `${stem}.${suffix}`)));
 }
 
 function begin() {
@@ -90,14 +63,5 @@ function begin() {
     drop, h("section", { class: "found", id: "result" }));
 }
 
-addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
-  const actions = { t: switchTheme };
-  if (state.shown) Object.assign(actions, { ArrowLeft: () => state.shown.seek(event.shiftKey ? -5 : -1), ArrowRight: () => state.shown.seek(event.shiftKey ? 5 : 1), "+": () => state.shown.zoom(2), "=": () => state.shown.zoom(2), "-": () => state.shown.zoom(0.5), f: () => state.shown.fit(), ...(event.target.closest("button, a") ? {} : { " ": () => state.shown.play() }) });
-  if (actions[event.key]) { event.preventDefault(); actions[event.key](); }
-});
-
-byId("theme").addEventListener("click", switchTheme);
-beginTheme();
-document.body.append(patterns());
+beginPage();
 begin();

@@ -1,0 +1,4 @@
+// The page of one recording: it has all in itself.
+
+beginPage();
+result(byId("main"), readData("heard"));
