@@ -24,7 +24,11 @@ def check_protocol(task: str, protocol: Mapping[str, Any], known: Mapping[str, S
     known.
     """
     forbidden = protocol.get("forbidden", [])
-    if not isinstance(forbidden, list | tuple) or not all(isinstance(each, str) for each in forbidden):
+    if (
+        isinstance(forbidden, str)
+        or not isinstance(forbidden, Sequence)
+        or not all(isinstance(each, str) for each in forbidden)
+    ):
         raise InputError(f"task.protocol.forbidden={forbidden!r} must be a list of names of data sets.")
     protocol = {name: value for name, value in protocol.items() if name not in ("ranked_by", "forbidden")}
     known = {**known, "averaging": ("tracks", "works")}

@@ -227,6 +227,7 @@ def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         quiet = [] if plain else ["hydra/job_logging=none"]
         monkeypatch.setattr(sys, "argv", [script, *arguments, *quiet])
         monkeypatch.setattr(logging, "raiseExceptions", True)
+        monkeypatch.setattr(logging.root, "handlers", [])  # another command's, which may write to what is closed
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         monkeypatch.setattr(Hydra, "get_mode", lambda *arguments, **options: None)
         code: int | str | None = 0

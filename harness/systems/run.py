@@ -208,10 +208,11 @@ def _run(
             return _run_folder(running, work, jobs, Path(folder))
         failures = {}
         with (
+            ThreadPoolExecutor(running.num_jobs) as pool,  # outside: its threads end where their workers have ended
             _workers(running, work, Path(folder)) as workers,
             tqdm(total=len(tracks), desc=running.place.choice, unit="track", disable=None) as progress,
         ):
-            for id, failure in _done(jobs, workers, running.num_jobs):
+            for id, failure in _done(jobs, workers, pool):
                 progress.update()
                 if failure is not None:
                     log.warning("track %s: %s %s", id, running.place.choice, failure)
@@ -237,7 +238,9 @@ def _workers(running: Running, work: Mapping[str, Any], folder: Path) -> Iterato
             each.end()
 
 
-def _done(jobs: Sequence["_Job"], workers: "queue.Queue[Worker]", num_jobs: int) -> Iterator[tuple[str, str | None]]:
+def _done(
+    jobs: Sequence["_Job"], workers: "queue.Queue[Worker]", pool: ThreadPoolExecutor
+) -> Iterator[tuple[str, str | None]]:
     """-> (track id, what went wrong) as they are done."""
 
     def do(job: "_Job") -> str | None:
@@ -247,13 +250,13 @@ def _done(jobs: Sequence["_Job"], workers: "queue.Queue[Worker]", num_jobs: int)
         finally:
             workers.put(worker)
 
-    pool = ThreadPoolExecutor(num_jobs)
+    futures = {pool.submit(do, job): job for job in jobs}
     try:
-        futures = {pool.submit(do, job): job for job in jobs}
         for future in as_completed(futures):
             yield futures[future].track.id, future.result()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        for future in futures:
+            future.cancel()
 
 
 class _Job:

@@ -88,9 +88,12 @@ def test_train_then_eval_gives_the_same_scores(
     assert trained["looks"] == 1
     training = trained["training"]
     assert re.fullmatch("[0-9a-f]{16}", training.pop("fingerprint"))
-    assert training == {"data": [trained["dataset"]["name"]], "works": "known", "shared": []}
+    data = [trained["dataset"]["name"]]
+    nothing = {"shared": [], "shared_choosing": []}
+    assert training == {"data": data, "works": "known", "choosing": data, **nothing}
     assert (result["choices"]["system"], result["seed"]) == ("Sines", 2)
-    assert result["training"] == {"data": ["tones"], "works": "known", "shared": ["g3"], "fingerprint": None}
+    told = {"data": ["tones"], "works": "known", "fingerprint": None, "choosing": None}
+    assert result["training"] == {**nothing, **told, "shared": ["g3"]}
 
 
 def test_baseline(

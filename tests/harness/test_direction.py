@@ -95,7 +95,9 @@ def test_ranks_over_boards_and_works(both: tuple[Path, Path]) -> None:
     assert averages[0] is not None
     assert averages[1] is not None
     assert averages[0].ranks.average == averages[1].ranks.average
-    contents = [page_payload(collect([folder]), each, {}, "") for folder, each in zip(both, (found, lost), strict=True)]
+    contents = [
+        page_payload(collect([folder]), each, {}, "", {}) for folder, each in zip(both, (found, lost), strict=True)
+    ]
     assert contents[0]["boards"][0]["ranks"] == contents[1]["boards"][0]["ranks"]
     assert contents[0]["boards"][0]["better"] == {FOUND: "higher"}
     assert contents[1]["boards"][0]["better"] == {LOST: "lower"}

@@ -111,7 +111,7 @@ def test_how_often_parts_are_drawn(tones: Path, cache: Path, balance: float, exp
     windows = assemble.make_windows(cfg, assemble.make(cfg.frontend), store, cpu)
     tracks = assemble.make(cfg.data).tracks("train")
     crops = assemble.make_crops(cfg, tasks, tracks, windows, assemble.make(cfg.augmentation))
-    drawn = [tracks[crops._drawn(index)[1]].part for index in range(4000)]
+    drawn = [tracks[crops._drawn(index)[0][1]].part for index in range(4000)]
     assert drawn.count("synth") / 4000 == pytest.approx(expected, abs=0.03)
 
 
