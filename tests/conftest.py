@@ -227,7 +227,9 @@ def run_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         quiet = [] if plain else ["hydra/job_logging=none"]
         monkeypatch.setattr(sys, "argv", [script, *arguments, *quiet])
         monkeypatch.setattr(logging, "raiseExceptions", True)
-        monkeypatch.setattr(logging.root, "handlers", [])  # another command's, which may write to what is closed
+        # Those of an earlier command may write to what is closed by now.
+        able = [each for each in logging.root.handlers if not getattr(getattr(each, "stream", None), "closed", False)]
+        monkeypatch.setattr(logging.root, "handlers", able)
         monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         monkeypatch.setattr(Hydra, "get_mode", lambda *arguments, **options: None)
         code: int | str | None = 0

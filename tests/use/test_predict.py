@@ -125,6 +125,7 @@ def test_several_tasks_have_folders(
     tasks = expanded("task=[notes,key]")
     trained(tmp_path / "run", *SMALL, *TINY, *tasks, "data=folder", f"data.root={tones}", f"cache_dir={cache}")
     song = str(tones / "audio" / "t3.wav")
+    capsys.readouterr()
     assert run_here("predict.py", "run=run", song, "--format", "mid,lab,jams", "--play", "--page") == (0, "")
     assert files(tmp_path / "predictions") == [
         "key/t3.jams", "key/t3.lab", "key/t3.play.wav",
