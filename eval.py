@@ -57,26 +57,8 @@ def _evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Re
     assemble.check_data(cfg)
     if cfg.run is not None:
         return _of_run(cfg, folder, choices)
-    for group in ("task", "data"):
-        if group not in choices:
-            raise InputError(f"{group}= is needed: say what is to be scored, and on which data.")
-    scorings = assemble.make_scorings(cfg)
-    if len(scorings) > 1:
-        raise InputError("Systems, predictions and baselines are scored for one task at a time: give task=NAME.")
-    [(task, scoring)] = scorings.items()
-    source = assemble.make(cfg.data)
-    tracks = assemble.tracks_of(source, scorings, cfg.split)
-    store = assemble.make_store(cfg)
-    store.prepare(tracks)
-    benchmark = Benchmark(
-        task=task,
-        scoring=scoring,
-        data=identity.dataset_name(cfg, choices["data"]),
-        split=cfg.split,
-        tracks=tracks,
-        training=source.tracks("train") if "train" in source.splits else [],
-        store=store,
-    )
+    benchmark, _ = assemble.make_benchmark(cfg, choices)
+    benchmark.store.prepare(benchmark.tracks)
     if cfg.baseline is not None:
         result = baseline_result(cfg.baseline, benchmark, choices["data"], folder)
         report(result, [], benchmark, folder, NoTracker())
@@ -103,7 +85,7 @@ def _of_outside(cfg: DictConfig, benchmark: Benchmark, choices: dict[str, str], 
         outside = replace(outside, packages=program.place.packages)
     own["system"] = cfg.name or (about.name if about else predictions.resolve().name)
     scores = benchmark.score_folder(predictions)
-    known = [own, benchmark.fingerprint, cfg.split, asdict(outside), benchmark.predictions_hash(predictions)]
+    known = [own, benchmark.comparable, asdict(outside), benchmark.predictions_hash(predictions)]
     provenance = Provenance(
         run_id=stable_hash(known),
         choices=own,

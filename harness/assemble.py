@@ -32,9 +32,10 @@ from ricercar.data.sources.source import Source
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness import team
+from ricercar.harness.benchmark import Benchmark
 from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.evaluate import Evaluation
-from ricercar.harness.identity import LATER, PLACES, class_hashes, source_hash, stable_hash
+from ricercar.harness.identity import LATER, PLACES, class_hashes, dataset_name, source_hash, stable_hash
 from ricercar.harness.initial import Initial, run_of_file
 from ricercar.harness.inside import num_steps
 from ricercar.harness.parts import LR_FACTOR, Freezing, Groups, Parameters, grouped
@@ -646,6 +647,29 @@ def tracks_of(source: Source, scorings: Mapping[str, Scoring], split: str) -> li
             log.info("%s: %d of %d tracks have what task=%s needs", split, len(ids), len(everything), name)
         used |= ids
     return [track for track in everything if track.id in used]
+
+
+def make_benchmark(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[Benchmark, Source]:
+    """Of what was not trained here: one task on a split of a data set, and that data set. No audio is read yet."""
+    for group in ("task", "data"):
+        if group not in choices:
+            raise InputError(f"{group}= is needed: say what is to be scored, and on which data.")
+    check_data(cfg)
+    scorings = make_scorings(cfg)
+    if len(scorings) > 1:
+        raise InputError("Systems, predictions and baselines are scored for one task at a time: give task=NAME.")
+    [(task, scoring)] = scorings.items()
+    source: Source = make(cfg.data)
+    benchmark = Benchmark(
+        task=task,
+        scoring=scoring,
+        data=dataset_name(cfg, choices["data"]),
+        split=cfg.split,
+        tracks=tracks_of(source, scorings, cfg.split),
+        training=source.tracks("train") if "train" in source.splits else [],
+        store=make_store(cfg),
+    )
+    return benchmark, source
 
 
 def _has(needed: Callable[[Mapping[str, Annotation]], Annotation | None], track: Track) -> bool:

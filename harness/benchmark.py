@@ -64,6 +64,16 @@ class Benchmark:
         """Hash of ids, works, audio and references of the tracks, in any order."""
         return fingerprint_of(self.tracks, self.scoring.reference, self.store.key)
 
+    @property
+    def protocol_id(self) -> str:
+        """Hash of every convention that moves a score."""
+        return stable_hash(plain(self.scoring.protocol))
+
+    @property
+    def comparable(self) -> tuple[str, str, str, str]:
+        """As of a result: what has to be the same for scores to be compared."""
+        return self.task, self.fingerprint, self.split, self.protocol_id
+
     @cached_property
     def folds(self) -> FoldId | None:
         """Which fold of which tracks it is."""
@@ -87,7 +97,7 @@ class Benchmark:
             schema=SCHEMA,
             **vars(replace(provenance, choices=choices)),
             protocol=protocol,
-            protocol_id=stable_hash(protocol),
+            protocol_id=self.protocol_id,
             dataset=DatasetId(self.data, self.split, self.fingerprint, len(self.tracks), self.folds),
             metrics=metrics,
             scales={name: self.scoring.scale(name) for name in metrics},

@@ -1,8 +1,6 @@
 """result.json: what a run, or a folder of predictions, is worth. docs/result.md describes every field."""
 
-import gzip
 import json
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -17,7 +15,7 @@ from ricercar.errors import InputError
 from ricercar.harness import identity
 from ricercar.harness.identity import Git, stable_hash
 from ricercar.harness.provenance import Cost, EncoderId, Outside, Provenance, TrainingData, Tuning
-from ricercar.harness.typed_json import parse, to_json, typed
+from ricercar.harness.typed_json import parsed_file, to_json, typed
 from ricercar.significance.scores import Ints, Scores
 from ricercar.tasks.scale import HIGHER, LOWER, Scale, of_mir_eval
 
@@ -141,17 +139,8 @@ class Result:
 
         InputError names the file, the field and the value that is wrong, inconsistent or of another schema.
         """
+        content = parsed_file(path)
         try:
-            content = path.read_bytes()
-            text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
-        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise InputError(f"{path} is damaged or cut short: {error}.") from error
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} is not UTF-8 text (byte {error.start}).") from error
-        try:
-            content = parse(text)
             _check_schema(content)
             result = typed(cls, _completed(content))
             result._check()

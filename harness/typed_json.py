@@ -1,10 +1,13 @@
 """JSON text <-> dataclasses: strict in both directions."""
 
 import dataclasses
+import gzip
 import json
 import math
 import sys
+import zlib
 from functools import cache
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -32,6 +35,21 @@ def parse(text: str) -> Any:
         raise
     except (RecursionError, ValueError) as error:
         raise InputError(f"not JSON that can be read: {error}.") from error
+
+
+def parsed_file(path: Path) -> Any:
+    """A file of strict JSON in UTF-8, packed by gzip where it ends in .gz, as plain values. InputError names it."""
+    try:
+        content = path.read_bytes()
+        return parse((gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8"))
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path} is damaged or cut short: {error}.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text (byte {error.start}).") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def typed(kind: type[T], value: Any) -> T:

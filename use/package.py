@@ -29,7 +29,7 @@ from ricercar.harness.checkpoints import Checkpoints
 from ricercar.harness.results import Result
 from ricercar.harness.targets import check_classes
 from ricercar.harness.trained import Trained, results_of, tell_changes
-from ricercar.harness.typed_json import parse, to_json, typed
+from ricercar.harness.typed_json import parse, parsed_file, to_json, typed
 from ricercar.use.card import card
 
 FORMAT = 1
@@ -209,17 +209,14 @@ _WHOLE = "Take the whole package again, or make it anew: ricercar package RUN FO
 
 
 def _read_config(path: Path) -> Config:
+    if not path.is_file():
+        raise InputError(f"{path.parent} has no {CONFIG}. {_WHOLE}")
+    if path.stat().st_size > _LONGEST:
+        raise InputError(f"{path} has {path.stat().st_size >> 20} MB, which no configuration has. {_WHOLE}")
     try:
-        text = path.read_text(encoding="utf-8") if path.stat().st_size < _LONGEST else ""
-        content = parse(text)
-    except FileNotFoundError as error:
-        raise InputError(f"{path.parent} has no {CONFIG}. {_WHOLE}") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text (byte {error.start}). {_WHOLE}") from error
+        content = parsed_file(path)
     except InputError as error:
-        raise InputError(f"{path}: {error} {_WHOLE}") from error
+        raise InputError(f"{error} {_WHOLE}") from error
     if not isinstance(content, dict) or content.get("library_name") != "ricercar":
         raise InputError(f"{path} is not that of a package of Ricercar, but of another library.")
     if content.get("format") != FORMAT:

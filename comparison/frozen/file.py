@@ -20,7 +20,7 @@ from ricercar.harness.identity import stable_hash
 from ricercar.harness.provenance import Provenance
 from ricercar.harness.results import Result, TrackScore
 from ricercar.harness.targets import check_classes
-from ricercar.harness.typed_json import parse, to_json, typed
+from ricercar.harness.typed_json import parse, parsed_file, to_json, typed
 from ricercar.tasks.protocol import plain
 from ricercar.tasks.scoring import Scoring
 
@@ -90,11 +90,6 @@ class Frozen:
     def title(self) -> str:
         return f"{self.name}, version {self.version} ({self.seal})"
 
-    @property
-    def comparable(self) -> tuple[str, str, str, str]:
-        """As of a result."""
-        return self.task, self.fingerprint, self.split, self.protocol_id
-
     def sealed(self) -> str:
         """-> what `seal` has to be."""
         content: dict[str, Any] = parse(to_json(self))
@@ -113,14 +108,7 @@ class Frozen:
     @classmethod
     def read(cls, path: Path) -> Self:
         """InputError names the file and what is wrong in it, also where it was edited after it was frozen."""
-        try:
-            content = parse(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} is not UTF-8 text (byte {error.start}).") from error
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
+        content = parsed_file(path)
         schema = content.get("schema") if isinstance(content, dict) else None
         if schema != SCHEMA or "seal" not in content:
             raise InputError(f"{path} is no frozen benchmark that this version reads (schema {SCHEMA}).")

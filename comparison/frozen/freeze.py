@@ -19,7 +19,7 @@ from ricercar.harness.baselines import baseline_result
 from ricercar.harness.benchmark import Benchmark
 from ricercar.harness.command import command, logged
 from ricercar.harness.folders import CONF
-from ricercar.harness.identity import PLACES, stable_hash
+from ricercar.harness.identity import PLACES
 from ricercar.harness.settled import settled
 from ricercar.tasks.protocol import plain
 from ricercar.tasks.scoring import Scoring
@@ -29,31 +29,12 @@ log = logging.getLogger(__name__)
 
 def freeze(cfg: DictConfig, choices: dict[str, str], folder: Path) -> Frozen:
     """The benchmark that a configuration describes. folder: for the baselines' predictions."""
-    for group in ("task", "data"):
-        if group not in choices:
-            raise InputError(f"{group}= is needed: say what is to be scored, and on which data.")
     check_whole(1, version=cfg.version)
     check_choice(("none", "include"), references=cfg.references)
-    assemble.check_data(cfg)
-    scorings = assemble.make_scorings(cfg)
-    if len(scorings) > 1:
-        raise InputError("A benchmark is of one task: give task=NAME.")
-    [(task, scoring)] = scorings.items()
-    source = assemble.make(cfg.data)
-    splits = list(cfg.development)
+    benchmark, source = assemble.make_benchmark(cfg, choices)
+    scoring, store, splits = benchmark.scoring, benchmark.store, list(cfg.development)
     _check_splits(source, splits, cfg.split)
-    tracks = assemble.tracks_of(source, scorings, cfg.split)
-    store = assemble.make_store(cfg)
-    store.prepare(tracks)
-    benchmark = Benchmark(
-        task=task,
-        scoring=scoring,
-        data=identity.dataset_name(cfg, choices["data"]),
-        split=cfg.split,
-        tracks=tracks,
-        training=source.tracks("train") if "train" in source.splits else [],
-        store=store,
-    )
+    store.prepare(benchmark.tracks)
     baselines = {
         name: baseline_result(name, benchmark, choices["data"], folder / name).tracks for name in scoring.baselines
     }
@@ -67,12 +48,12 @@ def freeze(cfg: DictConfig, choices: dict[str, str], folder: Path) -> Frozen:
         name=cfg.name,
         version=cfg.version,
         about=cfg.about,
-        task=task,
+        task=benchmark.task,
         data=benchmark.data,
         split=cfg.split,
         fingerprint=benchmark.fingerprint,
         protocol=plain(scoring.protocol),
-        protocol_id=stable_hash(plain(scoring.protocol)),
+        protocol_id=benchmark.protocol_id,
         primary=scoring.primary,
         shown=[name for name in scoring.shown if name != scoring.primary],
         rules=Rules(splits, list(dict.fromkeys([*cfg.forbidden, *scoring.protocol.get("forbidden", [])]))),

@@ -21,13 +21,19 @@ def render(content: Mapping[str, Any], excerpts: Mapping[str, Any]) -> str:
     script = "\n".join(read(f"{name}.js") for name in SCRIPTS)
     parts = {
         "title": html.escape(content["title"]),
-        "policy": policy([*libraries, script]),
-        "style": read("vendor/tabulator_simple.min.css") + read("page.css"),
         "data": "\n".join(data(name, value) for name, value in {"page": content, **excerpts}.items()),
         "libraries": "\n".join(f"<script>{library}</script>" for library in libraries),
         "script": script,
     }
-    return filled(read("template.html"), parts)
+    style = read("vendor/tabulator_simple.min.css") + read("page.css")
+    return document(content["title"], style, filled(read("body.html"), parts), policy([*libraries, script]))
+
+
+def document(title: str, style: str, body: str, policy: str | None = None) -> str:
+    """The HTML around a body. policy: what a file says of itself; None: a server says it."""
+    said = "" if policy is None else f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+    parts = {"policy": said, "title": html.escape(title), "style": style, "body": body}
+    return filled(read("document.html"), parts)
 
 
 def filled(template: str, parts: Mapping[str, str]) -> str:

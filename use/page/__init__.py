@@ -1,6 +1,5 @@
 """What was heard in a recording, as one file to look at and to listen to: nothing is loaded from anywhere."""
 
-import html
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import files
@@ -33,16 +32,11 @@ def page(model: Model, name: str, sound: Sound, estimates: Mapping[str, Annotati
         "view": drawn(model, shown, estimates),
         "audio": mp3(shown.samples / 32768.0, shown.sample_rate),
     }
-    library, script = scripts(_read("heard.js"))
-    parts = {
-        "policy": render.policy([library, script]),
-        "title": html.escape(name),
-        "style": render.read("page.css"),
-        "data": render.data("heard", heard),
-        "library": f"<script>{library}</script>",
-        "script": script,
-    }
-    return render.filled(_read("heard.html"), parts)
+    own = scripts(_read("heard.js"))
+    filled = body(
+        own, render.data("heard", heard), "This page draws what was heard with JavaScript, which is switched off here."
+    )
+    return render.document(name, render.read("page.css"), filled, render.policy(own))
 
 
 def drawn(model: Model, sound: Sound, estimates: Mapping[str, Annotation]) -> dict[str, Any]:
@@ -63,6 +57,13 @@ def scripts(own: str) -> tuple[str, str]:
     """-> the library that plays, and the script of a page: what all pages share, the viewer, and its own."""
     shared = [render.read(f"{name}.js") for name in _SHARED]
     return render.library(*_LIBRARY), "\n".join([*shared, _read("result.js"), own])
+
+
+def body(scripts: tuple[str, str], data: str, without: str) -> str:
+    """The body of a page of sound and what was heard. without: what stands there where JavaScript is off, as HTML."""
+    library, script = scripts
+    parts = {"without": without, "data": data, "library": f"<script>{library}</script>", "script": script}
+    return render.filled(_read("body.html"), parts)
 
 
 def _read(name: str) -> str:

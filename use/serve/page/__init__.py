@@ -7,41 +7,40 @@ from typing import Any
 
 from ricercar.comparison.page import render
 from ricercar.use.model import Model
-from ricercar.use.page import scripts
+from ricercar.use.page import body, scripts
 from ricercar.use.serve.limits import Limits
 
 _FOLDER = files("ricercar.use.serve.page")
+_WITHOUT = (
+    "This page needs JavaScript, which is switched off here. POST /transcribe works without: see "
+    '<a href="docs">docs</a>.'
+)
 _KEEPS = "; connect-src 'self' blob: data:; frame-ancestors 'none'"
 
 
 def index(models: Mapping[str, Model], limits: Limits, asks_token: bool) -> tuple[str, dict[str, str]]:
     """-> the page at /, where a recording is dropped, seen and heard, and its headers."""
-    library, script = scripts(_read("serve.js"))
+    own = scripts(_read("serve.js"))
     about = {
         "models": [{"name": name, "tasks": list(model.tasks)} for name, model in models.items()],
         "max_mb": limits.max_mb,
         "max_minutes": limits.max_minutes,
         "asks_token": asks_token,
     }
-    parts = {
-        "style": render.read("page.css") + _read("serve.css"),
-        "data": render.data("service", about),
-        "library": f"<script>{library}</script>",
-        "script": script,
-    }
-    return render.filled(_read("index.html"), parts), _headers([library, script])
+    filled = body(own, render.data("service", about), _WITHOUT)
+    return render.document("Ricercar", _style(), filled), _headers(own)
 
 
 def docs(schema: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """-> the page at /docs: every route of an OpenAPI schema."""
     parts = {
-        "style": render.read("page.css") + _read("serve.css"),
         "version": html.escape(schema["info"]["version"]),
         "routes": "\n".join(
             _route(method, path, route) for path, every in schema["paths"].items() for method, route in every.items()
         ),
     }
-    return render.filled(_read("docs.html"), parts), _headers([])
+    filled = render.filled(_read("docs.html"), parts)
+    return render.document("Ricercar: the service", _style(), filled), _headers([])
 
 
 def _route(method: str, path: str, route: Mapping[str, Any]) -> str:
@@ -62,6 +61,10 @@ def _answer(response: Mapping[str, Any]) -> str:
 
 def _headers(scripts: Sequence[str]) -> dict[str, str]:
     return {"Content-Security-Policy": render.policy(scripts, _KEEPS), "X-Content-Type-Options": "nosniff"}
+
+
+def _style() -> str:
+    return render.read("page.css") + _read("serve.css")
 
 
 def _read(name: str) -> str:
