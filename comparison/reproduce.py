@@ -23,6 +23,7 @@ from ricercar.harness.run import Run
 from ricercar.harness.settled import settled
 from ricercar.harness.targets import check_classes
 from ricercar.significance.bootstrap import resample
+from ricercar.tasks.protocol import plain
 from ricercar.train import train
 
 log = logging.getLogger(__name__)
@@ -68,7 +69,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def chosen(everything: Sequence[Found], run_id: str) -> Result:
-    """The result with that run_id. InputError where there is none, several differ, or it cannot be trained again."""
+    """The result with that run_id, under the protocol that the run was trained with, if it was scored under several.
+
+    InputError where there is none, several differ, or it cannot be trained again.
+    """
     matches = {each.result.run_id: each.result for each in everything if each.result.run_id.startswith(run_id)}
     if not matches:
         raise InputError(f"{run_id}: none of the {len(everything)} results has this run_id.")
@@ -85,7 +89,18 @@ def chosen(everything: Sequence[Found], run_id: str) -> Result:
         raise InputError(f"{same.run_id}: there is only its score on other data than its own; give more folders.")
     if len(tasks) > 1:
         log.info("compared by the first of its tasks: %s", ", ".join(tasks))
-    return next(each for each in trained_on if each.choices["task"] == tasks[0])
+    of_task = [each for each in trained_on if each.choices["task"] == tasks[0]]
+    under_its_own = [each for each in of_task if _trained_with(each) in (None, each.protocol)]
+    if not under_its_own:
+        raise InputError(f"{same.run_id}: there is only its score under another protocol; give more folders.")
+    return under_its_own[0]
+
+
+def _trained_with(result: Result) -> dict[str, Any] | None:
+    """The protocol in the configuration of a run."""
+    task = (result.config or {}).get("task")
+    own = task.get("parts", {}).get(result.choices["task"], task) if isinstance(task, dict) else {}
+    return plain(own["protocol"]) if "protocol" in own else None
 
 
 def configuration(

@@ -93,6 +93,15 @@ def test_what_cannot_be_reproduced(results: list[dict[str, object]], run_id: str
         reproduce.chosen([found(**each) for each in results], run_id)
 
 
+def test_of_several_protocols_the_run_s_own_counts() -> None:
+    own, other = ({"onset_tolerance_s": each, "averaging": "tracks"} for each in (0.05, 0.1))
+    trained = {f"task.protocol.{name}": value for name, value in own.items()}
+    again, first = (found(options=trained, protocol=each, run_id="aa") for each in (other, own))
+    assert reproduce.chosen([again, first], "aa").protocol == own
+    with pytest.raises(InputError, match="only its score under another protocol"):
+        reproduce.chosen([again], "aa")
+
+
 @pytest.mark.parametrize(("drop", "expected"), [(0.0, True), (0.01, True), (0.4, False)])
 @pytest.mark.parametrize("num_seeds", [1, 3])
 def test_verdict(drop: float, expected: bool, num_seeds: int) -> None:

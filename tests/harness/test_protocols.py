@@ -443,6 +443,19 @@ def test_a_run_is_scored_under_its_protocol_and_again_under_another(
     assert f"Protocol key/symmetric ({result['protocol_id']})" in printed
     assert f"Protocol key/mirex ({rescored['protocol_id']})" in printed
 
+    # So are predictions that were scored under both: two results of one tree, on a board each.
+    given = ["predictions=trained/predictions", "name=Mine", "task=key", *on_tones[-3:]]
+    for name in ("symmetric", "mirex"):
+        assert run_here("eval.py", *given, f"protocol={name}", f"hydra.run.dir=mine/{name}") == (0, "")
+    ids = [result_in(tmp_path / "mine" / name)["run_id"] for name in ("symmetric", "mirex")]
+    assert len({*ids}) == 2
+    assert "has a run in it already" in run_here("eval.py", *given, "hydra.run.dir=mine/mirex")[1]
+    capsys.readouterr()
+    assert run_here("leaderboard.py", "mine", "--format", "json")[0] == 0
+    boards = json.loads(capsys.readouterr().out)["boards"]
+    own = [[each for each in board["systems"] if each["name"] == "Mine"] for board in boards]
+    assert sorted(run["run_id"] for [each] in own for run in each["runs"]) == sorted(ids)
+
 
 @pytest.mark.parametrize(
     ("given", "told"),
