@@ -9,11 +9,10 @@ from ricercar.comparison.found import Found, Problem
 from ricercar.comparison.options import listed
 from ricercar.comparison.pooled import pooled_of
 from ricercar.comparison.systems import is_baseline
+from ricercar.data.sources.source import ALL
 from ricercar.harness.identity import stable_hash, system_id
 from ricercar.harness.provenance import KNOWN, UNKNOWN, Cost, TrainingData
 from ricercar.harness.results import DatasetId, Result, mean_metrics
-
-SPLIT = "all"  # as eval.py split=all calls the tracks of all splits
 
 
 def joined(found: Iterable[Found]) -> tuple[list[Found], list[Problem]]:
@@ -91,7 +90,7 @@ def _one(runs: Sequence[Found]) -> Found | Problem:
             ),
             looks=max((result.looks for result in results if result.looks is not None), default=None),
             reproducible=None if whole.reproducible is None else all(result.reproducible for result in results),
-            dataset=DatasetId(whole.dataset.name, SPLIT, folds.fingerprint, folds.num_tracks, None),
+            dataset=DatasetId(whole.dataset.name, ALL, folds.fingerprint, folds.num_tracks, None),
             metrics=metrics,
             scales={name: whole.scales[name] for name in metrics},
             shown=[name for name in whole.shown if name in metrics],

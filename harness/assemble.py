@@ -28,7 +28,7 @@ from ricercar.data.batches.crops import Crops, to_float
 from ricercar.data.batches.spectrogram_store import Analysis
 from ricercar.data.batches.windows import Samples, Windows
 from ricercar.data.sources.folds import Fold, Folds
-from ricercar.data.sources.source import Source
+from ricercar.data.sources.source import ALL, Source
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness import team
@@ -624,7 +624,7 @@ def make_store(cfg: DictConfig) -> AudioStore:
 
 def tracks_in(source: Source, split: str) -> list[Track]:
     """Of a split, or of all of them."""
-    if split == "all":
+    if split == ALL:
         return [track for each in source.splits for track in source.tracks(each)]
     return source.tracks(split)
 

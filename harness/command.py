@@ -60,7 +60,8 @@ def _led(main: Callable[[], Any], config_name: str) -> None:
 def _run(main: Callable[[], Any], config_name: str) -> None:
     try:
         sys.argv[1:] = [part for each in sys.argv[1:] for part in overrides(each, sys.argv[1:])]
-        sys.argv[1:] = all_folds(sys.argv[1:])
+        if config_name == "config":
+            sys.argv[1:] = all_folds(sys.argv[1:])
     except InputError as error:
         _fail(str(error))
     sys.argv[1:] = [part for argument in sys.argv[1:] for part in expanded(argument)]

@@ -39,9 +39,10 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     _add_common(parser)
     parser.add_argument(
         "submission", type=Path, metavar="SUBMISSION",
-        help="folder of predictions (one file for each track), a result.json, or the folder of one",
+        help="folder of predictions (one file for each track), a result.json, or a folder with some in it, such as of "
+        "all folds of a cross-validation",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="verdicts as an object")
+    parser.add_argument("--json", action="store_true", help="verdicts as an object, with a list of submissions")
 
 
 def add_board(parser: argparse.ArgumentParser) -> None:
@@ -61,18 +62,18 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def check(args: argparse.Namespace) -> int:
-    """-> exit code: 0 where the submission can enter."""
+    """-> exit code: 0 where all that is submitted can enter."""
     frozen, scoring, references = _opened(args)
-    entry = enter(frozen, scoring, references, args.submission)
-    print(_as_json(frozen, entry) if args.json else _in_words(frozen, entry), end="")
-    return 0 if entry.result is not None else 1
+    entries = enter(frozen, scoring, references, args.submission)
+    print(_as_json(frozen, entries) if args.json else "\n".join(_in_words(frozen, each) for each in entries), end="")
+    return 0 if all(entry.result is not None for entry in entries) else 1
 
 
 def board(args: argparse.Namespace) -> int:
     """-> exit code: 1 where no submission can enter."""
     frozen, scoring, references = _opened(args)
-    entries = [enter(frozen, scoring, references, path) for path in args.submissions]
-    found = [Found(entry.path, entry.result) for entry in entries if entry.result is not None]
+    entries = [entry for path in args.submissions for entry in enter(frozen, scoring, references, path)]
+    found = [Found(entry.path, entry.result, entry.folds) for entry in entries if entry.result is not None]
     for entry in entries:
         for reason in entry.refusals:
             print(f"left out: {clean(str(entry.path), 300)}: {reason}", file=sys.stderr)
@@ -121,14 +122,19 @@ def _in_words(frozen: Frozen, entry: Entry) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _as_json(frozen: Frozen, entry: Entry) -> str:
+def _as_json(frozen: Frozen, entries: Sequence[Entry]) -> str:
     return to_json(
         {
             "benchmark": {"name": frozen.name, "version": frozen.version, "seal": frozen.seal},
-            "submission": entry.name,
-            "accepted": entry.result is not None,
-            "verdicts": entry.verdicts,
-            "metrics": None if entry.result is None else entry.result.metrics,
+            "submissions": [
+                {
+                    "name": entry.name,
+                    "accepted": entry.result is not None,
+                    "verdicts": entry.verdicts,
+                    "metrics": None if entry.result is None else entry.result.metrics,
+                }
+                for entry in entries
+            ],
         }
     )
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ricercar.comparison.collect import NAME, PACKED
+from ricercar.comparison.collect import NAME, PACKED, collect
+from ricercar.comparison.folds import joined
+from ricercar.comparison.found import Found
 from ricercar.comparison.frozen.file import Frozen, FrozenBenchmark
 from ricercar.comparison.options import clean, listed, options
+from ricercar.comparison.systems import is_baseline
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.errors import InputError
 from ricercar.harness.benchmark import prediction_file, score
@@ -31,35 +34,49 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Entry:
-    """result: None where the submission is refused."""
+    """result: None where the submission is refused. folds: where those of a cross-validation are."""
 
     path: Path
     name: str
     verdicts: list[Verdict]
     result: Result | None
+    folds: tuple[Path, ...] = ()
 
     @property
     def refusals(self) -> list[str]:
         return [each.text for each in self.verdicts if each.kind == REFUSED]
 
 
-def enter(frozen: Frozen, scoring: Scoring, references: Mapping[str, Annotation], path: Path) -> Entry:
-    """path: a folder of predictions, a result.json, or the folder of one. references: of the tracks, as far as known.
+def enter(frozen: Frozen, scoring: Scoring, references: Mapping[str, Annotation], path: Path) -> list[Entry]:
+    """path: a folder of predictions, a result.json, or the folder of one, or of several, each of which is an entry.
 
-    InputError where there is nothing at `path`.
+    The folds of a cross-validation are one. references: of the tracks, as far as known. InputError where there is
+    nothing at `path`.
     """
     if not path.exists():
         raise InputError(f"{path}: there is no such file or folder.")
     benchmark = FrozenBenchmark(frozen, scoring, references)
     if not path.is_dir():
-        return _of_result(benchmark, path, path)
+        return [_of_file(benchmark, path, path)]
     file = next((path / each for each in (NAME, PACKED) if (path / each).exists()), None)
-    return _of_predictions(benchmark, path) if file is None else _of_result(benchmark, file, path)
+    if file is not None:
+        return [_of_file(benchmark, file, path)]
+    try:
+        below = collect([path], join=False)
+    except InputError:
+        return [_of_predictions(benchmark, path)]  # there is no result
+    runs = {each.path: each for each in below.found if not is_baseline(each.result)}
+    found, incomplete = joined(runs.values())
+    entries = [_of_result(benchmark, each, [runs[fold] for fold in each.folds], each.path.parent) for each in found]
+    broken = [*below.problems, *incomplete]
+    return entries + [
+        Entry(each.path.parent, each.path.parent.name, [Verdict(REFUSED, each.text)], None) for each in broken
+    ]
 
 
 def _of_predictions(benchmark: FrozenBenchmark, folder: Path) -> Entry:
     frozen, name = benchmark.frozen, folder.resolve().name
-    verdicts, scores = _scored(benchmark, folder)
+    verdicts, scores = _scored(benchmark, [folder])
     if scores is None:
         return Entry(folder, name, verdicts, None)
     verdicts.append(
@@ -78,21 +95,27 @@ def _of_predictions(benchmark: FrozenBenchmark, folder: Path) -> Entry:
     return Entry(folder, name, verdicts, benchmark.result(scores, provenance))
 
 
-def _of_result(benchmark: FrozenBenchmark, file: Path, given: Path) -> Entry:
-    frozen = benchmark.frozen
+def _of_file(benchmark: FrozenBenchmark, file: Path, given: Path) -> Entry:
     try:
-        result = Result.read(file)
+        found = Found(file, Result.read(file))
     except InputError as error:
         return Entry(given, given.name, [Verdict(REFUSED, f"The result cannot be read. {error}")], None)
+    return _of_result(benchmark, found, [], given)
+
+
+def _of_result(benchmark: FrozenBenchmark, found: Found, folds: Sequence[Found], given: Path) -> Entry:
+    """folds: that the result is joined from."""
+    frozen, result = benchmark.frozen, found.result
     name = result.choices.get("system") or given.resolve().name
     verdicts = [*_same_benchmark(frozen, result)]
     if not any(each.kind == REFUSED for each in verdicts):
         verdicts += _same_tracks(frozen, result)
+    verdicts += _same_folds(frozen, [each.result for each in folds])
     verdicts += _by_the_rules(frozen, result)
     if any(each.kind == REFUSED for each in verdicts):
         return Entry(given, name, verdicts, None)
-    predictions = file.parent / "predictions"
-    if not predictions.is_dir():
+    predictions = [each.path.parent / "predictions" for each in folds or [found]]
+    if not all(each.is_dir() for each in predictions):
         verdicts.append(Verdict(NOTED, "There are no predictions beside the result: its scores are believed."))
     elif not benchmark.references:
         verdicts.append(
@@ -104,7 +127,7 @@ def _of_result(benchmark: FrozenBenchmark, file: Path, given: Path) -> Entry:
         if scores is not None:
             verdicts.append(_same_scores(result, scores))
     accepted = not any(each.kind == REFUSED for each in verdicts)
-    return Entry(given, name, verdicts, _in_one_table(result, frozen) if accepted else None)
+    return Entry(given, name, verdicts, _in_one_table(result, frozen) if accepted else None, found.folds)
 
 
 def _same_benchmark(frozen: Frozen, result: Result) -> list[Verdict]:
@@ -113,7 +136,10 @@ def _same_benchmark(frozen: Frozen, result: Result) -> list[Verdict]:
     if task != frozen.task:
         return [Verdict(REFUSED, f"It is a result of task {clean(task)}, not of {frozen.task}.")]
     found = []
-    if result.dataset.split != frozen.split:
+    folds = result.dataset.folds
+    if folds is not None and frozen.folds is not None:
+        found.append(f"It is fold {folds.fold} of {folds.number} alone: give the folder that has them all.")
+    elif result.dataset.split != frozen.split:
         found.append(f"It was scored on the split {clean(result.dataset.split)}, not on {frozen.split}.")
     if result.protocol_id != frozen.protocol_id:
         own, wanted = options(result.protocol), options(frozen.protocol)
@@ -150,6 +176,19 @@ def _same_tracks(frozen: Frozen, result: Result) -> list[Verdict]:
     return [Verdict(PASSED, f"All {len(wanted)} tracks, their audio and their annotations.")]
 
 
+def _same_folds(frozen: Frozen, folds: Sequence[Result]) -> list[Verdict]:
+    """Of a cross-validation."""
+    if not folds or frozen.folds is None:
+        return []
+    own = {track.id: each.dataset.folds.fold for each in folds if each.dataset.folds for track in each.tracks}
+    others = {name: fold for name, fold in own.items() if frozen.folds.get(name, fold) != fold}
+    if others:
+        name = min(others)
+        which = f"{name} in fold {others[name]}, not {frozen.folds[name]}"
+        return [Verdict(REFUSED, f"Its folds are others: {len(others)} of {len(own)} tracks, {which}.")]
+    return [Verdict(PASSED, f"The {len(folds)} folds of the benchmark, each track by a network that had not seen it.")]
+
+
 def _by_the_rules(frozen: Frozen, result: Result) -> list[Verdict]:
     """What it learnt from, and how often it looked."""
     training, found = result.training, []
@@ -175,10 +214,13 @@ def _by_the_rules(frozen: Frozen, result: Result) -> list[Verdict]:
     return found
 
 
-def _scored(benchmark: FrozenBenchmark, folder: Path) -> tuple[list[Verdict], list[TrackScore] | None]:
-    """-> verdicts on the files, and the scores; None where not all can be read."""
+def _scored(benchmark: FrozenBenchmark, folders: Sequence[Path]) -> tuple[list[Verdict], list[TrackScore] | None]:
+    """-> verdicts on the files, and the scores; None where not all can be read. folders: of a cross-validation."""
     scoring, tracks = benchmark.scoring, benchmark.tracks
-    files = {track.id: prediction_file(scoring, folder, track.id) for track in tracks}
+    files = {
+        track.id: next((file for each in folders if (file := prediction_file(scoring, each, track.id))), None)
+        for track in tracks
+    }
     missing = [name for name, file in files.items() if file is None]
     if missing:
         endings = ", ".join(scoring.annotation.suffixes)
@@ -195,11 +237,12 @@ def _scored(benchmark: FrozenBenchmark, folder: Path) -> tuple[list[Verdict], li
             estimate = scoring.annotation.read(file)
             scores.append(score(scoring, track, reference, estimate, benchmark.store.duration_s(track), file).score)
         except InputError as error:
-            unread.append(str(error).removeprefix(f"{folder}/"))
+            unread.append(str(error).removeprefix(f"{file.parent}/"))
     if unread:
         return [Verdict(REFUSED, f"A prediction cannot be scored: {clean(text, 500)}") for text in unread], None
-    known = {file.name for file in files.values() if file is not None}
-    more = sorted(each.name for each in folder.iterdir() if each.name not in known and not each.name.startswith("."))
+    known = set(files.values())
+    more = [each.name for folder in folders for each in folder.iterdir() if each not in known]
+    more = sorted(name for name in more if not name.startswith("."))
     found = [Verdict(PASSED, f"Predictions of all {len(tracks)} tracks can be read and scored.")]
     if more:
         found.append(Verdict(NOTED, f"{len(more)} files are of no track of the benchmark: {listed(more)}."))

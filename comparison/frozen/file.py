@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.files import write_text
+from ricercar.data.sources.source import ALL
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness import assemble
@@ -32,7 +33,7 @@ _PACKAGES = ("ricercar.data", "ricercar.tasks")
 class FrozenTrack:
     """A track. audio: hash of what determines its samples. annotation: hash of what is scored against; null: none.
 
-    fold: of a cross-validation that the data set names
+    fold: of a cross-validation, where all tracks are scored, or that the data set names
     seconds: of audio; NaN where nobody measured them, as of tracks for development
     """
 
@@ -48,7 +49,8 @@ class FrozenTrack:
 class Rules:
     """What a system may learn and choose from.
 
-    splits      of the benchmark's own data; their works are in `development`
+    splits      of the benchmark's own data; their works are in `development`. None where all tracks are scored: where
+                they have folds, for each fold the others
     forbidden   names of data sets that may not be used
     """
 
@@ -89,6 +91,12 @@ class Frozen:
     @property
     def title(self) -> str:
         return f"{self.name}, version {self.version} ({self.seal})"
+
+    @property
+    def folds(self) -> dict[str, int] | None:
+        """{track: its fold} of a cross-validation; None: it is none."""
+        folds = {each.id: each.fold for each in self.tracks if each.fold is not None}
+        return folds if self.split == ALL and len(folds) == len(self.tracks) else None
 
     def sealed(self) -> str:
         """-> what `seal` has to be."""
@@ -150,7 +158,7 @@ class Frozen:
         if data_root is not None:
             assemble.move(cfg.data, data_root)
         store = assemble.make_store(cfg)
-        here = {track.id: track for track in assemble.make(cfg.data).tracks(self.split)}
+        here = {track.id: track for track in assemble.tracks_in(assemble.make(cfg.data), self.split)}
         references, differs = {}, []
         found: dict[str, list[str]] = {"is not there": [], "has other audio": [], "has another annotation": []}
         for each in self.tracks:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from ricercar.checks import check_choice, check_whole
 from ricercar.comparison.frozen.file import SCHEMA, Frozen, Rules, from_text, frozen_tracks
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.sources.source import Source
+from ricercar.data.sources.folds import Folds
+from ricercar.data.sources.source import ALL, Source
 from ricercar.errors import InputError
 from ricercar.harness import assemble, identity
 from ricercar.harness.baselines import baseline_result
@@ -31,17 +33,32 @@ def freeze(cfg: DictConfig, choices: dict[str, str], folder: Path) -> Frozen:
     """The benchmark that a configuration describes. folder: for the baselines' predictions."""
     check_whole(1, version=cfg.version)
     check_choice(("none", "include"), references=cfg.references)
-    benchmark, source = assemble.make_benchmark(cfg, choices)
-    scoring, store, splits = benchmark.scoring, benchmark.store, list(cfg.development)
-    _check_splits(source, splits, cfg.split)
+    check_choice((None, "all"), fold=cfg.fold)
+    if cfg.fold is None and cfg.folds is not None:
+        raise InputError(f"folds={cfg.folds}: a cross-validation is of all folds, give fold=all, too.")
+    if cfg.fold is not None and cfg.split != "test":
+        raise InputError(f"split={cfg.split}: a cross-validation scores all tracks, leave split out.")
+    split = cfg.split if cfg.fold is None else ALL
+    benchmark, source = assemble.make_benchmark(OmegaConf.merge(cfg, {"split": split}), choices)  # type: ignore[arg-type]
+    scoring, store = benchmark.scoring, benchmark.store
+    splits = _development(source, cfg.development, split)
+    every = {track.id: track.fold for track in Folds(source, 0, cfg.folds).fold.every} if cfg.fold else None
+    if every is not None:
+        benchmark.tracks = [replace(track, fold=every[track.id]) for track in benchmark.tracks]
     store.prepare(benchmark.tracks)
+    parts = [benchmark] if every is None else _folds(benchmark, source, cfg.folds)
     baselines = {
-        name: baseline_result(name, benchmark, choices["data"], folder / name).tracks for name in scoring.baselines
+        name: [
+            track
+            for k, part in enumerate(parts)
+            for track in baseline_result(name, part, choices["data"], folder / name / str(k)).tracks
+        ]
+        for name in scoring.baselines
     }
     development = {
-        split: frozen_tracks(source.tracks(split), scoring, store, lengths=False)
-        for split in source.splits
-        if split != cfg.split
+        each: frozen_tracks(source.tracks(each), scoring, store, lengths=False)
+        for each in source.splits
+        if split not in (each, ALL)
     }
     frozen = Frozen(
         schema=SCHEMA,
@@ -50,7 +67,7 @@ def freeze(cfg: DictConfig, choices: dict[str, str], folder: Path) -> Frozen:
         about=cfg.about,
         task=benchmark.task,
         data=benchmark.data,
-        split=cfg.split,
+        split=split,
         fingerprint=benchmark.fingerprint,
         protocol=plain(scoring.protocol),
         protocol_id=benchmark.protocol_id,
@@ -67,14 +84,36 @@ def freeze(cfg: DictConfig, choices: dict[str, str], folder: Path) -> Frozen:
     return replace(frozen, seal=frozen.sealed())
 
 
-def _check_splits(source: Source, splits: list[str], scored: str) -> None:
+def _development(source: Source, given: Sequence[str] | None, scored: str) -> list[str]:
+    """The splits that systems may learn from. InputError where one of them is not there, or is scored."""
+    splits = list(given) if given is not None else ["train", "valid"] if scored != ALL else []
+    others = [each for each in source.splits if scored not in (each, ALL)]
     for split in splits:
-        if split not in source.splits or split == scored:
-            others = [each for each in source.splits if each != scored]
+        if split not in others:
             raise InputError(
                 f"development has {split!r}: what systems may learn from is another split of the data than {scored!r}; "
                 f"there are: {', '.join(others) or 'none'}."
             )
+    return splits
+
+
+def _folds(whole: Benchmark, source: Source, number: int | None) -> list[Benchmark]:
+    """Each fold for itself, with the tracks that a training for it learns from."""
+    folds = [Folds(source, 0, number)]
+    folds += [Folds(source, k, number) for k in range(1, folds[0].fold.number)]
+    return [
+        Benchmark(
+            task=whole.task,
+            scoring=whole.scoring,
+            data=whole.data,
+            split="test",
+            tracks=each.tracks("test"),
+            training=each.tracks("train"),
+            store=whole.store,
+            fold=each.fold,
+        )
+        for each in folds
+    ]
 
 
 def _config(cfg: DictConfig) -> dict[str, object]:

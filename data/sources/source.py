@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 
+ALL = "all"  # the name of all splits together
+
 
 class Source(ABC):
     """A data set: the tracks of a split, always in the same order. Splits are train, valid and test."""

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 import soundfile
 
 from conftest import Here
+from ricercar.comparison.frozen.entry import enter
+from ricercar.comparison.frozen.file import Frozen
+from ricercar.errors import InputError
 
 KEYS = ["C major", "A minor", "G major", "E minor", "F major", "D minor", "D major", "B minor"]
 
@@ -77,8 +81,9 @@ def test_the_file_is_all_that_an_entrant_needs(keys: Keys, capsys: pytest.Captur
     assert [track["id"] for track in content["development"]["train"]] == ["s8", "s9"]
     code, _ = keys.check("keys.json", keys.predictions, "--json")
     found = json.loads(capsys.readouterr().out)
-    assert (code, found["accepted"], found["benchmark"]["seal"]) == (0, True, content["seal"])
-    assert found["metrics"]["key/accuracy"] == 0.875
+    assert (code, found["benchmark"]["seal"]) == (0, content["seal"])
+    [entry] = found["submissions"]
+    assert (entry["name"], entry["accepted"], entry["metrics"]["key/accuracy"]) == ("theirs", True, 0.875)
 
 
 def test_predictions_that_cannot_enter(keys: Keys, capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,9 +184,6 @@ def test_files_that_are_no_benchmark(keys: Keys) -> None:
 
 
 def test_a_file_of_a_stranger_runs_no_code(keys: Keys) -> None:
-    from ricercar.comparison.frozen.file import Frozen
-    from ricercar.errors import InputError
-
     frozen = Frozen.read(keys.folder / "keys.json")
     frozen.config["task"]["_target_"] = "os.system"
     with pytest.raises(InputError, match="is not a class of"):
@@ -195,6 +197,8 @@ def test_a_file_of_a_stranger_runs_no_code(keys: Keys) -> None:
         (["references=maybe"], "references='maybe': choose one of none, include"),
         (["version=0"], "version=0: must be a whole number"),
         (["split=nothing"], "nothing"),
+        (["folds=3"], "give fold=all, too"),
+        (["fold=all", "folds=3"], "'train': what systems may learn from is another split of the data than 'all'"),
         (["frontend=mel"], "frontend"),
     ],
 )
@@ -226,3 +230,39 @@ def test_the_board(keys: Keys, capsys: pytest.CaptureFixture[str]) -> None:
     assert sorted(each["name"] for each in board["systems"])[:2] == ["baseline majority", "baseline template"]
     code, _ = keys.run_here("frozen.py", "board", file, str(hasty))
     assert (code, "baseline majority" in said(capsys)) == (1, True)
+
+
+def test_a_cross_validation(
+    run_here: Here, on_tones: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three trainings are one entry; one alone, with one lacking, or with other folds than those frozen are none."""
+    data = [each for each in on_tones if each.startswith(("data", "cache_dir"))]
+    given = ["freeze", "of3", "task=key", *data, "references=include", "fold=all", "folds=3"]
+    assert run_here("frozen.py", *given) == (0, "")
+    code, error = run_here("train.py", *on_tones, "task=key", "fold=all", "folds=3", "seed=1")
+    assert (code, error) == (0, "")
+    said(capsys)
+    assert run_here("frozen.py", "check", "of3.json", "multirun") == (0, "")
+    words = said(capsys)
+    assert "The 3 folds of the benchmark, each track by a network that had not seen it" in words
+    assert "The scores told are those of the predictions beside them" in words
+    assert run_here("frozen.py", "board", "of3.json", "multirun", "--format", "json")[0] == 0
+    [ranked] = json.loads(capsys.readouterr().out)["boards"]
+    assert run_here("leaderboard.py", "multirun", "--format", "json")[0] == 0
+    [board] = json.loads(capsys.readouterr().out)["boards"]
+    means = [{each["name"]: each["metrics"] for each in found["systems"]} for found in (ranked, board)]
+    assert len(means[0]) == 3
+    assert means[0] == means[1]  # baselines, too: they learnt from the same tracks
+
+    frozen = Frozen.read(tmp_path / "of3.json")
+    moved = replace(frozen, tracks=[replace(each, fold=(each.fold or 0) + 1) for each in frozen.tracks])
+    scoring = frozen.scoring()
+    [entry] = enter(moved, scoring, frozen.read_references(scoring), tmp_path / "multirun")
+    assert [text.partition(":")[0] for text in entry.refusals] == ["Its folds are others"]
+    first, *others = sorted((tmp_path / "multirun").glob("key-*"))
+    assert run_here("frozen.py", "check", "of3.json", str(first))[0] == 1
+    assert "alone: give the folder that has them all" in said(capsys)
+    shutil.rmtree(others[0])
+    assert run_here("frozen.py", "check", "of3.json", "multirun", "--json")[0] == 1
+    [told] = json.loads(capsys.readouterr().out)["submissions"]
+    assert (told["accepted"], "of 3 is missing" in told["verdicts"][0]["text"]) == (False, True)
