@@ -8,7 +8,7 @@ import mir_eval
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.data.annotations.notes import DRUMS, Notes
+from ricercar.data.annotations.notes import Notes
 from ricercar.data.sources.synth.truth import FAMILIES
 from ricercar.errors import InputError
 from ricercar.metrics import transcription
@@ -27,19 +27,40 @@ PROTOCOL = {
     "offset_min_tolerance_s": None,
     "lowest_pitch": None,
     "highest_pitch": None,
-    "grouping": ("flat", "families", "full"),
+    "grouping": ("flat", "families", "full", "yourmt3"),
     "pedal": ("extend", "ignore"),
     "empty": ("mir_eval", "one", "exclude"),
 }
 
 _NAMES = ("Precision", "Recall", "F-measure")
-# programs of one group
-_SIZES = {"flat": 128, "families": 8, "full": 1}
+_FAMILIES = tuple(name.replace(" ", "_") for name in FAMILIES)
+_UNKNOWN, _LEFT_OUT = -1, -2  # in place of a group
+# Of YourMT3, config/vocabulary.py: GM_INSTR_CLASS, where the ensembles are strings and what follows the pads is left
+# out, and GM_DRUM_NOTES: drum sounds that are one; the others are left out.
+_YOURMT3 = (0, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10, *[_LEFT_OUT] * 4)
+_YOURMT3_DRUMS = (
+    (36, 35), (37, 2), (38, 40), (42, 44, 22), (46, 26), (56,), (43,), (41,), (45,), (47,), (48,), (50,), (58,), (51,),
+    (53,), (59,), (52,), (49, 57), (55,),
+)  # fmt: skip
+
+
+def _groups(grouping: str) -> tuple[tuple[str, ...], Ints]:
+    """-> names, and the group of each program."""
+    family = np.arange(128) // 8
+    if grouping == "yourmt3":
+        return tuple(name for name in _FAMILIES[:12] if name != "ensemble"), np.array(_YOURMT3)[family]
+    if grouping == "families":
+        return _FAMILIES, family
+    if grouping == "full":
+        return tuple(f"program_{program}" for program in range(128)), np.arange(128)
+    return ("pitched",), np.zeros(128, dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Sounds:
-    """What is scored. intervals: (n, 2). pitch, group: (n,); drums are the last group, unknown programs -1."""
+    """What is scored. intervals: (n, 2). pitch, group: (n,); drums are the last group, unknown programs -1, and those
+    that do not count -2.
+    """
 
     intervals: Floats
     pitch: Floats
@@ -78,7 +99,9 @@ class InstrumentScoring:
         as in mir_eval.transcription, of all notes but drums whatever their instrument
 
     protocol.grouping   MT3's granularities. flat: pitched or drums. families: the 16 of General MIDI, and drums.
-                        full: every program, and drums
+                        full: every program, and drums. yourmt3: 11 families as YourMT3 has them, where ensembles are
+                        strings and programs from 96 on count on neither side (but in transcription), and drum sounds,
+                        of which some are one (open hi-hats), and those that it does not name count on neither side
     Notes below protocol.lowest_pitch or above highest_pitch (by half a semitone or more) count on neither side; MT3
     scores 21 to 108.
     An estimate of unknown program is wrong, except under flat.
@@ -93,23 +116,25 @@ class InstrumentScoring:
                 f"highest_pitch={protocol['highest_pitch']}."
             )
         self.protocol = protocol
-        self.size = _SIZES[protocol["grouping"]]
-        self.drums = 128 // self.size
-        self.groups = {
-            "flat": ("pitched",),
-            "families": tuple(name.replace(" ", "_") for name in FAMILIES),
-            "full": tuple(f"program_{program}" for program in range(128)),
-        }[protocol["grouping"]]
+        self.groups, of_program = _groups(protocol["grouping"])
+        self.drums = len(self.groups)
+        unknown = 0 if protocol["grouping"] == "flat" else _UNKNOWN
+        self._group_of = np.concatenate([[unknown], of_program, [self.drums]])  # of programs -1 to 128
+        self._sound: Floats | None = None  # of each drum's pitch
+        if protocol["grouping"] == "yourmt3":
+            self._sound = np.full(128, float(_LEFT_OUT))
+            for alike in _YOURMT3_DRUMS:
+                self._sound[list(alike)] = alike[0]
 
     def __call__(self, reference: Notes, estimate: Notes) -> dict[str, float]:
-        a, b = self.sounds(reference), self.sounds(estimate)
+        (every_a, a), (every_b, b) = self._heard(reference), self._heard(estimate)
         hits = self.hits(a, b)
         exact = self.with_offsets(hits, a, b)
         scores = self._ratios("multi_instrument/{}_onset", hits, a, b)
         scores |= self._ratios("multi_instrument/{}_onset_offset", exact, a, b)
         drums = self._group(self.drums, hits, a, b)
         scores |= {f"drums/{name}": value for name, value in zip(_NAMES, drums, strict=True)}
-        pitched = a.of(a.group != self.drums), b.of(b.group != self.drums)
+        pitched = every_a.of(every_a.group != self.drums), every_b.of(every_b.group != self.drums)
         any_hits = self._hits(*pitched)
         scores |= self._ratios("transcription/{}_no_offset", any_hits, *pitched)
         scores |= self._ratios("transcription/{}", self.with_offsets(any_hits, *pitched), *pitched)
@@ -135,22 +160,31 @@ class InstrumentScoring:
         return note_marks(ours, theirs, near, self.with_offsets(near, a, b), less)
 
     def sounds(self, notes: Notes) -> Sounds:
-        intervals = np.stack([notes.onset_s, ends_s(notes, self.protocol["pedal"])], axis=1)
-        sounds = Sounds(intervals, notes.pitch, self.group_of(notes.program))
-        return sounds.of(self.inside(notes.pitch))
+        """Those that count."""
+        return self._heard(notes)[1]
 
-    def inside(self, pitch: Floats | Ints) -> NDArray[np.bool_]:
-        """(n,) -> (n,) whether notes of the pitch are scored: the limits reach half a semitone further."""
+    def _heard(self, notes: Notes) -> tuple[Sounds, Sounds]:
+        """-> all within the limits of pitch, and those that count."""
+        intervals = np.stack([notes.onset_s, ends_s(notes, self.protocol["pedal"])], axis=1)
+        sounds, counts = self.sounds_of(intervals, notes.pitch, notes.program)
+        inside = self._inside(notes.pitch)
+        return sounds.of(inside), sounds.of(counts)
+
+    def sounds_of(self, intervals: Floats, pitch: Floats, program: Ints) -> tuple[Sounds, NDArray[np.bool_]]:
+        """-> all, and which of them count."""
+        group = self._group_of[program + 1]
+        counts = self._inside(pitch) & (group != _LEFT_OUT)
+        if self._sound is not None:
+            sound = self._sound[np.clip(np.rint(pitch).astype(np.int64), 0, 127)]
+            pitch = np.where(group == self.drums, sound, pitch)
+            counts &= pitch != _LEFT_OUT
+        return Sounds(intervals, pitch, group), counts
+
+    def _inside(self, pitch: Floats) -> NDArray[np.bool_]:
+        """The limits reach half a semitone further."""
         lowest, highest = self.protocol["lowest_pitch"] - 0.5, self.protocol["highest_pitch"] + 0.5
         found: NDArray[np.bool_] = (pitch >= lowest) & (pitch < highest)
         return found
-
-    def group_of(self, program: Ints) -> Ints:
-        pitched = program // self.size
-        if self.size == 128:
-            pitched = np.maximum(pitched, 0)
-        group: Ints = np.where(program == DRUMS, self.drums, pitched)
-        return group
 
     def hits(self, a: Sounds, b: Sounds) -> Hits:
         """Pairs of the same group that agree in onset and pitch."""

@@ -103,12 +103,11 @@ def _track(
     for number, name in enumerate(decoder.names):
         peaks = decoder.peaks(name, logits, threshold, start)
         onset_s, size = decoder.onset_s(peaks, fps, start), len(peaks)
-        group = scoring.group_of(np.full(size, decoder.program(name)))
-        columns.append((onset_s, decoder.pitch(name, peaks), group, peaks.height, np.full(size, number)))
-    onset_s, pitch, group, height, number_of = (np.concatenate(column) for column in zip(*columns, strict=True))
-    inside = scoring.inside(pitch)
-    onsets = Sounds(np.stack([onset_s, onset_s + DRUM_S], axis=1), pitch, group)
-    return _Track(reference, onsets.of(inside), height[inside], number_of[inside])
+        program = np.full(size, decoder.program(name))
+        columns.append((onset_s, decoder.pitch(name, peaks), program, peaks.height, np.full(size, number)))
+    onset_s, pitch, program, height, number_of = (np.concatenate(column) for column in zip(*columns, strict=True))
+    onsets, counts = scoring.sounds_of(np.stack([onset_s, onset_s + DRUM_S], axis=1), pitch, program)
+    return _Track(reference, onsets.of(counts), height[counts], number_of[counts])
 
 
 def _thresholds(tracks: Sequence[_Track], scoring: InstrumentScoring, grid: Floats, num_classes: int) -> Floats:

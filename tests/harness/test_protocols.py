@@ -1,6 +1,7 @@
 """conf/protocol: each preset scores as its paper does, worked out by hand or by mir_eval; and how it is chosen."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,31 @@ def test_instruments(name: str, together: int, offsets: bool) -> None:
     expected = mt3(grouped(parts), grouped(late), offsets)
     assert scores[scoring_of(name).primary] == pytest.approx(expected, abs=1e-12)
     assert 0 < expected < 1
+
+
+def test_yourmt3() -> None:
+    """Ensembles are strings, 48 for 40; program 110 counts nowhere; drums 35 and 36 are one sound, 54 is none."""
+    onset_s = np.arange(9.0)
+
+    def side(program: list[int], pitch: list[int], late_s: float) -> Notes:
+        rows = [(on + late_s, on + 0.5, each, 64) for on, each in zip(onset_s, pitch, strict=True)]
+        return replace(notes(rows), program=np.array(program))
+
+    drums = [DRUMS] * 4
+    reference = side([40, 0, 32, 110, 64, *drums], [60, 62, 40, 70, 65, 36, 46, 54, 49], 0.0)
+    estimate = side([48, 0, 24, 110, 64, *drums], [60, 62, 40, 70, 65, 35, 42, 54, 57], 0.02)
+    end_s = np.where(onset_s == 4, 4.9, estimate.offset_s)
+    estimate = replace(estimate, offset_s=end_s, pedalled_offset_s=end_s)
+    scores = scored("instruments/yourmt3", reference, estimate)
+    # Right of 7 on each side: strings, piano and two drums; the bass is heard as a guitar, the reed ends too late.
+    assert scores["multi_instrument/F-measure_onset_offset"] == pytest.approx(4 / 7)
+    assert scores["multi_instrument/F-measure_onset"] == pytest.approx(5 / 7)
+    assert scores["drums/F-measure"] == pytest.approx(2 / 3)
+    assert scores["transcription/F-measure_no_offset"] == 1.0  # program 110, too
+    assert scores["transcription/F-measure"] == pytest.approx(4 / 5)
+    assert scores["instrument/F-measure_onset_strings"] == 1.0
+    assert len([name for name in scores if name.startswith("instrument/F-measure_onset_")]) == 11
+    assert scoring_of("instruments/yourmt3").primary == "multi_instrument/F-measure_onset_offset"
 
 
 def test_melody() -> None:

@@ -316,7 +316,7 @@ def test_no_drums() -> None:
 # Tuning
 
 
-@pytest.mark.parametrize("grouping", ["families", "full", "flat"])
+@pytest.mark.parametrize("grouping", ["families", "full", "flat", "yourmt3"])
 def test_tuning_finds_a_threshold_per_class_and_a_shift(grouping: str) -> None:
     """Pianos speak at 0.2 of 1, guitars shout with ghosts at 0.5; the network is two frames late."""
     task = make(protocol__grouping=grouping, classes={"piano": [0, 1], "guitar": [24]}, drums=[36, 38, 42])
