@@ -3,7 +3,9 @@
 import os
 import pickle
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+import hydra
+from hydra._internal import config_loader_impl
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -13,6 +15,12 @@ from omegaconf.errors import OmegaConfBaseException
 HYDRA_S_JOB = ConfigLoaderImpl.load_sweep_config  # which takes a third of a second
 _MOST = 256  # kept of a process, each 40 kB
 _kinds: dict[tuple[object, ...], bytes] = {}  # what is composed of the choices alone, pickled
+
+
+def merge_once() -> None:
+    """From now on `load_job` composes the jobs of sweeps. It knows Hydra 1.3; others compose their own."""
+    if hydra.__version__.startswith("1.3."):
+        ConfigLoaderImpl.load_sweep_config = load_job  # type: ignore[method-assign]
 
 
 def load_job(self: ConfigLoaderImpl, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
@@ -35,7 +43,7 @@ def load_job(self: ConfigLoaderImpl, master_config: DictConfig, sweep_overrides:
     cfg.hydra.overrides.task = [each.input_line for each in own]
     cfg.hydra.overrides.hydra = [*master_config.hydra.overrides.hydra, *of_hydra]
     options = cfg.hydra.job.config.override_dirname
-    cfg.hydra.job.override_dirname = get_overrides_dirname(
+    cfg.hydra.job.override_dirname = config_loader_impl.get_overrides_dirname(
         overrides=own, kv_sep=options.kv_sep, item_sep=options.item_sep, exclude_keys=options.exclude_keys
     )
     OmegaConf.copy_cache(from_config=master_config, to_config=cfg)
