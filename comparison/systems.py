@@ -1,7 +1,7 @@
 """Systems: which results are of one, with other seeds or as copies; and names, such as "mel cnn, lr 0.003"."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -178,7 +178,19 @@ def systems_of(found: Iterable[Found]) -> tuple[list[System], list[str]]:
         kept, said = _without_copies(named[key], runs)
         systems.append(System(key, named[key], kept))
         notes += said
-    return systems, notes
+    return systems, [*notes, *_namesakes(systems)]
+
+
+def _namesakes(systems: Sequence[System]) -> Iterator[str]:
+    """Which is which of several from elsewhere that call themselves the same."""
+    called: dict[str, list[System]] = {}
+    for system in systems:
+        if "system" in system.first.choices and not system.is_baseline:
+            called.setdefault(system.first.choices["system"], []).append(system)
+    for name, several in called.items():
+        if len(several) > 1:
+            places = [f"{each.name} is {each.runs[0].path}" for each in several]
+            yield f"{len(several)} systems are called {clean(name)}: {listed(places)}."
 
 
 def _equal_baselines(members: dict[str, list[Found]]) -> dict[str, list[Found]]:

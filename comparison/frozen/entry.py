@@ -99,8 +99,17 @@ def _of_file(benchmark: FrozenBenchmark, file: Path, given: Path) -> Entry:
     try:
         found = Found(file, Result.read(file))
     except InputError as error:
-        return Entry(given, given.name, [Verdict(REFUSED, f"The result cannot be read. {error}")], None)
+        what = "It is a benchmark, and no result." if _is_frozen(file) else f"The result cannot be read. {error}"
+        return Entry(given, given.name, [Verdict(REFUSED, what)], None)
     return _of_result(benchmark, found, [], given)
+
+
+def _is_frozen(file: Path) -> bool:
+    try:
+        Frozen.read(file)
+    except InputError:
+        return False
+    return True
 
 
 def _of_result(benchmark: FrozenBenchmark, found: Found, folds: Sequence[Found], given: Path) -> Entry:

@@ -33,7 +33,8 @@ def freeze(cfg: DictConfig, choices: dict[str, str], folder: Path) -> Frozen:
     """The benchmark that a configuration describes. folder: for the baselines' predictions."""
     check_whole(1, version=cfg.version)
     check_choice(("none", "include"), references=cfg.references)
-    check_choice((None, "all"), fold=cfg.fold)
+    if cfg.fold not in (None, ALL):
+        raise InputError(f"fold={cfg.fold}: a benchmark of one fold is none, give fold=all.")
     if cfg.fold is None and cfg.folds is not None:
         raise InputError(f"folds={cfg.folds}: a cross-validation is of all folds, give fold=all, too.")
     if cfg.fold is not None and cfg.split != "test":

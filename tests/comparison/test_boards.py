@@ -176,10 +176,13 @@ def test_seeds_of_another_origin_are_another_system() -> None:
 
 def test_namesakes_from_elsewhere_are_other_systems() -> None:
     scores = [make_scores(mean) for mean in (0.4, 0.6, 0.6)]
-    systems = board(*(make_result(system="mine", seed=None, scores=each) for each in scores)).systems
+    both = board(*(make_result(system="mine", seed=None, scores=each) for each in scores))
+    systems = both.systems
     assert [len(system.runs) for system in systems] == [1, 1]
     assert len({system.key for system in systems}) == 2
     assert len({system.name for system in systems}) == 2
+    [note] = [each for each in both.notes if each.startswith("2 systems are called mine")]
+    assert all(f"{system.name} is {system.runs[0].path}" in note for system in systems)
 
 
 def test_a_system_keeps_its_key_on_other_data() -> None:

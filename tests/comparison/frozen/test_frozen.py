@@ -170,7 +170,7 @@ def test_without_references_the_data_are_needed(keys: Keys, capsys: pytest.Captu
     assert "1 of 8 tracks: s4 has another annotation" in errors
 
 
-def test_files_that_are_no_benchmark(keys: Keys) -> None:
+def test_files_that_are_no_benchmark(keys: Keys, capsys: pytest.CaptureFixture[str]) -> None:
     path = keys.folder / "keys.json"
     content = path.read_text()
     assert "is there already" in keys.freeze("keys")[1]
@@ -181,6 +181,10 @@ def test_files_that_are_no_benchmark(keys: Keys) -> None:
     path.write_text("[]")
     assert "is no frozen benchmark" in keys.check("keys.json", keys.predictions)[1]
     assert "cannot be read" in keys.check("nothing.json", keys.predictions)[1]
+    path.write_text(content)
+    said(capsys)
+    assert keys.check("keys.json", path)[0] == 1
+    assert "It is a benchmark, and no result" in said(capsys)
 
 
 def test_a_file_of_a_stranger_runs_no_code(keys: Keys) -> None:
