@@ -13,16 +13,17 @@ sys.modules["torchaudio"] = ModuleType("torchaudio")  # which only reads files
 torchcrepe = importlib.import_module("torchcrepe")
 
 
-def load(task, model, threshold, hop_s):
+def load(task, model, decoder, threshold, hop_s):
     """-> transcribe(recording, csv file to write)."""
     rate = torchcrepe.SAMPLE_RATE
     hop = round(hop_s * rate)
+    decode = getattr(torchcrepe.decode, decoder)
 
     def transcribe(recording, output):
         samples, own_rate = soundfile.read(recording, dtype="float32", always_2d=True)
         audio = torch.from_numpy(soxr.resample(samples.mean(axis=1), own_rate, rate))[None]
         pitch, periodicity = torchcrepe.predict(
-            audio, rate, hop, 50.0, 2006.0, model, batch_size=512, return_periodicity=True
+            audio, rate, hop, 50.0, 2006.0, model, decode, batch_size=512, return_periodicity=True
         )
         voiced = torchcrepe.filter.median(periodicity, 3) >= threshold
         with open(output, "w") as file:
