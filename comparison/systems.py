@@ -182,10 +182,10 @@ def systems_of(found: Iterable[Found]) -> tuple[list[System], list[str]]:
 
 
 def _namesakes(systems: Sequence[System]) -> Iterator[str]:
-    """Which is which of several from elsewhere that call themselves the same, and of baselines that learnt differently."""
+    """Which is which of several from elsewhere that call themselves the same."""
     called: dict[str, list[System]] = {}
     for system in systems:
-        if "system" in system.first.choices:
+        if "system" in system.first.choices and not system.is_baseline:
             called.setdefault(system.first.choices["system"], []).append(system)
     for name, several in called.items():
         if len(several) > 1:
