@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ricercar.data import scratch
 from ricercar.data.batches.crops import to_float
 from ricercar.data.batches.windows import Windows
 from ricercar.data.track import Track
@@ -81,8 +82,9 @@ class Pieces:
         self._num_frames, self._border, self._step = num_frames, border, num_frames - 2 * border
         self._num_windows = len(range(-border, total_frames - border, self._step))
         self._added = 0
-        self._frames: dict[str, NDArray[np.float32]] = {}  # of all windows, by which no output is held twice
-        self._parts: list[dict[str, Tensor]] = []  # of each window what is not by frames
+        # Of all windows at once: small pieces that stay among large ones that go would keep the memory of both.
+        self._frames: dict[str, NDArray[np.float32]] = {}
+        self._windows_say: dict[str, NDArray[Any]] = {}  # what is not by frames, (W, ...)
 
     @property
     def left(self) -> range:
@@ -98,6 +100,15 @@ class Pieces:
         """From 0 to 1."""
         return self._added / self._num_windows
 
+    @property
+    def num_frames(self) -> int:
+        """Of the track, from its beginning, what outputs by frames say is there."""
+        return min(self._added * self._step, self.total_frames)
+
+    def stretch(self, first: int, after: int) -> Logits:
+        """{output: (T, K)} of the outputs by frames, of these frames, which are there."""
+        return {name: values[first:after] for name, values in self._frames.items()}
+
     def first_frame(self, number: int) -> int:
         return number * self._step - self._border
 
@@ -108,32 +119,33 @@ class Pieces:
         """window: {output: (T, K) or (K,) or (S,)} and, under "", how many of its frames are inside of the track."""
         assert number == self._added
         first, inside = number * self._step, slice(self._border, self._border + self._step)
-        part = {}
         for name, values in window.items():
             if name == "" or name in self._net.clip_level or name in self._net.sequences:
-                part[name] = values.clone()  # not a view of the whole batch
+                if name not in self._windows_say:
+                    each = values.numpy()
+                    self._windows_say[name] = scratch.empty((self._num_windows, *each.shape), each.dtype)
+                self._windows_say[name][number] = values.numpy()
                 continue
             if name not in self._frames:
-                self._frames[name] = np.empty((self.total_frames, *values.shape[1:]), np.float32)
+                self._frames[name] = scratch.empty((self.total_frames, *values.shape[1:]), np.float32)
             self._frames[name][first : first + self._step] = values[inside][: self.total_frames - first].numpy()
-        self._parts.append(part)
         self._added += 1
 
     def logits(self) -> Logits:
         """Of the whole track, once it is complete."""
         assert self.complete
-        weight = torch.stack([part[""] for part in self._parts])[:, None].float()
+        weight = torch.from_numpy(self._windows_say[""])[:, None].float()
         weight = weight / weight.sum()
         whole: Logits = {}
         for name in self._net.heads:
             if name in self._frames:
                 whole[name] = self._frames[name]
                 continue
-            values = torch.stack([part[name] for part in self._parts])
+            values = self._windows_say[name]
             clip_level = name in self._net.clip_level
-            whole[name] = (values * weight).sum(dim=0).numpy() if clip_level else values.numpy()
+            whole[name] = (torch.from_numpy(values) * weight).sum(dim=0).numpy() if clip_level else values
         return whole
 
     def forget(self) -> None:
         """What it holds: whoever asked has it."""
-        self._frames, self._parts = {}, []
+        self._frames, self._windows_say = {}, {}

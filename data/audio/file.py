@@ -11,6 +11,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from ricercar.data import scratch
 from ricercar.data.audio.reading import Samples, read
 from ricercar.errors import InputError
 
@@ -48,7 +49,7 @@ class AudioFile:
         return self._taken(sample_rate, np.asarray)
 
     def quantised(self, sample_rate: int, longest_s: float = math.inf) -> tuple[NDArray[np.int16], str]:
-        """-> as `decoded`, in 16 bits: of a long file nothing else is held, neither other numbers nor its own rate.
+        """-> as `decoded`, in 16 bits. Of a long file nothing is held in memory.
 
         TooLongError where it goes on after `longest_s`: no more is read.
         """
@@ -57,9 +58,15 @@ class AudioFile:
     def _taken(
         self, sample_rate: int, keep: Callable[[Samples], Samples], longest_s: float = math.inf
     ) -> tuple[Samples, str]:
-        mono = _Mono(sample_rate, self._error, longest_s)
-        recording = read(self.path, lambda block, rate: keep(mono.take(block, rate)))
-        samples = np.concatenate([recording.samples, keep(mono.rest())])
+        mono, kept = Mono(sample_rate, self._error, longest_s), scratch.Growing()
+
+        def take(block: Samples, rate: int) -> Samples:
+            kept.add(keep(mono.take(block, rate)))
+            return block[:0].copy()
+
+        recording = read(self.path, take)
+        kept.add(keep(mono.rest()))
+        samples = kept.whole()
         if mono.num_samples == 0:
             raise self._error("has no samples. Leave it out of the index, or replace it.")
         peak = mono.peak if recording.is_float else 0.0
@@ -88,7 +95,7 @@ class TooLongError(InputError):
     """A recording is longer than whoever reads it allows."""
 
 
-class _Mono:
+class Mono:
     """Blocks of a recording -> the mean of the channels, resampled, block by block, to what all at once would give.
 
     num_samples, peak   of all that was taken, before it was resampled. first: (1,) its first sample

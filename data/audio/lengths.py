@@ -1,12 +1,16 @@
 """What the bytes of an audio file say of its length, put right where libsndfile would believe what does not hold."""
 
 import itertools
+import mmap
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+Content = bytes | mmap.mmap  # of a file
+Pieces = tuple[bytes | memoryview, ...]  # what libsndfile is to read, in a row: none but what is changed is copied
 
-def id3_bytes(content: bytes) -> int:
+
+def id3_bytes(content: Content) -> int:
     """-> the length of the ID3v2 tags at the start."""
     start = 0
     while content[start : start + 3] == b"ID3" and len(content) >= start + 10:
@@ -18,12 +22,13 @@ def id3_bytes(content: bytes) -> int:
 # --- FLAC ---
 
 
-def flac_unbounded(content: bytes) -> tuple[bytes, int | None]:
+def flac_unbounded(content: Pieces) -> tuple[Pieces, int | None]:
     """-> the stream without a number of frames in its header, which a decoder reads to the end; and that number."""
-    if len(content) < 42 or content[4] & 127:
+    head, *rest = content
+    if len(head) < 42 or head[4] & 127:
         return content, None
-    promised = (content[21] & 15) << 32 | int.from_bytes(content[22:26], "big")
-    return content[:21] + bytes([content[21] & 240, 0, 0, 0, 0]) + content[26:], promised or None
+    promised = (head[21] & 15) << 32 | int.from_bytes(head[22:26], "big")
+    return (head[:21], bytes([head[21] & 240, 0, 0, 0, 0]), head[26:], *rest), promised or None
 
 
 # --- MPEG audio: layers I, II and III ---
@@ -40,7 +45,7 @@ _KBPS = {  # of MPEG 1 for each layer, then of MPEG 2
 _SEARCHED = 1 << 20  # bytes of anything else before the first frame
 
 
-def mpeg_start(content: bytes) -> int | None:
+def mpeg_start(content: Content) -> int | None:
     """-> where the first three frames in a row begin (or all, where fewer are there); None without any."""
     start = first = id3_bytes(content)
     while 0 <= start < first + _SEARCHED:
@@ -50,31 +55,31 @@ def mpeg_start(content: bytes) -> int | None:
     return None
 
 
-def mpeg_counted(content: bytes) -> bytes:
-    """The frames with their true number in the Xing or Info tag, where the tag has fewer."""
-    header = content[1] & 254, content[2] & 12
-    position, frames = 0, -1  # the tag is in a frame of its own
-    while 0 <= position < len(content) - 3:
+def mpeg_counted(content: Content, start: int) -> tuple[Pieces, bool]:
+    """The frames from `start` on, with their true number in the Xing or Info tag, where the tag has fewer; and whether
+    that is so.
+    """
+    header = content[start + 1] & 254, content[start + 2] & 12
+    position, frames = start, -1  # the tag is in a frame of its own
+    while start <= position < len(content) - 3:
         length = _frame_bytes(content, position)
         if length and (content[position + 1] & 254, content[position + 2] & 12) == header:
             frames += position + length <= len(content)
             position += length
         else:
             position = content.find(b"\xff", position + 1)
-    mono, first = content[3] >> 6 == 3, content[1] >> 3 & 3 == 3
-    tag = 4 + {(False, True): 32, (True, True): 17, (False, False): 17, (True, False): 9}[mono, first]
-    tag += 2 * (content[1] & 1 == 0)
+    mono, first = content[start + 3] >> 6 == 3, content[start + 1] >> 3 & 3 == 3
+    tag = start + 4 + {(False, True): 32, (True, True): 17, (False, False): 17, (True, False): 9}[mono, first]
+    tag += 2 * (content[start + 1] & 1 == 0)
+    view = memoryview(content)
     if content[tag : tag + 4] not in (b"Xing", b"Info") or not content[tag + 7] & 1:
-        return content
-    count = slice(tag + 8, tag + 12)
-    if int.from_bytes(content[count], "big") >= frames:
-        return content
-    changed = bytearray(content)
-    changed[count] = frames.to_bytes(4, "big")
-    return bytes(changed)
+        return (view[start:],), False
+    if int.from_bytes(content[tag + 8 : tag + 12], "big") >= frames:
+        return (view[start:],), False
+    return (view[start : tag + 8], frames.to_bytes(4, "big"), view[tag + 12 :]), True
 
 
-def _in_a_row(content: bytes, start: int) -> bool:
+def _in_a_row(content: Content, start: int) -> bool:
     position = start
     for _ in range(3):
         length = _frame_bytes(content, position)
@@ -86,7 +91,7 @@ def _in_a_row(content: bytes, start: int) -> bool:
     return True
 
 
-def _frame_bytes(content: bytes, start: int) -> int:
+def _frame_bytes(content: Content, start: int) -> int:
     """The length of the frame that begins there; 0 where none does."""
     if start + 4 > len(content) or content[start] != 255 or content[start + 1] < 224:
         return 0
@@ -111,16 +116,17 @@ class OggLink(NamedTuple):
     content is the stream; of FLAC, which libsndfile does not read in Ogg, what is in it: a FLAC file.
     """
 
-    content: bytes
+    content: Pieces
     ended: bool
     is_flac: bool
 
 
-def ogg_links(content: bytes) -> Iterator[OggLink]:
+def ogg_links(content: Content) -> Iterator[OggLink]:
     """-> the streams of a chain. A page that is cut off ends with what is whole in it."""
+    view = memoryview(content)
     pages = list(_ogg_pages(content))
     if not pages:
-        yield OggLink(content, False, False)
+        yield OggLink((view,), False, False)
         return
     flags = [content[page.start + 5] for page in pages]
     starts = [at for at, each in enumerate(flags) if each & _FIRST_PAGE and not (at and flags[at - 1] & _FIRST_PAGE)]
@@ -128,11 +134,13 @@ def ogg_links(content: bytes) -> Iterator[OggLink]:
         start, last = pages[first].start, pages[after - 1]
         page = content[last.start : last.end]
         ended = last.is_whole and bool(page[5] & _LAST_PAGE) and _ogg_checksum(page) == page[22:26]
-        stream = content[start : last.end] if last.is_whole else content[start : last.start] + _ogg_mended(page)
+        stream: Pieces = (view[start : last.end],)
+        if not last.is_whole:
+            stream = (view[start : last.start], _ogg_mended(page))
         is_flac = content[start + 28 : start + 33] == b"\x7fFLAC"  # packets of a FLAC file, behind nine bytes
         if is_flac:
-            bodies = [content[each.start + 27 + content[each.start + 26] : each.end] for each in pages[first:after]]
-            stream = b"".join(bodies)[9:]
+            head, *bodies = [view[each.start + 27 + content[each.start + 26] : each.end] for each in pages[first:after]]
+            stream = (head[9:], *bodies)
         yield OggLink(stream, ended, is_flac)
 
 
@@ -142,7 +150,7 @@ class _OggPage(NamedTuple):
     is_whole: bool
 
 
-def _ogg_pages(content: bytes) -> Iterator[_OggPage]:
+def _ogg_pages(content: Content) -> Iterator[_OggPage]:
     """Pages, of which some may be cut off by the next one, or by the end of the file."""
     start = content.find(b"OggS")
     while 0 <= start < len(content) - 27:
@@ -194,15 +202,15 @@ _CRC = [_crc_entry(byte) for byte in range(256)]
 class Mended(NamedTuple):
     """A file whose header now has the length that is there. share: of the promised one; None: none was promised."""
 
-    content: bytes
+    content: Pieces
     share: float | None
 
 
-def mended(content: bytes) -> Mended | None:
+def mended(content: Content) -> Mended | None:
     """-> a file in which libsndfile finds no samples because of the length in its header; None where it is not so."""
-    kind = content[:4]
+    kind, view = content[:4], memoryview(content)
     if kind == b".snd" and len(content) > 24:
-        return Mended(content[:8] + b"\xff\xff\xff\xff" + content[12:], None)
+        return Mended((view[:8], b"\xff\xff\xff\xff", view[12:]), None)
     layout = _LAYOUTS.get(kind)
     if layout is None:
         return None
@@ -221,14 +229,15 @@ def mended(content: bytes) -> Mended | None:
     there = len(content) - position - head
     if there <= 8 or _is_followed(content, position + head + max(size, 0), form):
         return None
-    changed = bytearray(content)
+    changed = bytearray(view[: position + head])
     if kind in (b"RF64", b"BW64"):
         if content[12:16] != b"ds64":
             return None
         struct.pack_into("<QQ", changed, 20, len(content) - 8, there)
     else:
         struct.pack_into(form, changed, position, wanted, there)
-    return Mended(bytes(changed), there / size if kind == b"caff" and size > there else None)
+    share = there / size if kind == b"caff" and size > there else None
+    return Mended((bytes(changed), view[position + head :]), share)
 
 
 _LAYOUTS = {
@@ -241,7 +250,7 @@ _LAYOUTS = {
 }
 
 
-def _is_followed(content: bytes, position: int, form: str) -> bool:
+def _is_followed(content: Content, position: int, form: str) -> bool:
     """Whether a chunk, or nothing, comes there."""
     if position == len(content):
         return True

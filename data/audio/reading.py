@@ -2,7 +2,6 @@
 
 import os
 import re
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,16 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from ricercar.data.audio.lengths import flac_unbounded, id3_bytes, mended, mpeg_counted, mpeg_start, ogg_links
+from ricercar.data import scratch
+from ricercar.data.audio.lengths import (
+    Pieces,
+    flac_unbounded,
+    id3_bytes,
+    mended,
+    mpeg_counted,
+    mpeg_start,
+    ogg_links,
+)
 from ricercar.errors import InputError
 
 Samples = NDArray[Any]
@@ -38,7 +46,8 @@ _FORMATS = (
 _RATES_HZ = (1_000, 1_000_000)
 _MOST_PER_BYTE = 16  # samples, of any codec but those of these formats; libsndfile may fill up with zeros
 _PACKED = ("FLAC", "OGG", "MP3", "CAF")
-_LONGEST_S = 10 * 3600  # what memory holds, and a few damaged bytes can ask for much more
+# A few damaged bytes can ask for days of zeros. No codec says so much by a byte, but of silence.
+_LONG_S, _MOST_FRAMES_PER_BYTE = 10 * 3600, 1000
 _EXACT_S = 0.001  # lengths that differ by less are the same
 # libsndfile's note on a header that announces more bytes of samples (or, in two formats, of all) than the file has.
 _SHORT = re.compile(r"^\s*(data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -50,7 +59,7 @@ _FAILURES = (soundfile.SoundFileError, OSError, RuntimeError)
 class Recording(NamedTuple):
     """What a file holds.
 
-    samples      (N,) or (N, channels): the blocks that were taken, in a row
+    samples      (N,) or (N, channels): the blocks that were taken, in a row; long ones are no memory, but a file
     is_float     whether the file has floating-point numbers, which may go beyond full scale
     flaw         what does not hold, in words that follow the file's name; empty where its length is what it promises
     """
@@ -73,8 +82,9 @@ def read(path: Path, take: Take = copied, dtype: str = "float32") -> Recording:
     """
     if not path.is_file():
         raise _error(path, "there is no such file.")
+    samples = scratch.Growing()
     try:
-        parts = [_read(part, take, dtype) for part in _parts(path)]
+        parts = [_read(part, take, dtype, samples) for part in _parts(path)]
     except _FAILURES as error:
         raise _error(
             path,
@@ -89,10 +99,11 @@ def read(path: Path, take: Take = copied, dtype: str = "float32") -> Recording:
                 f"has streams of {first.num_channels} channels at {first.sample_rate} Hz and of "
                 f"{each.num_channels} at {each.sample_rate} Hz in a row. Convert them to one.",
             )
+    whole = first._replace(samples=samples.whole())
     if len(parts) == 1:
-        return first
+        return whole
     flaws = "; ".join(f"stream {number} {part.flaw}" for number, part in enumerate(parts, 1) if part.flaw)
-    return first._replace(samples=np.concatenate([part.samples for part in parts]), flaw=flaws)
+    return whole._replace(flaw=flaws)
 
 
 def length(path: Path) -> tuple[int, int, int]:
@@ -111,7 +122,7 @@ class _Part(NamedTuple):
     """A stream of a file. content: its bytes; None: the file itself. is_piped: so that libsndfile looks for no end."""
 
     path: Path
-    content: bytes | None = None
+    content: Pieces | None = None
     is_piped: bool = False
     promised: int | None = None  # frames, by a header that was put right
     share: float | None = None  # of the promised bytes that are there, likewise
@@ -129,15 +140,15 @@ def _parts(path: Path) -> Iterator[_Part]:
     with path.open("rb") as file:
         head = file.read(4)
     if head == b"OggS":
-        for link in ogg_links(path.read_bytes()):
+        for link in ogg_links(scratch.content(path)):
             stream, promised = flac_unbounded(link.content) if link.is_flac else (link.content, None)
             yield _Part(path, stream, not link.is_flac, promised, ended=link.ended)
         return
     if head[:3] == b"ID3" or head == b"fLaC":
-        content = path.read_bytes()
-        content = content[id3_bytes(content) :]
-        if content[:4] == b"fLaC":
-            unbounded, promised = flac_unbounded(content)
+        content = scratch.content(path)
+        stream = memoryview(content)[id3_bytes(content) :]
+        if stream[:4] == b"fLaC":
+            unbounded, promised = flac_unbounded((stream,))
             yield _Part(path, unbounded, promised=promised)
             return
     failure, promised = None, None
@@ -149,11 +160,11 @@ def _parts(path: Path) -> Iterator[_Part]:
             is_empty, promised = file.format != "MP3", file.frames
     except _FAILURES as error:
         failure, is_empty = error, False
-    content = path.read_bytes()
+    content = scratch.content(path)
     start = None if is_empty else mpeg_start(content)
     if start is not None:
-        counted = mpeg_counted(content[start:])
-        yield _Part(path, _ID3 + counted, True, promised if counted != content[start:] else None)
+        frames, counted = mpeg_counted(content, start)
+        yield _Part(path, (_ID3, *frames), True, promised if counted else None)
         return
     better = mended(content)
     if better is not None:
@@ -164,8 +175,8 @@ def _parts(path: Path) -> Iterator[_Part]:
         raise failure
 
 
-def _read(part: _Part, take: Take, dtype: str) -> Recording:
-    blocks: list[Samples] = []
+def _read(part: _Part, take: Take, dtype: str, samples: scratch.Growing) -> Recording:
+    """Of one stream, without its samples, which are added to `samples`."""
     damage = ""
     with _opened(part) as file:
         if file.format not in _FORMATS:
@@ -192,15 +203,19 @@ def _read(part: _Part, take: Take, dtype: str) -> Recording:
                 if not num_frames + more:
                     raise
             if more:
-                blocks.append(take(block[:more], rate))
+                samples.add(take(block[:more], rate))
                 num_frames += more
-            if num_frames > _LONGEST_S * max(rate, 1):
-                raise _error(part.path, f"is longer than {_LONGEST_S / 3600:g} hours. Cut it into several files.")
+            if num_frames > max(_LONG_S * rate, _MOST_FRAMES_PER_BYTE * num_bytes):
+                raise _error(
+                    part.path,
+                    f"is longer than {_LONG_S / 3600:g} hours, which {num_bytes:,} bytes cannot hold. Mend it.",
+                )
             if damage:
                 break
         is_float = file.subtype in ("FLOAT", "DOUBLE")
-    samples = np.concatenate(blocks) if blocks else take(block[:0], rate)
-    return Recording(samples, rate, channels, is_float, _flaw(part, num_frames, promised, rate, damage))
+    if not num_frames:
+        samples.add(take(block[:0], rate))
+    return Recording(block[:0], rate, channels, is_float, _flaw(part, num_frames, promised, rate, damage))
 
 
 def _flaw(part: _Part, num_frames: int, promised: float | None, rate: int, damage: str) -> str:
@@ -225,13 +240,13 @@ def _promised(part: _Part, file: soundfile.SoundFile) -> float | None:
         return frames / part.share if file.subtype.startswith("PCM") else None
     if not part.ended:
         return None
-    if part.content is not None and part.is_piped and part.content[:4] == b"OggS":
+    if part.content is not None and part.is_piped and part.content[0][:4] == b"OggS":
         with _in_a_file(part.content) as whole:  # which libsndfile searches for the last page
             frames = int(whole.frames)
     if frames == _UNKNOWN:
         return None
     for label, announced, present in _SHORT.findall(file.extra_info):
-        if _OF_ALL.get(label, file.format) == file.format and int(present) and not _is_unknown(int(announced)):
+        if _OF_ALL.get(label, file.format) == file.format and int(present) and not is_unknown(int(announced)):
             return max(frames, frames * int(announced) / int(present))
     if file.format == "NIST":
         with part.path.open("rb") as raw:
@@ -240,7 +255,7 @@ def _promised(part: _Part, file: soundfile.SoundFile) -> float | None:
     return frames
 
 
-def _is_unknown(num_bytes: int) -> bool:
+def is_unknown(num_bytes: int) -> bool:
     """Lengths that programs write to a pipe: 0, and some bytes around 2**31, 2**32, 2**63 and 2**64."""
     return num_bytes == 0 or any(abs(num_bytes - each) <= 4096 for each in (2**31, 2**32, 2**63, 2**64))
 
@@ -256,17 +271,13 @@ def _opened(part: _Part) -> Iterator[soundfile.SoundFile]:
 
 
 @contextmanager
-def _in_a_file(content: bytes) -> Iterator[soundfile.SoundFile]:
-    with tempfile.TemporaryFile() as kept:
-        kept.write(content)
-        kept.flush()
-        kept.seek(0)
-        with _Forward(kept.fileno(), closefd=False) as file:
-            yield file
+def _in_a_file(content: Pieces) -> Iterator[soundfile.SoundFile]:
+    with scratch.file_of(content, sum(map(len, content))) as kept, _Forward(kept.fileno(), closefd=False) as file:
+        yield file
 
 
 @contextmanager
-def _in_a_pipe(content: bytes) -> Iterator[soundfile.SoundFile]:
+def _in_a_pipe(content: Pieces) -> Iterator[soundfile.SoundFile]:
     """From a pipe libsndfile reads streams to their end, where in a file it guesses or searches for it."""
     reading, writing = os.pipe()
     feeder = threading.Thread(target=_feed, args=(writing, content), daemon=True)
@@ -279,10 +290,11 @@ def _in_a_pipe(content: bytes) -> Iterator[soundfile.SoundFile]:
         feeder.join()
 
 
-def _feed(writing: int, content: bytes) -> None:
+def _feed(writing: int, content: Pieces) -> None:
     try:
         with os.fdopen(writing, "wb") as pipe:
-            pipe.write(content)
+            for piece in content:
+                pipe.write(piece)
     except BrokenPipeError:  # nobody reads on
         pass
 

@@ -13,6 +13,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from ricercar.data import scratch
 from ricercar.data.audio import reading as audio_reading
 from ricercar.data.audio.file import AudioFile
 from ricercar.errors import InputError
@@ -131,7 +132,10 @@ def decoded(content: bytes, folder: Path, name: str = "a") -> tuple[NDArray[np.f
 
 
 @pytest.mark.parametrize(("kind", "subtype"), CUT)
-def test_what_is_there_of_a_file_that_was_cut_is_read(kind: str, subtype: str, tmp_path: Path) -> None:
+def test_what_is_there_of_a_file_that_was_cut_is_read(
+    kind: str, subtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same where it is too long for memory."""
     content = written(noise(2.0), kind, subtype)
     whole, flaw = decoded(content, tmp_path)
     assert flaw == ""
@@ -141,6 +145,10 @@ def test_what_is_there_of_a_file_that_was_cut_is_read(kind: str, subtype: str, t
     assert 0.4 * len(whole) < len(part) < 0.65 * len(whole)
     same = len(part) - 3000  # the last block of a codec is not whole
     assert np.abs(part[:same] - whole[:same]).max() < 1e-4
+    monkeypatch.setattr(scratch, "IN_MEMORY", 1000)
+    again, flaw_again = decoded(content[: int(0.6 * len(content))], tmp_path)
+    assert flaw_again == flaw
+    np.testing.assert_array_equal(again, part)
 
 
 def test_a_cut_file_is_a_warning_that_names_it(tmp_path: Path, wav: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -316,11 +324,13 @@ def test_sample_rate_that_cannot_be(rate: int, tmp_path: Path) -> None:
         decoded(bytes(content), tmp_path)
 
 
-def test_what_is_too_long_for_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio_reading, "_LONGEST_S", 18)
-    assert len(decoded(written(np.zeros(17 * SAMPLE_RATE), "FLAC"), tmp_path)[0]) == 17 * SAMPLE_RATE
-    with pytest.raises(InputError, match=r"is longer than 0\.005 hours"):
-        decoded(written(np.zeros(40 * SAMPLE_RATE), "FLAC"), tmp_path)
+def test_hours_of_nothing_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more there have to be more bytes."""
+    monkeypatch.setattr(audio_reading, "_LONG_S", 1.0)
+    monkeypatch.setattr(audio_reading, "_MOST_FRAMES_PER_BYTE", 10)
+    assert len(decoded(written(noise(18.0), "FLAC"), tmp_path)[0]) == 18 * SAMPLE_RATE
+    with pytest.raises(InputError, match=r"is longer than 0\.000277778 hours, which [0-9,]+ bytes cannot hold"):
+        decoded(written(np.zeros(18 * SAMPLE_RATE), "FLAC"), tmp_path)
 
 
 def test_length_that_the_file_cannot_hold(tmp_path: Path) -> None:
