@@ -1,6 +1,7 @@
 """Exported graphs in place of networks: files of ONNX, run by onnxruntime, that need nothing but themselves."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.results import Result
 from ricercar.harness.targets import check_classes
-from ricercar.harness.trained import Trained
+from ricercar.harness.trained import Trained, results_of
 from ricercar.harness.typed_json import parse, typed
 from ricercar.tasks.multitask import Multitask
 from ricercar.use.package import PACKAGES, Config
@@ -38,6 +39,30 @@ class GraphNet(nn.Module):
 
     def forward(self, audio: Tensor, valid: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.heads, self._run(audio, valid), strict=True))
+
+
+def of_graph(given: Path, trust: Sequence[str]) -> Trained:
+    """What is in a file of ONNX, or in the one that export.py wrote of a run. InputError where there is none, or it is
+    of another run.
+    """
+    if given.suffix == SUFFIX and given.is_file():
+        return of_onnx(given, trust)
+    path = given / "export" / f"model{SUFFIX}"
+    if given.suffix == SUFFIX or not given.is_dir():
+        raise InputError(f"{given}: there is no such file or folder. Give a file of ONNX, or the folder of a run.")
+    if not path.is_file():
+        raise InputError(f"there is no {path}: make it by `ricercar export {given} --to onnx`, or give another file.")
+    trained = of_onnx(path, [*trust, *own_packages(assemble.read_config(given))])
+    if {each.run_id for each in results_of(given, trained.tasks).values()} != {
+        each.run_id for each in trained.results.values()
+    }:
+        raise InputError(f"{path} is not of the run that is in {given} now: `ricercar export {given} --to onnx` again.")
+    return replace(trained, name=given.resolve().name)
+
+
+def own_packages(cfg: Any) -> list[str]:
+    """Packages of Python that a run has classes from, beside Ricercar."""
+    return sorted({name.partition(".")[0] for name in cfg.get("classes") or {}})
 
 
 def of_onnx(path: Path, trust: Sequence[str]) -> Trained:

@@ -141,7 +141,8 @@ def predicted(model: Model, recording: Recording, wanted: Wanted) -> Done:
         mended = user_error(error)
         if mended is None:
             raise
-        return Done(recording, problem=str(mended))
+        named = str(mended) if str(recording.path) in str(mended) else f"{recording.path}: {mended}"
+        return Done(recording, problem=named)
     if not sound.samples.any():
         log.warning("%s is silent.", recording.path)
     for task, own in paths.items():
@@ -160,10 +161,15 @@ def predicted(model: Model, recording: Recording, wanted: Wanted) -> Done:
 
 @dataclass(frozen=True)
 class Loading:
-    """How another process gets the model."""
+    """How each process gets the model: see `load`."""
 
     given: str
     accelerator: str | None
+    trust: Sequence[str]
+    engine: str | None
+
+    def load(self) -> Model:
+        return load(self.given, self.accelerator, self.trust, self.engine)
 
 
 def predict_all(
@@ -203,7 +209,7 @@ def _begin(parent: int, loading: Loading, num_threads: int) -> None:
     global _model
     torch.set_num_threads(num_threads)
     end_with(parent)
-    _model = load(loading.given, loading.accelerator)
+    _model = loading.load()
 
 
 def _work(recording: Recording, wanted: Wanted) -> Done:

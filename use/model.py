@@ -18,22 +18,32 @@ from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.predict import Logits, Pieces, Predict
 from ricercar.harness.trained import Trained
-from ricercar.use import engine, hub, package
+from ricercar.use import hub, package
+from ricercar.use.engine import SUFFIX, of_graph
 
 log = logging.getLogger(__name__)
+ENGINES = ("torch", "onnx")
 Audio = str | Path | Sound | ArrayLike
 
 
-def load(given: str | Path, accelerator: str | None = None, trust: Sequence[str] = ()) -> "Model":
+def load(
+    given: str | Path, accelerator: str | None = None, trust: Sequence[str] = (), engine: str | None = None
+) -> "Model":
     """The model of a finished run, of a package, or of a file of ONNX that export.py wrote.
 
     given         the run's folder, or the package's; or OWNER/NAME[@REVISION] of the hub, or hub:OWNER/NAME; or a file
                   that export.py wrote (.onnx)
     accelerator   cpu, gpu or auto; None: the kind that it was trained on, or the CPU where there is none here
     trust         packages of Python, beside Ricercar, whose classes a package may name: their code is run
+    engine        torch, or onnx: the graph that export.py wrote of a run, RUN/export/model.onnx, by onnxruntime on the
+                  CPU; None: onnx of a file of ONNX, else torch
     Of a run, code of your own that it names is imported, as train.py did: load the runs of people whom you trust.
     InputError where there is neither, or it does not fit this version of the code.
     """
+    if engine == "onnx" or (engine is None and Path(given).suffix == SUFFIX):
+        if accelerator not in (None, "auto", "cpu"):
+            raise InputError(f"accelerator {accelerator}: graphs of ONNX are computed on the CPU.")
+        return Model(of_graph(Path(given).expanduser(), trust), "cpu")
     if (place := hub.Place.found_in(str(given))) is not None:
         try:
             pulled = hub.pull(place)
@@ -43,8 +53,6 @@ def load(given: str | Path, accelerator: str | None = None, trust: Sequence[str]
     folder = Path(given).expanduser()
     if package.is_package(folder):
         return Model(package.trained(folder, trust), accelerator)
-    if folder.suffix == engine.SUFFIX and folder.is_file():
-        return Model(engine.of_onnx(folder, trust), accelerator)
     if not folder.is_dir():
         raise InputError(
             f"{given}: there is no such folder. Give that of a finished run or of a package, or OWNER/NAME of the hub."
@@ -152,7 +160,7 @@ class Model:
             "frames_per_second": self.fps,
             "window_s": (cfg.window_frames - 1) / self.fps,
             "border_s": cfg.border_frames / self.fps,
-            "num_params": sum(each.numel() for each in self._net.parameters()),
+            "num_params": first.cost.params,
             "device": str(self.device),
             "version": first.versions.get("ricercar"),
         }

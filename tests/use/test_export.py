@@ -1,6 +1,7 @@
 """Exported graphs say what the network says: frontends written anew, files of ONNX, and what has no graph."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +9,13 @@ import pytest
 import torch
 
 import ricercar
-from configs import composed, frontends
+from configs import TINY, composed, frontends
 from conftest import Here
 from ricercar.data.annotations.onsets import Onsets
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.use.graph import Graph, unrolled
+from trainings import ONSETS, trained
 
 pytest.importorskip("onnx")
 
@@ -91,18 +93,62 @@ def test_a_file_of_onnx_hears_the_same(exported: Path, onset_run: Path, tones: P
     assert isinstance(heard, Onsets)
     assert isinstance(expected, Onsets)
     np.testing.assert_allclose(heard.time_s, expected.time_s, atol=1e-3)
-    assert other.describe()["tasks"] == own.describe()["tasks"]
+    for each in ("tasks", "num_params", "window_s"):
+        assert other.describe()[each] == own.describe()[each]
+    assert own.describe()["num_params"] == sum(each.numel() for each in own.trained.net.parameters())
     [activations] = other.activations(song).values()
     np.testing.assert_allclose(activations, own.activations(song)["onset"], atol=1e-3)
 
 
-def test_predict_takes_it(run_here: Here, exported: Path, tones: Path, tmp_path: Path) -> None:
-    assert run_here("predict.py", f"run={exported}", str(tones / "audio" / "t3.wav")) == (0, "")
-    assert Onsets.read(tmp_path / "predictions" / "t3.tsv").time_s.size
+def test_predict_takes_it(
+    run_here: Here, onset_run: Path, exported: Path, tones: Path, cache: Path, tmp_path: Path
+) -> None:
+    """By its name, and as the engine of its run, but not of another."""
+    song = str(tones / "audio" / "t3.wav")
+    run = tmp_path / "run"
+    shutil.copytree(onset_run, run)
+    code, printed = run_here("predict.py", "run=run", "--engine", "onnx", song)
+    assert (code, "make it by `ricercar export run --to onnx`" in printed) == (1, True)
+    (run / "export").mkdir()
+    shutil.copy(exported, run / "export" / "model.onnx")
+    assert run_here("predict.py", f"run={exported}", song, "--output", "a") == (0, "")
+    assert run_here("predict.py", "run=run", "--engine", "onnx", song, "--output", "b") == (0, "")
+    assert (tmp_path / "a" / "t3.tsv").read_text() == (tmp_path / "b" / "t3.tsv").read_text()
+    assert Onsets.read(tmp_path / "a" / "t3.tsv").time_s.size
+    assert ricercar.load(run, engine="onnx").name == "run"
+    shutil.copytree(run / "export", tmp_path / "other" / "export")
+    trained(tmp_path / "other", *ONSETS, *TINY, "data=folder", f"data.root={tones}", f"cache_dir={cache}", "seed=1")
+    with pytest.raises(InputError, match=r"model.onnx is not of the run that is in .*other now"):
+        ricercar.load(tmp_path / "other", engine="onnx")
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "told"),
+    [
+        ("FILE", {"accelerator": "gpu"}, "accelerator gpu: graphs of ONNX are computed on the CPU"),
+        ("FILE", {"engine": "torch"}, "there is no such folder"),
+        ("no/such.onnx", {}, "no/such.onnx: there is no such file or folder"),
+        ("OWNER/NAME", {"engine": "onnx"}, "OWNER/NAME: there is no such file or folder"),
+    ],
+)
+def test_engines_that_cannot_be(exported: Path, given: str, options: dict[str, str], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        ricercar.load(given.replace("FILE", str(exported)), **options)  # type: ignore[arg-type]
+
+
+def test_other_forms(run_here: Here, onset_run: Path, tones: Path, tmp_path: Path) -> None:
+    """PyTorch's own graph, proved; and the weights, in a package."""
+    assert run_here("export.py", str(onset_run), "--to", "pt2", "--output", "m.pt2", "--tracks", "1") == (0, "")
+    proof = json.loads((tmp_path / "m.pt2.json").read_text())
+    assert (proof["precision"], proof["num_tracks"]) == ("fp32", 1)
+    assert 0 <= proof["largest_difference"]["onset/onset"] < 1e-3
+    assert run_here("export.py", str(onset_run), "--to", "safetensors", "--output", "weights") == (0, "")
+    song = tones / "audio" / "t3.wav"
+    assert ricercar.load(tmp_path / "weights")(song).text() == ricercar.load(onset_run)(song).text()  # type: ignore[union-attr]
 
 
 def test_weights_in_16_and_8_bits(exported: Path, tones: Path, tmp_path: Path) -> None:
-    """Smaller, and nearly the same; the frontend stays as it is."""
+    """Smaller, and nearly the same."""
     import onnx
 
     from ricercar.use import export
@@ -113,8 +159,8 @@ def test_weights_in_16_and_8_bits(exported: Path, tones: Path, tmp_path: Path) -
     export._in_16_bits(model)
     onnx.save(model, tmp_path / "16.onnx")
     onnx.save(export._in_8_bits(onnx.load(exported), tmp_path / "8.onnx"), tmp_path / "8.onnx")
-    for name, tolerance in (("16.onnx", 0.02), ("8.onnx", 0.5)):
-        assert (tmp_path / name).stat().st_size < exported.stat().st_size
+    for name, tolerance, share in (("16.onnx", 0.02, 0.6), ("8.onnx", 0.5, 1.0)):
+        assert (tmp_path / name).stat().st_size < share * exported.stat().st_size
         [found] = ricercar.load(tmp_path / name).activations(song).values()
         assert 0 < np.abs(found - expected).max() < tolerance
     assert sorted(path.name for path in tmp_path.iterdir()) == ["16.onnx", "8.onnx"]
@@ -163,7 +209,10 @@ def test_other_files_are_refused(exported: Path, tmp_path: Path, what: str, told
     [
         (["no/such"], "there is no no/such/.hydra/config.yaml"),
         (["RUN", "--tracks", "-1"], "--tracks -1: give a number of tracks"),
+        (["RUN", "--tracks", "0", "--split", "test"], "--tracks 0: without a proof, --split"),
         (["RUN", "--to", "pt2", "--precision", "int8"], "--precision int8: there is of --to onnx"),
+        (["RUN", "--to", "safetensors", "--precision", "int8"], "--precision: of graphs, --to onnx or pt2"),
+        (["RUN", "--to", "safetensors", "--output", "."], "is there already, and not empty"),
         (["RUN", "--output", "a_file/x.onnx"], "cannot write a_file/x.onnx"),
     ],
 )

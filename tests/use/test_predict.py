@@ -8,6 +8,7 @@ import re
 import resource
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import soundfile
 import ricercar
 from configs import TINY
 from conftest import Command, Here
+from ricercar.data import scratch
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.beats import Beats
 from ricercar.data.annotations.chords import Chords
@@ -214,6 +216,10 @@ def heard_in(path: Path) -> tuple[dict[str, Any], str]:
         (["run=RUN", "SONG", "--jobs", "0"], "--jobs 0: give 1 or more"),
         (["run=RUN", "SONG", "--output", "a_file"], "cannot write a_file: File exists"),
         (["run=RUN", "SONG", "same/other.wav"], "the estimates of both would be called other"),
+        (["run=RUN", "SONG", "--channels", "2"], "--channels: with --stream alone"),
+        (["run=RUN", "--stream", "--page", "--jobs", "0"], "--jobs, --page: not with --stream, which writes no files"),
+        (["run=RUN", "--stream", "SONG"], "give one run, and sound on standard input"),
+        (["run=RUN", "--stream", "--sample-rate", "3"], "sound of 1 channels at 3 Hz"),
     ],
 )
 def test_what_cannot_be_is_one_message(
@@ -245,6 +251,16 @@ def test_a_full_disk_leaves_no_part_of_a_file(run_here: Here, onset_run: Path, s
     assert code == 1
     assert "cannot write out/a/b/song.tsv: File too large. Make room; what is written stays" in printed
     assert files(tmp_path / "out") == []
+
+
+@pytest.mark.usefixtures("small_files")
+def test_no_room_for_long_recordings(
+    run_here: Here, onset_run: Path, songs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(scratch, "IN_MEMORY", 1000)
+    assert run_here("predict.py", f"run={onset_run}", str(songs / "other.wav"), "--output", "out")[0] == 1
+    told = rf"failed: {songs / 'other.wav'}: no room for .* in {tempfile.gettempdir()}: File too large. Make room there"
+    assert re.search(told, capsys.readouterr().out)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -30,7 +30,7 @@ from ricercar.use.model import Model
 from ricercar.use.serve import answers
 from ricercar.use.serve.command import main
 from ricercar.use.serve.limits import RefusedError
-from serving import Running, form, served, until
+from serving import Answer, Running, form, served, until
 from trainings import SMALL, trained
 
 
@@ -94,7 +94,7 @@ def test_midi_and_jams(running: Running, several: Model, song: bytes, tmp_path: 
     assert Key.read(tmp_path / "song.jams").text() == alone["key"].text()
 
 
-def test_events_come_as_they_are_there(running: Running, song: bytes) -> None:
+def test_what_depends_on_all_comes_at_the_end(running: Running, song: bytes) -> None:
     answer = running.ask("/transcribe?model=several&view=true", song, Accept="text/event-stream")
     assert answer.headers["content-type"].startswith("text/event-stream")
     kinds = [kind for kind, _ in answer.events]
@@ -102,12 +102,42 @@ def test_events_come_as_they_are_there(running: Running, song: bytes) -> None:
     progress = [content["progress"] for kind, content in answer.events if kind == "progress"]
     assert progress == sorted(progress)
     assert progress[0] >= 0
-    assert set(kinds[:-3]) <= {"progress"}
+    assert set(kinds[:-3]) <= {"progress", "event"}
+    assert {content["task"] for kind, content in answer.events if kind == "event"} <= {"notes"}
     assert [content["task"] for kind, content in answer.events if kind == "estimate"] == ["notes", "key"]
     end = answer.events[-1][1]
     assert end["view"]["tasks"]["notes"]["kind"] == "notes"
     assert end["view"]["spectrogram"].startswith("data:image/webp")
     assert set(end["files"]) == {"mid", "jams"}
+
+
+def test_events_come_as_they_are_decoded(
+    running: Running, onsets: Model, tones: Path, song: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last windows wait until an event has come; all events together are the estimate, which is as ever."""
+    come, through = threading.Event(), onsets.through
+
+    def waiting(chunk: Any) -> None:
+        [*_, (pieces, last)] = chunk
+        assert last != pieces.left[-1] or come.wait(20)
+        through(chunk)
+
+    monkeypatch.setattr(onsets, "through", waiting)
+    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=60)
+    connection.request("POST", "/transcribe?model=onsets", song, {"Accept": "text/event-stream"})
+    response, content = connection.getresponse(), b""
+    while b"event: event" not in content:
+        content += response.read1()
+    assert b"event: estimate" not in content
+    come.set()
+    events = Answer(200, {}, content + response.read()).events
+    connection.close()
+    [estimate] = [each for kind, each in events if kind == "estimate"]
+    told = [each["time_s"] for kind, each in events if kind == "event"]
+    np.testing.assert_allclose(told, [each["time_s"] for each in estimate["events"]], atol=2e-6)
+    alone = onsets(tones / "audio" / "t3.wav")
+    assert isinstance(alone, Onsets)
+    np.testing.assert_allclose(told, alone.time_s, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +172,7 @@ def test_about_the_service(running: Running) -> None:
     models = {each["name"]: each for each in running.ask("/models").json}
     assert set(models) == {"onsets", "several"}
     assert models["several"]["answers"] == [answers.JSON, answers.MIDI, answers.JAMS, answers.EVENTS]
+    assert models["several"]["told"] == ["notes"]
     assert models["onsets"]["tasks"]["onset"]["primary"] == "onset/F-measure"
     schema = running.ask("/openapi.json").json
     assert set(schema["paths"]) == {"/health", "/models", "/transcribe"}

@@ -1,6 +1,8 @@
 """What was heard, in a real browser: on the page of the service, and on the pages that predict.py writes."""
 
+import re
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,6 +107,24 @@ def test_a_recording_is_seen_and_heard(page: Any, model: Model, tones: Path, tmp
     with page.expect_download() as download:
         page.get_by_role("link", name="t3.json").click()
     assert '"onset"' in Path(download.value.path()).read_text()
+
+
+def test_events_are_drawn_as_they_come(page: Any, model: Model, tones: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last windows wait until one is seen."""
+    seen, through = threading.Event(), model.through
+
+    def waiting(chunk: Any) -> None:
+        [*_, (pieces, last)] = chunk
+        assert last != pieces.left[-1] or seen.wait(20)
+        through(chunk)
+
+    monkeypatch.setattr(model, "through", waiting)
+    page.set_input_files("#file", tones / "audio" / "t3.wav")
+    page.locator(".sketch rect").first.wait_for(state="attached")
+    assert re.fullmatch(r"\d+ events? so far", page.locator(".sketch p").inner_text())
+    seen.set()
+    page.locator("#result h2", has_text="t3.wav").wait_for()
+    assert page.locator(".sketch").count() == 0
 
 
 def test_dropped_on_the_page(page: Any, tones: Path) -> None:

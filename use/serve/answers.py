@@ -15,6 +15,7 @@ from ricercar.data.annotations.hierarchy import Hierarchy
 from ricercar.data.annotations.multipitch import Multipitch
 from ricercar.data.annotations.notes import Notes
 from ricercar.data.audio.sound import Sound
+from ricercar.use.events import can_be_told
 from ricercar.use.model import Model
 from ricercar.use.serve.limits import RefusedError
 
@@ -128,6 +129,11 @@ def offered(model: Model) -> list[str]:
     kinds = [task.annotation.formats() for task in model.tasks.values()]
     files = [kind for kind, name in FILES.items() if any(name in each for each in kinds)]
     return [JSON, *files, EVENTS]
+
+
+def told(model: Model) -> list[str]:
+    """The tasks whose events are told while the recording is on its way; of the others, what depends on all of it."""
+    return [name for name, task in model.tasks.items() if can_be_told(task)]
 
 
 def file(media_type: str, estimates: Mapping[str, Annotation], seconds: float) -> bytes:

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import json
 import logging
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
@@ -19,6 +20,8 @@ from starlette.types import Receive, Scope, Send
 
 import ricercar
 from ricercar.data.audio.sound import Sound
+from ricercar.data.scratch import NoRoomError
+from ricercar.use.events import Event
 from ricercar.use.model import Model
 from ricercar.use.serve import answers, page, upload
 from ricercar.use.serve.batches import Batches, Estimates
@@ -72,6 +75,15 @@ class Service:
 
 
 @dataclass(frozen=True)
+class Underway:
+    """How far a request is. progress: from 0 to 1. events: that became certain since the last time."""
+
+    progress: float
+    seconds: float
+    events: list[Event]
+
+
+@dataclass(frozen=True)
 class Done:
     """What a request has come to."""
 
@@ -79,8 +91,8 @@ class Done:
     estimates: Estimates
 
 
-async def steps(service: Service, request: Request, name: str) -> AsyncGenerator[float | Done, None]:
-    """The life of a request: its progress from 0 to 1 now and then, and what it has come to.
+async def steps(service: Service, request: Request, name: str, telling: bool) -> AsyncGenerator[Underway | Done, None]:
+    """The life of a request: how far it is now and then, and what it has come to. telling: events, too, on the way.
 
     Nothing is computed for it any more once it is left, or once its client is gone. RefusedError: 400, 413, 429, 500,
     503, 504.
@@ -96,21 +108,28 @@ async def steps(service: Service, request: Request, name: str) -> AsyncGenerator
                 sound = await loop.run_in_executor(service.readers, reading)
         except TimeoutError as error:
             raise late from error
-        job = service.batches[name].add(sound)
+        job = service.batches[name].add(sound, telling)
         estimates = asyncio.wrap_future(job.estimates)
         try:
             while not estimates.done():
-                yield job.progress
+                yield Underway(job.progress, sound.duration_s, _taken(job.told))
                 await asyncio.wait([estimates], timeout=_LOOK_EVERY_S)
                 if await request.is_disconnected():
                     raise ClientDisconnect
                 if loop.time() > deadline:
                     raise late
+            if isinstance(estimates.exception(), NoRoomError):
+                raise upload.no_room()
             if estimates.exception() is not None:
                 raise RefusedError(500, "The model failed on this recording. The log of the service says why.")
+            yield Underway(1.0, sound.duration_s, _taken(job.told))
             yield Done(sound, estimates.result())
         finally:
             job.estimates.cancel()
+
+
+def _taken(told: deque[Event]) -> list[Event]:
+    return [told.popleft() for _ in range(len(told))]
 
 
 class _Events(StreamingResponse):
@@ -146,9 +165,11 @@ def make(service: Service) -> FastAPI:
 
     @app.get("/models", dependencies=guarded)
     async def models() -> list[dict[str, Any]]:
-        """What there is to choose: names, tasks, scores, and the media types that each answers in."""
+        """What there is to choose: names, tasks, scores, the media types that each answers in, and the tasks whose
+        events are told as soon as they are certain.
+        """
         return [
-            {**model.describe(), "name": name, "answers": answers.offered(model)}
+            {**model.describe(), "name": name, "answers": answers.offered(model), "told": answers.told(model)}
             for name, model in service.models.items()
         ]
 
@@ -162,7 +183,7 @@ def make(service: Service) -> FastAPI:
         name = service.chosen(model)
         offered = answers.offered(service.models[name])
         media_type = answers.accepted(request.headers.get("accept", ""), offered)
-        way = steps(service, request, name)
+        way = steps(service, request, name, media_type == answers.EVENTS)
         if media_type == answers.EVENTS:
             return _Events(_events(service, name, way, await anext(way), view))
         async with aclosing(way):
@@ -186,17 +207,21 @@ def make(service: Service) -> FastAPI:
 
 
 async def _events(
-    service: Service, name: str, way: AsyncGenerator[float | Done, None], first: float | Done, view: bool
+    service: Service, name: str, way: AsyncGenerator[Underway | Done, None], first: Underway | Done, view: bool
 ) -> AsyncGenerator[str, None]:
-    """progress: {progress}. estimate: {task, kind, events ...}, for each task. end: what is left. error: {detail}."""
+    """progress: {progress, seconds}. event: {task, event, time_s ...}, as soon as it is certain. estimate: {task, kind,
+    events ...}, for each task. end: what is left. error: {detail}.
+    """
     async with aclosing(way):
-        step: float | Done = first
+        step: Underway | Done = first
         told = -1.0
         try:
             while not isinstance(step, Done):
-                if step > told:
-                    yield _event("progress", {"progress": round(step, 4)})
-                told, step = step, await anext(way)
+                if step.progress > told:
+                    yield _event("progress", {"progress": round(step.progress, 4), "seconds": round(step.seconds, 3)})
+                if step.events:
+                    yield "".join(_event("event", each) for each in step.events)
+                told, step = step.progress, await anext(way)
             content = await _content(service, name, step, view)
         except RefusedError as error:
             yield _event("error", {"status": error.status, "detail": error.detail})

@@ -2,13 +2,16 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import chain, islice, zip_longest
 
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.audio.sound import Sound
 from ricercar.harness.predict import Pieces
+from ricercar.use.events import Event, Events
 from ricercar.use.model import Model
 
 log = logging.getLogger(__name__)
@@ -16,16 +19,40 @@ Estimates = dict[str, Annotation]
 
 
 class Job:
-    """A recording on its way. estimates: {task: annotation} in the future; cancelling that stops the work on it."""
+    """A recording on its way. estimates: {task: annotation} in the future; cancelling that stops the work on it.
 
-    def __init__(self, pieces: Pieces) -> None:
+    told   events in the order in which they became certain, of the tasks that can be told before the end; whoever
+           wants them takes them from the left
+    """
+
+    def __init__(self, pieces: Pieces, events: Events | None) -> None:
         self.pieces = pieces
         self.estimates: Future[Estimates] = Future()
+        self.told: deque[Event] = deque()
+        self._events, self._num_frames = events, 0
+        self._ending = threading.Lock()
 
     @property
     def progress(self) -> float:
         """From 0 to 1, of what the network has to do."""
         return self.pieces.progress
+
+    def tell(self) -> None:
+        """What is certain by what has come through the network since."""
+        first, self._num_frames = self._num_frames, self.pieces.num_frames
+        if self._events is not None and self._num_frames > first:
+            logits = self.pieces.stretch(first, self._num_frames)
+            self.told.extend(self._events.add(logits, self._num_frames == self.pieces.total_frames))
+
+    def end(self, estimates: Estimates | Exception) -> None:
+        """Hands over what it has come to, unless it is cancelled or ended."""
+        with self._ending:
+            if self.estimates.done() or not self.estimates.set_running_or_notify_cancel():
+                return
+            if isinstance(estimates, Exception):
+                self.estimates.set_exception(estimates)
+            else:
+                self.estimates.set_result(estimates)
 
 
 class Batches:
@@ -44,8 +71,10 @@ class Batches:
         self._thread = threading.Thread(target=self._work, name=f"predict {model.name}", daemon=True)
         self._thread.start()
 
-    def add(self, sound: Sound) -> Job:
-        job = Job(self.model.pieces(sound))
+    def add(self, sound: Sound, telling: bool = False) -> Job:
+        """telling: events, too, while the recording is on its way."""
+        events = Events(self.model.tasks, self.model.fps) if telling else None
+        job = Job(self.model.pieces(sound), events)
         with self._changed:
             assert not self._closing
             self._jobs.append(job)
@@ -55,7 +84,7 @@ class Batches:
     @property
     def waiting(self) -> int:
         """Recordings that are not complete."""
-        return sum(not (each.estimates.cancelled() or each.pieces.complete) for each in list(self._jobs))
+        return sum(_is_waiting(each) for each in list(self._jobs))
 
     def close(self) -> None:
         """Ends the threads once all that was added is done or cancelled."""
@@ -68,36 +97,39 @@ class Batches:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._jobs = [each for each in self._jobs if not (each.estimates.cancelled() or each.pieces.complete)]
+                self._jobs = [each for each in self._jobs if _is_waiting(each)]
                 while not self._jobs and not self._closing:
                     self._changed.wait()
                 jobs = list(self._jobs)
             if not jobs:
                 return
             batch = list(islice(_in_turn(jobs), self.model.batch_size))
-            try:
-                self.model.through([(job.pieces, window) for job, window in batch])
-            except Exception as error:  # whatever it is: those who wait are told, and the others go on
-                for job in {job for job, _ in batch}:
-                    self._fail(job, error)
-            for job in jobs:
-                if job.pieces.complete:
-                    self._decoder.submit(self._decode, job)
+            given = list(dict.fromkeys(job for job, _ in batch))
+            _guarded(given, partial(self.model.through, [(job.pieces, window) for job, window in batch]))
+            for job in given:
+                self._decoder.submit(_guarded, [job], partial(self._decode, job))
 
     def _decode(self, job: Job) -> None:
-        if not job.estimates.set_running_or_notify_cancel():
+        """What is certain; and all, once it is complete."""
+        if job.estimates.done():
             return
-        try:
-            job.estimates.set_result(self.model.decode(job.pieces.logits()))
-        except Exception as error:  # as above
-            job.estimates.set_exception(error)
+        job.tell()
+        if job.pieces.complete:
+            job.end(self.model.decode(job.pieces.logits()))
 
-    def _fail(self, job: Job, error: Exception) -> None:
+
+def _is_waiting(job: Job) -> bool:
+    return not (job.estimates.done() or job.pieces.complete)
+
+
+def _guarded(jobs: list[Job], work: Callable[[], None]) -> None:
+    """Ends the jobs where the work on them fails."""
+    try:
+        work()
+    except Exception as error:  # of any kind: a thread that serves all requests outlives what one of them meets
         log.error("a recording could not be computed", exc_info=error)
-        with self._changed:
-            self._jobs.remove(job)
-        if job.estimates.set_running_or_notify_cancel():
-            job.estimates.set_exception(error)
+        for job in jobs:
+            job.end(error)
 
 
 def _in_turn(jobs: list[Job]) -> Iterator[tuple[Job, int]]:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from ricercar.data.audio.file import TooLongError
 from ricercar.data.audio.sound import Sound
+from ricercar.data.scratch import NoRoomError
 from ricercar.errors import InputError
 from ricercar.use.serve.limits import Limits, RefusedError
 
@@ -32,6 +33,9 @@ async def received(request: Request, limits: Limits) -> IO[bytes]:
     try:
         async for part in _counted(request, limits):
             file.write(part)
+    except OSError as error:
+        file.close()
+        raise no_room() from error
     except BaseException:
         file.close()
         raise
@@ -48,6 +52,8 @@ def read(file: IO[bytes], sample_rate: int, limits: Limits) -> Sound:
         path = Path(f"/proc/self/fd/{file.fileno()}")
         try:
             return Sound.read(path, sample_rate, limits.max_s)
+        except NoRoomError as error:
+            raise no_room() from error
         except TooLongError as error:
             raise RefusedError(413, f"The recording is longer than {limits.max_minutes:g} minutes.") from error
         except InputError as error:
@@ -60,6 +66,8 @@ async def _of_form(request: Request, limits: Limits) -> IO[bytes]:
     try:
         parser = MultiPartParser(request.headers, _counted(request, limits), max_files=1, max_fields=10)
         form = await parser.parse()
+    except OSError as error:
+        raise no_room() from error
     except MultiPartException as error:
         raise RefusedError(400, f"The form cannot be read: {error.message}") from error
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
@@ -80,3 +88,8 @@ async def _counted(request: Request, limits: Limits) -> AsyncGenerator[bytes, No
 
 def _too_large(limits: Limits) -> RefusedError:
     return RefusedError(413, f"The recording is larger than {limits.max_mb:g} MB.")
+
+
+def no_room() -> RefusedError:
+    """Where the folder of temporary files is full."""
+    return RefusedError(503, "There is no room for a recording of this length now.", 60)

@@ -22,7 +22,8 @@ async function send(file) {
   const show = (...children) => { if (state.sending === stop) { leave(); byId("result").replaceChildren(...children); } };
   const refuse = (text) => { show(h("p", { class: "problem", role: "alert" }, text)); announce(text); };
   if (file.size > service.max_mb * 1e6) { refuse(`${file.name} is larger than ${service.max_mb} MB.`); return; }
-  show(said, bar, h("p", {}, h("button", { type: "button", onclick: () => { show(); stop.abort(); } }, "Stop")));
+  const soFar = sketch();
+  show(said, bar, soFar.place, h("p", {}, h("button", { type: "button", onclick: () => { show(); stop.abort(); } }, "Stop")));
   const headers = { Accept: "text/event-stream", "Content-Type": "application/octet-stream" };
   if (service.asks_token) headers.Authorization = `Bearer ${byId("token").value}`;
   const query = new URLSearchParams({ model: byId("model")?.value ?? service.models[0].name, view: "true" });
@@ -31,7 +32,8 @@ async function send(file) {
     if (!response.ok) { refuse((await response.json()).detail); return; }
     const estimates = {};
     for await (const { kind, content } of eventsOf(response)) {
-      if (kind === "progress") { bar.value = content.progress; said.textContent = "Listening"; }
+      if (kind === "progress") { bar.value = content.progress; said.textContent = "Listening"; soFar.length_s = content.seconds; }
+      if (kind === "event") soFar.add(content);
       if (kind === "estimate") estimates[content.task] = content;
       if (kind === "error") refuse(content.detail);
       if (kind === "end" && state.sending === stop) { result(byId("result"), { ...content, name: file.name, sound: file }, kept(file, estimates, content)); announce("Done."); }
@@ -39,6 +41,20 @@ async function send(file) {
   } catch (error) {
     if (!stop.signal.aborted) refuse(`The service cannot be reached: ${error.message}`);
   }
+}
+
+// What is heard so far: a stroke for each event, from left to right by its time, of notes higher by pitch.
+function sketch() {
+  const picture = s("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", "aria-hidden": "true" }), said = h("p", { class: "small muted" });
+  let number = 0;
+  return {
+    place: h("div", { class: "sketch" }, picture, said),
+    add({ event, time_s, pitch = 64 }) {
+      if (event === "off") return;
+      picture.append(s("rect", { x: 1000 * time_s / this.length_s, y: 100 - 100 * pitch / 128, width: 2, height: 4 }));
+      said.textContent = `${count(++number, "event")} so far`;
+    },
+  };
 }
 
 // Links to what was heard, as files.
