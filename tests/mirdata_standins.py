@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.beats import Beats
 from ricercar.data.annotations.chords import Chords
+from ricercar.data.annotations.hierarchy import Hierarchy
 from ricercar.data.annotations.key import Key
 from ricercar.data.annotations.melody import Melody
 from ricercar.data.annotations.multipitch import Multipitch
@@ -332,6 +333,173 @@ def billboard(data: Standin) -> None:
     }  # fmt: skip
 
 
+def salami(data: Standin) -> None:
+    """Of track 10 the second annotator alone. Parsed files and metadata.csv as the README of the data set has them."""
+    root = "salami-data-public-hierarchy-corrections"
+    header = (
+        "SONG_ID,SOURCE,ANNOTATOR1,ANNOTATOR2,FILE_LOCATION,SONG_DURATION,EMPTY,SONG_TITLE,ARTIST,FORMAT,"
+        "ANNOTATION_TIME1,ANNOTATION_TIME2,TEXTFILE1,TEXTFILE2,CLASS,GENRE,DATE1,DATE2,PRIVATE,DISCARDED,XEQS1,XEQS2"
+    )
+    rows = [header]
+    parsed = {
+        "functions": "0.0\tSilence\n0.1\tIntro\n0.2\tno_function\n0.4\tVerse\n0.5\tEnd",
+        "uppercase": "0.0\tSilence\n0.1\tA\n0.4\tB\n0.5\tEnd",
+        "lowercase": "0.0\tSilence\n0.1\ta\n0.2\ta'\n0.4\tb\n0.5\tEnd",
+    }
+    for id_, artist, split in (("2", "X", "test"), ("10", "", "train"), ("3", "Y", "valid"), ("4", "Z", "train"),
+                               ("5", "V", "train"), ("6", "W", "train")):  # fmt: skip
+        files = {}
+        for annotator in (1, 2):
+            for level, text in parsed.items():
+                if id_ == "10" and annotator == 1:
+                    files[f"annotator_{annotator}_{level}"] = NOTHING
+                    continue
+                path = f"{root}/annotations/{id_}/parsed/textfile{annotator}_{level}.txt"
+                written = data.text(path, text.replace("Intro", "Chorus") if annotator == 2 else text)
+                if level != "functions":
+                    files[f"annotator_{annotator}_{level}"] = written
+        data.track(
+            id_, (id_, split, artist or f"song {id_}"), audio=data.audio(f"audio/{id_}.mp3"),
+            **{name: file for name, file in files.items() if "functions" not in name},
+        )  # fmt: skip
+        rows.append(f"{id_},Codaich,5,8,/x,264,,Title,{artist},mp3,37,45,,,popular,Pop,,,0,FALSE,X,X")
+    data.text(f"{root}/metadata/metadata.csv", "\n".join(rows))
+    data.annotations = {
+        "segments": Segments(
+            np.array([0.0, 0.1, 0.2, 0.4]), np.array([0.1, 0.2, 0.4, 0.5]),
+            ("Silence", "Intro", "no_function", "Verse"),
+        ),
+        "hierarchy": Hierarchy((
+            Segments(np.array([0.0, 0.1, 0.4]), np.array([0.1, 0.4, 0.5]), ("Silence", "A", "B")),
+            Segments(np.array([0.0, 0.1, 0.2, 0.4]), np.array([0.1, 0.2, 0.4, 0.5]), ("Silence", "a", "a'", "b")),
+        )),
+    }  # fmt: skip
+
+
+def _rwc(data: Standin, letter: str, metadata: str, *files: str) -> None:
+    """Five pieces: beats in hundredths of a second, 48 ticks to a beat and 384 at a downbeat, and sections."""
+    root = f"annotations/AIST.RWC-MDB-{letter}-2001"
+    chords = data.text(f"{root}.CHORD/N001-M01-T01.lab", "0.000\t0.104\tN\n0.104\t0.5\tAb:min\n")
+    for number in range(1, 6):
+        id_ = f"RM-{letter}{number:03d}"
+        given = {
+            "beats": data.text(
+                f"{root}.BEAT/{id_}.BEAT.TXT", "4\t4\t48\n14\t14\t384\n24\t24\t48\n34\t34\t-1\n44\t44\t384\n"
+            ),
+            "sections": data.text(f"{root}.CHORUS/{id_}.CHORUS.TXT", '4\t20\t"intro"\n20\t50\t"chorus A"\n'),
+            "chords": chords,
+            "voca_inst": ["not_needed.TXT", ""],
+        }
+        audio = data.audio(f"audio/rwc-{letter.lower()}-m01/{number}.wav")
+        data.track(id_, None, audio=audio, **{name: given[name] for name in files})
+    data.metadata(data.text(f"metadata-master/rwc-{letter.lower()}.csv", metadata))
+    data.annotations = {
+        "beats": Beats.make([0.04, 0.14, 0.24, 0.44], [2, 1, 2, 1]),
+        "segments": Segments(np.array([0.04, 0.2]), np.array([0.2, 0.5]), ("intro", "chorus A")),
+    }
+
+
+def rwc_popular(data: Standin) -> None:
+    rows = "Piece No.,Cat. Suffix,Tr. No.,Title,Artist (Vocal),Singer Information,Length,Tempo,Instruments,Drums\n"
+    singers = {1: "Kazuo Nishi", 2: "B", 3: "C", 4: "D", 5: "E"}
+    for number, singer in singers.items():
+        rows += f"No. {number},M01,Tr. {number:02d},Eien no replica,{singer},Male,03:29,135,Gt,Drum sequences\n"
+    _rwc(data, "P", rows, "beats", "sections", "chords", "voca_inst")
+    data.annotations["chords"] = Chords(np.array([0.0, 0.104]), np.array([0.104, 0.5]), ("N", "Ab:min"))
+    data.expected = [(f"RM-P00{n}", RWC["P"].get(n, "train"), singer) for n, singer in singers.items()]
+
+
+def rwc_classical(data: Standin) -> None:
+    rows = "Piece No.,Cat. Suffix,Tr. No.,Title,Composer,Artist,Length,Category\n"
+    composers = {1: "Haydn, Joseph", 2: "Mozart", 3: "Beethoven, Ludwig van", 4: "Brahms", 5: "Liszt"}
+    for number, composer in composers.items():
+        rows += f'No. {number},M01,Tr. {number:02d},"Symphony no.5, op.67. 1st mvmt.","{composer}",X,7:15,Symphony\n'
+    _rwc(data, "C", rows, "beats", "sections")
+    data.expected = [(f"RM-C00{n}", RWC["C"].get(n, "train"), composer) for n, composer in composers.items()]
+
+
+def rwc_jazz(data: Standin) -> None:
+    """Pieces are played by several ensembles, which the titles say in parentheses."""
+    rows = "Piece No.,Cat. Suffix,Tr. No.,Title,Artist,Length,Variation,Instruments Used\n"
+    titles = {1: "Jive", 2: "For Two", 3: "Blue (a) Bird", 4: "Crescent Serenade", 5: "Crescent Serenade"}
+    for number, title in titles.items():
+        ensemble = {4: " (Piano Solo)", 5: " (Guitar Solo)"}.get(number, "")
+        rows += f"No. {number},M01,Tr. {number:02d},{title}{ensemble},Someone,02:47,Instrumentation 1,Pf\n"
+    _rwc(data, "J", rows, "beats", "sections")
+    data.expected = [(f"RM-J00{n}", RWC["J"].get(n, "train"), title) for n, title in titles.items()]
+
+
+def queen(data: Standin) -> None:
+    for number, (album, split) in enumerate(QUEEN.items()):
+        name = f"Queen/{album}/01 Song"
+        data.track(
+            str(number),
+            (str(number), split, album),
+            audio=data.audio(f"audio/{album}/01 Song.flac"),
+            chords=data.text(f"annotations/chordlab/{name}.lab", "0.000\t0.459\tN\n0.459\t1.0\tBb:maj6\n"),
+            keys=data.text(f"annotations/keylab/{name}.lab", "0.0\t0.1\tSilence\n0.1\t0.3\tKey\tBb\n0.3\t0.9\tKey\tEb"),
+            sections=data.text(f"annotations/seglab/{name}.lab", "0.0\t0.5\t\tsilence\n0.5\t1.0\t\tintro\n"),
+        )
+    data.annotations = {
+        "chords": Chords(np.array([0.0, 0.459]), np.array([0.459, 1.0]), ("N", "Bb:maj6")),
+        "key": Key.parse("Eb major"),
+        "segments": Segments(np.array([0.0, 0.5]), np.array([0.5, 1.0]), ("silence", "intro")),
+    }
+
+
+def ikala(data: Standin) -> None:
+    rows = "singer\tsongid\n"
+    for number, (singer, split) in enumerate(IKALA.items()):
+        id_ = f"1016{number}_chorus"
+        data.track(
+            id_,
+            (id_, split, singer),
+            audio=data.audio(f"Wavfile/{id_}.wav"),
+            pitch=data.text(f"PitchLabel/{id_}.pv", "0 \n57 \n57.5\n"),
+            lyrics=["Lyrics/not_needed.lab", ""],
+            notes_pyin=["ikala-pyin-notes/not_needed.csv", ""],
+        )
+        rows += f"{singer}\t1016{number}\n"
+    data.metadata(data.text("id_mapping.txt", rows))
+    data.annotations = {"melody": Melody(np.array([0.016, 0.048, 0.08]), np.array([0.0, 220.0, 220 * 2 ** (0.5 / 12)]))}
+
+
+def vocadito(data: Standin) -> None:
+    rows = "track_id,singer_id,average_pitch,language\n"
+    for number, (singer, split) in enumerate(VOCADITO.items(), start=1):
+        notes = {}
+        for annotator, text in ((1, "0.25,220.0,0.5\r\n1.0,233.08,0.1\r\n"), (2, "0.3,440,0.2\r\n")):
+            path = f"Annotations/Notes/vocadito_{number}_notesA{annotator}.csv"
+            notes[f"notesA{annotator}"] = data.text(path, text)
+        data.track(
+            str(number),
+            (str(number), split, singer),
+            audio=data.audio(f"Audio/vocadito_{number}.wav"),
+            f0=data.text(f"Annotations/F0/vocadito_{number}_f0.csv", "0.0,0.0\r\n0.0058,220.5\r\n"),
+            lyrics=["Annotations/Lyrics/not_needed.txt", ""],
+            **notes,
+        )
+        rows += f"{number},{singer},50,Tagalog\n"
+    data.metadata(data.text("vocadito_metadata.csv", rows))
+    data.annotations = {
+        "melody": Melody(np.array([0.0, 0.0058]), np.array([0.0, 220.5])),
+        "notes": Notes.make([0.25, 1.0], [0.75, 1.1], [57.0, 69 + 12 * np.log2(233.08 / 440)]),
+    }
+
+
+# By the rule, with seed 0: what the SHA-256 of "<data set>/0/<group>" gives.
+RWC = {"P": {5: "test", 3: "valid"}, "C": {1: "test", 3: "valid"}, "J": {4: "test", 5: "test", 2: "valid"}}
+QUEEN = {
+    "Greatest Hits I": "valid",
+    "Greatest Hits II": "train",
+    "Greatest Hits III": "test",
+    "A": "train",
+    "B": "train",
+}
+IKALA = {"2": "train", "1": "valid", "3": "train", "4": "train", "5": "train", "6": "test"}
+VOCADITO = {"S1": "train", "S2": "train", "S3": "test", "S4": "train", "S5": "valid", "S6": "train"}
+
+
 def medleydb_melody(data: Standin) -> None:
     said = {}
     for id_, split in (
@@ -473,6 +641,13 @@ def mtg_jamendo_autotagging_moodtheme(data: Standin) -> None:
 
 
 INDEX_FILES = {
+    "salami": "salami_index_2.0-corrected.json",
+    "rwc_popular": "rwc_popular_index_1.0.json",
+    "rwc_classical": "rwc_classical_index_1.0.json",
+    "rwc_jazz": "rwc_jazz_index_1.0.json",
+    "queen": "queen_index_1.0.json",
+    "ikala": "ikala_index_2.0.json",
+    "vocadito": "vocadito_index_1.0.json",
     "maestro": "maestro_index_2.0.0.json",
     "slakh": "slakh_index_2100-redux.json",
     "guitarset": "guitarset_index_1.1.0.json",

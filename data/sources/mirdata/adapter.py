@@ -8,9 +8,6 @@ from typing import Any
 
 from ricercar.data.annotations.annotation import Annotation
 
-UNSPLIT = "none"  # no split: the published lists leave the track out
-EXCLUDED = "excluded"  # never used: a second copy of another track
-
 
 @dataclass(frozen=True)
 class FromFile:
@@ -34,14 +31,15 @@ class Adapter:
 
     audio        name in mirdata's index of the file with the recording
     annotations  {annotation: track -> the annotation, or None where the track does not have it}
+    second       where two people annotated: what the second wrote, in place of the first one's
     group        track -> the work or the artist; None: splits/<data set>.csv says both the group and the split
     work         mirdata's id of a track, its group -> its work; None: the group (see Track)
     fold         mirdata's id of a track -> the fold that papers put it into, from 0; None: what
                  folds/<data set>.csv says, where there is one
     groups       what the groups are, for messages
-    split        track -> what the data set says of its split
+    split        track -> what the data set says of its split; where it says nothing (None) of all, the rule makes them
     split_lists  mirdata's data set -> {what the data set says: ids of its tracks}
-    splits       {what the data set says: our split, or EXCLUDED}; what is not listed here is UNSPLIT
+    splits       {what the data set says: our split, or EXCLUDED}; what is not listed here is UNSPLIT (see splitting)
     valid_share  of the training tracks, those that become the validation split by the rule; 0: an official one is there
     multitracks  the recordings are mirdata's multitracks, and its tracks are their stems
     remotes      those of mirdata's downloads that are needed; None: those that mirdata takes by itself
@@ -51,6 +49,7 @@ class Adapter:
 
     groups: str
     annotations: Mapping[str, Callable[[Any], Annotation | None]]
+    second: Mapping[str, Callable[[Any], Annotation | None]] = field(default_factory=dict)
     audio: str = "audio"
     split: Callable[[Any], Any] | None = None
     split_lists: Callable[[Any], Mapping[str, Iterable[str]]] | None = None

@@ -14,7 +14,8 @@ from ricercar.data.annotations.onsets import Onsets, drum_label
 from ricercar.data.annotations.tags import Tags
 from ricercar.data.annotations.tempo import Tempo
 from ricercar.data.sources.mirdata import files, guitarset
-from ricercar.data.sources.mirdata.adapter import EXCLUDED, Adapter, FromFile
+from ricercar.data.sources.mirdata.adapter import Adapter, FromFile
+from ricercar.data.sources.splitting import EXCLUDED
 
 # Pads of Groove MIDI's drum kit that are not as in General MIDI: edges of the hi-hat, and a tom.
 _PADS = {22: "HH", 26: "HH", 58: "TT"}
@@ -196,6 +197,77 @@ ADAPTERS = {
             "chords": FromFile("lab_full", Chords.read),
             "segments": FromFile("salami", files.salami_segments),
         },
+    ),
+    "salami": Adapter(
+        groups="artists",
+        group=lambda track: track.artist or f"song {track.track_id}",
+        brought=_YOUR_OWN,
+        annotations={
+            "hierarchy": FromFile("annotator_1_uppercase", files.salami_hierarchy),
+            "segments": FromFile("annotator_1_uppercase", files.salami_functions),
+        },
+        second={
+            "hierarchy": FromFile("annotator_2_uppercase", files.salami_hierarchy),
+            "segments": FromFile("annotator_2_uppercase", files.salami_functions),
+        },
+    ),
+    "rwc_popular": Adapter(
+        groups="singers",
+        group=lambda track: track.artist,
+        skipped=("voca_inst",),
+        brought=_YOUR_OWN,
+        annotations={
+            "beats": FromFile("beats", files.rwc_beats),
+            "chords": FromFile("chords", Chords.read),
+            "segments": FromFile("sections", files.rwc_segments),
+        },
+    ),
+    "rwc_classical": Adapter(
+        groups="composers",
+        group=lambda track: track.composer,
+        brought=_YOUR_OWN,
+        annotations={
+            "beats": FromFile("beats", files.rwc_beats),
+            "segments": FromFile("sections", files.rwc_segments),
+        },
+    ),
+    "rwc_jazz": Adapter(
+        groups="pieces",
+        group=lambda track: re.sub(r"\s*\([^()]*\)$", "", track.title),  # "Crescent Serenade (Piano Solo)"
+        brought=_YOUR_OWN,
+        annotations={
+            "beats": FromFile("beats", files.rwc_beats),
+            "segments": FromFile("sections", files.rwc_segments),
+        },
+    ),
+    "queen": Adapter(
+        groups="albums",
+        group=lambda track: Path(track.audio_path).parent.name,
+        brought=_YOUR_OWN,
+        annotations={
+            "chords": FromFile("chords", Chords.read),
+            "key": FromFile("keys", files.beatles_key),
+            "segments": FromFile("sections", files.beatles_segments),
+        },
+    ),
+    "ikala": Adapter(
+        groups="singers",
+        group=lambda track: track.singer_id,
+        work=lambda id_, singer: id_.split("_")[0],  # the song
+        remotes=("metadata",),
+        skipped=("lyrics", "notes_pyin"),
+        brought="It is not distributed any more.",
+        annotations={"melody": FromFile("pitch", files.ikala_melody)},
+    ),
+    "vocadito": Adapter(
+        groups="singers",
+        group=lambda track: track.singer_id,
+        skipped=("lyrics",),
+        annotations={
+            "melody": FromFile("f0", files.melody),
+            "notes": FromFile("notesA1", files.vocadito_notes),
+        },
+        second={"notes": FromFile("notesA2", files.vocadito_notes)},
     ),
     "medleydb_melody": Adapter(
         groups="artists",

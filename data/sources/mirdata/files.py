@@ -4,6 +4,7 @@ Times and labels are taken as they are. The library's own loaders are not used w
 set has (a key `C#:modal` of the Beatles, a tempo that was never agreed upon), or misread one (sections of Billboard).
 """
 
+import errno
 import json
 import re
 from collections import Counter
@@ -13,9 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ricercar.data.annotations.formats.rows import read_rows, read_text
+from ricercar.data.annotations.beats import Beats
+from ricercar.data.annotations.formats.rows import read_rows, read_text, require
+from ricercar.data.annotations.frequencies import hz_to_midi, midi_to_hz
+from ricercar.data.annotations.hierarchy import Hierarchy
 from ricercar.data.annotations.key import Key
 from ricercar.data.annotations.melody import Melody
+from ricercar.data.annotations.notes import Notes
 from ricercar.data.annotations.segments import Segments
 from ricercar.data.annotations.tempo import Tempo
 from ricercar.errors import InputError
@@ -24,6 +29,9 @@ from ricercar.errors import InputError
 _OTHER_MODE = re.compile(
     r"[A-G][b#]?(?:\s+|\s*:\s*)(?:ionian|dorian|phrygian|lydian|mixolydian|aeolian|locrian|modal|other)", re.IGNORECASE
 )
+
+_RWC_DOWNBEAT, _RWC_NO_BEAT = 384, -1  # ticks: a beat is 48 (Goto 2006, AIST annotation for the RWC music database)
+_IKALA_FRAME_S = 0.032
 
 
 def key_of(text: str) -> Key | None:
@@ -62,6 +70,69 @@ def beatles_segments(path: Path) -> Segments:
     rows.check_num_columns({4}, "start, end, number, label, with tabulators between them")
     with rows.located():
         return Segments(start_s=rows.numbers(0, "start"), end_s=rows.numbers(1, "end"), label=tuple(rows.column(3)))
+
+
+def salami_functions(path: Path) -> Segments:
+    """path: SALAMI's parsed/textfile1_uppercase.txt (large sections); read is its neighbour textfile1_functions.txt."""
+    return Segments.read(_neighbour(path, "functions"))
+
+
+def salami_hierarchy(path: Path) -> Hierarchy:
+    """The large sections of parsed/textfile1_uppercase.txt, and the small ones of its neighbour, ..._lowercase.txt."""
+    return Hierarchy((Segments.read(path), Segments.read(_neighbour(path, "lowercase"))))
+
+
+def _neighbour(path: Path, level: str) -> Path:
+    found = path.with_name(path.name.replace("uppercase", level))
+    if not found.is_file():
+        raise FileNotFoundError(errno.ENOENT, "no such file", str(found))
+    return found
+
+
+def rwc_beats(path: Path) -> Beats:
+    """Rows `start end position` in hundredths of a second: 384 is a downbeat, -1 no beat, and other beats count on."""
+    rows = read_rows(path, str.split)
+    rows.check_num_columns({3}, "start end position, in hundredths of a second")
+    time_s, position = rows.numbers(0, "start") / 100, rows.numbers(2, "position")
+    beats = position != _RWC_NO_BEAT
+    with rows.located():
+        return Beats.make(time_s[beats], (position == _RWC_DOWNBEAT)[beats].astype(np.int64))
+
+
+def rwc_segments(path: Path) -> Segments | None:
+    """Rows `start end "label"` in hundredths of a second; None where the file is empty."""
+    rows = read_rows(path, lambda text: text.split("\t"))
+    if not rows.cells:
+        return None
+    rows.check_num_columns({3}, "start end label, in hundredths of a second, with tabulators between them")
+    with rows.located():
+        return Segments(
+            start_s=rows.numbers(0, "start") / 100, end_s=rows.numbers(1, "end") / 100, label=tuple(rows.column(2))
+        )
+
+
+def ikala_melody(path: Path) -> Melody:
+    """One MIDI number a row, 0 where nobody sings; the frames are 32 ms long, and their middles are meant."""
+    rows = read_rows(path, str.split)
+    rows.check_num_columns({1}, "a MIDI number, or 0")
+    pitch = rows.numbers(0, "pitch")
+    with rows.located():
+        return Melody(
+            time_s=_IKALA_FRAME_S * (np.arange(len(pitch), dtype=np.float64) + 0.5),
+            frequency_hz=np.where(pitch > 0, midi_to_hz(np.maximum(pitch, 0)), 0.0),
+        )
+
+
+def vocadito_notes(path: Path) -> Notes:
+    """Rows `onset,frequency,duration`: seconds, Hz, seconds."""
+    rows = read_rows(path, lambda text: re.split(r"\s*,\s*", text))
+    rows.check_num_columns({3}, "onset,frequency,duration")
+    onset_s, frequency_hz, duration_s = (
+        rows.numbers(column, name) for column, name in enumerate(("onset", "frequency", "duration"))
+    )
+    with rows.located():
+        require(frequency_hz > 0, lambda row: f"frequency {frequency_hz[row]:g} Hz is not above 0 Hz.")
+        return Notes.make(onset_s, onset_s + duration_s, hz_to_midi(frequency_hz))
 
 
 def salami_segments(path: Path) -> Segments:

@@ -6,13 +6,10 @@ import logging
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ricercar.errors import InputError
-
-log = logging.getLogger(__name__)
 
 
 def opened(dataset: str, home: str | Path | None, version: str) -> Any:
@@ -68,11 +65,6 @@ def _unreadable() -> tuple[type[Exception], ...]:
         ValueError, TypeError, LookupError, AttributeError, AssertionError, NameError, StopIteration, EOFError, OSError,
         csv.Error, importlib.import_module("yaml").YAMLError,
     )  # fmt: skip
-
-
-@cache
-def say_once(message: str) -> None:
-    log.warning(message)
 
 
 def _library(module: str) -> Any:

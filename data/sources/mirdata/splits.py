@@ -1,9 +1,7 @@
-"""Splits: those that are written down in data/sources/mirdata/splits, and the rule for what nothing says."""
+"""Splits and folds: those that are written down in splits/ and folds/, and those that data sets bring along."""
 
 import csv
-import hashlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,12 +9,12 @@ from typing import Any, NamedTuple
 from ricercar.data.annotations.formats.rows import read_text
 from ricercar.data.sources.index import SPLITS
 from ricercar.data.sources.mirdata import library
-from ricercar.data.sources.mirdata.adapter import EXCLUDED, UNSPLIT, Adapter
+from ricercar.data.sources.mirdata.adapter import Adapter
+from ricercar.data.sources.splitting import EXCLUDED, RULE_SHARES, UNSPLIT, by_rule, say_once, valid_from_train
 from ricercar.errors import InputError
 
 FOLDER = Path(__file__).parent / "splits"
 FOLDS = Path(__file__).parent / "folds"
-RULE_SHARES = {"test": 0.2, "valid": 0.1}
 
 
 class Listed(NamedTuple):
@@ -68,22 +66,20 @@ def placed(dataset: Any, adapter: Adapter, tracks: Mapping[str, Any], seed: int)
         on_file = listed(name)
         unknown = [id_ for id_ in tracks if id_ not in on_file]
         if unknown:
-            library.say_once(f"{name}: no split is known of {len(unknown)} tracks, such as {unknown[0]}")
+            say_once(f"{name}: no split is known of {len(unknown)} tracks, such as {unknown[0]}")
         return {id_: on_file[id_][:2] if id_ in on_file else (UNSPLIT, id_) for id_ in tracks}
     groups = {id_: _group(dataset, adapter.group(track), id_) for id_, track in tracks.items()}
+    said: dict[str, Any]
     if adapter.split_lists is not None:
         said = {id_: split for split, ids in adapter.split_lists(dataset).items() for id_ in ids}
     else:
-        assert adapter.split is not None
-        said = {id_: adapter.split(track) for id_, track in tracks.items()}
-    if all(split is None for split in said.values()):  # the small version of Slakh
+        said = {id_: adapter.split(track) if adapter.split else None for id_, track in tracks.items()}
+    if all(split is None for split in said.values()):
         split_of = by_rule(list(groups.values()), RULE_SHARES, f"{name}/{seed}")
         return {id_: (split_of[group], group) for id_, group in groups.items()}
     splits = {id_: adapter.splits.get(said.get(id_), UNSPLIT) for id_ in tracks}
     if adapter.valid_share:
-        train = [group for id_, group in groups.items() if splits[id_] == "train"]
-        split_of = by_rule(train, {"valid": adapter.valid_share}, f"{name}/{seed}")
-        splits = {id_: split_of[groups[id_]] if split == "train" else split for id_, split in splits.items()}
+        splits = valid_from_train(splits, groups, adapter.valid_share, f"{name}/{seed}")
     return {id_: (splits[id_], groups[id_]) for id_ in tracks}
 
 
@@ -91,31 +87,3 @@ def _group(dataset: Any, group: object, id_: str) -> str:
     if group is None:
         raise InputError(f"track {id_!r} is not in the metadata. {library.how_to_fetch(dataset)}")
     return str(group)
-
-
-def by_rule(groups: Sequence[str], shares: Mapping[str, float], salt: str) -> dict[str, str]:
-    """{group: split}: whole groups, in the order of a hash, until each split has its share of the tracks; rest: train.
-
-    groups   the group of each track
-    shares   {split: share of the tracks}
-    salt     part of what is hashed: another salt, another order
-
-    A group goes into the split that is being filled if that brings it nearer to its share.
-    """
-    sizes = Counter(groups)
-    queue = sorted(sizes, key=lambda group: (hashlib.sha256(f"{salt}/{group}".encode()).hexdigest(), group))
-    split_of = dict.fromkeys(queue, "train")
-    first = 0
-    for split, share in shares.items():
-        filled = 0
-        while first < len(queue) and filled + sizes[queue[first]] / 2 <= share * len(groups):
-            split_of[queue[first]] = split
-            filled += sizes[queue[first]]
-            first += 1
-    return split_of
-
-
-def crossing(split_of: Sequence[tuple[str, str]]) -> list[str]:
-    """The groups of (group, split) pairs that are in more than one split, sorted."""
-    first: dict[str, str] = {}
-    return sorted({group for group, split in split_of if first.setdefault(group, split) != split})

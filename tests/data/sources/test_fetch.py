@@ -124,7 +124,13 @@ def test_everything_from_nothing(orchset: Mirror, capsys: pytest.CaptureFixture[
     assert orchset.fetch() == 0
     assert f"orchset: all 10 files are in {orchset.home}, and whole." in capsys.readouterr().out
     source = Mirdata(
-        dataset="orchset", home=orchset.home, version="default", as_one_split=None, missing_audio="error", seed=0
+        dataset="orchset",
+        home=orchset.home,
+        version="default",
+        annotator=1,
+        as_one_split=None,
+        missing_audio="error",
+        seed=0,
     )
     assert source.tracks("test")[0].audio.decode(16000).tolist() == silence().tolist()
 

@@ -20,10 +20,10 @@ from mirdata_standins import WRITERS, silence, written
 from ricercar.data.annotations.tags import Tags
 from ricercar.data.sources.index import SPLITS
 from ricercar.data.sources.mirdata import Mirdata
-from ricercar.data.sources.mirdata import library as mirdata_library
-from ricercar.data.sources.mirdata.adapter import EXCLUDED, UNSPLIT, FromFile
+from ricercar.data.sources.mirdata.adapter import FromFile
 from ricercar.data.sources.mirdata.datasets import ADAPTERS
-from ricercar.data.sources.mirdata.splits import FOLDER, RULE_SHARES, by_rule, crossing, listed
+from ricercar.data.sources.mirdata.splits import FOLDER, listed
+from ricercar.data.sources.splitting import EXCLUDED, RULE_SHARES, UNSPLIT, by_rule, crossing, say_once
 from ricercar.data.track import Track
 from ricercar.errors import InputError
 from ricercar.harness.provenance import TrainingData
@@ -31,6 +31,7 @@ from ricercar.harness.provenance import TrainingData
 BY_RULE = ("ballroom", "beatles", "billboard", "giantsteps_key", "guitarset", "orchset")
 SLAKH = "slakh2100_flac_redux/train/Track00001"
 BEATLES = "The Beatles/03_-_A_Hard_Day's_Night/01_-_Song"
+SALAMI = "salami-data-public-hierarchy-corrections/annotations/2/parsed/textfile1"
 PUBLISHED = ("giantsteps_tempo", "gtzan_genre", "medleydb_melody", "medleydb_pitch")
 
 
@@ -38,12 +39,12 @@ PUBLISHED = ("giantsteps_tempo", "gtzan_genre", "medleydb_melody", "medleydb_pit
 def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "indexes"
     monkeypatch.setattr(mirdata.core.Index, "get_path", lambda index: str(folder / index.filename))
-    mirdata_library.say_once.cache_clear()
+    say_once.cache_clear()
     return folder
 
 
 def source(dataset: str, home: Path, **options: Any) -> Mirdata:
-    defaults = {"version": "default", "as_one_split": None, "missing_audio": "error", "seed": 0}
+    defaults = {"version": "default", "annotator": 1, "as_one_split": None, "missing_audio": "error", "seed": 0}
     return Mirdata(dataset=dataset, home=home, **{**defaults, **options})
 
 
@@ -143,6 +144,20 @@ def test_annotations_that_a_track_does_not_have(
     assert lacks not in track.annotations
 
 
+def test_the_second_annotator(tmp_path: Path, indexes: Path) -> None:
+    """Another one's sections, and of a track that only the second annotated, all; data of one annotator say so."""
+    standin = written("salami", tmp_path / "home", indexes)
+    first, second = (source("salami", standin.home, annotator=annotator) for annotator in (1, 2))
+    assert [dict(each.tracks("train")[0].annotations) == {} for each in (first, second)] == [True, False]
+    heard = second.tracks("test")[0].annotations["segments"]
+    assert heard.text() == standin.annotations["segments"].text().replace("Intro", "Chorus")
+    shared = [source("salami", standin.home, annotator=annotator) for annotator in ([1, 2], [2, 1])]
+    assert [[track.id for track in all_tracks(each)] for each in shared] == [["4", "5", "6", "3", "2"]] * 2
+    assert [each.tracks("test")[0].annotations["segments"].text() == heard.text() for each in shared] == [False, True]
+    told = message(lambda: source("queen", tmp_path, annotator=2))
+    assert missing(["data.annotator=2", "1"], told) == []
+
+
 def test_beats_of_six_eight_have_no_position(tmp_path: Path, indexes: Path) -> None:
     standin = written("groove_midi", tmp_path / "home", indexes)
     (track,) = source("groove_midi", standin.home).tracks("valid")
@@ -225,6 +240,11 @@ def test_recordings_that_are_not_there(tmp_path: Path, indexes: Path, caplog: py
         ("maestro", "2004/a.midi", "x", ["track '2004_a', notes", "a.midi", "not a readable MIDI file"]),
         ("slakh", f"{SLAKH}/metadata.yaml", "stems: {", ["'Track00001', notes", "metadata"]),
         ("beatles", f"annotations/beat/{BEATLES}.txt", "1 x", ["beats", "line 1", "'x'"]),
+        ("salami", f"{SALAMI}_functions.txt", None, ["track '2', segments", "textfile1_functions.txt", "fetch salami"]),
+        ("salami", f"{SALAMI}_lowercase.txt", "0.0\ta\nb\n", ["track '2', hierarchy", "lowercase.txt, line 2"]),
+        ("rwc_jazz", "annotations/AIST.RWC-MDB-J-2001.BEAT/RM-J003.BEAT.TXT", "4\t4\n", ["beats", "BEAT.TXT, line 1"]),
+        ("ikala", "PitchLabel/10160_chorus.pv", "57\nx\n", ["melody", "10160_chorus.pv, line 2", "'x'"]),
+        ("vocadito", "Annotations/Notes/vocadito_1_notesA1.csv", "0.1,0,1\n", ["notes", "notesA1.csv, line 1", "0 Hz"]),
         ("irmas", "IRMAS-TrainingData/gac/[gac][cou_fol]0000__1.wav", None, ["1 of 36 recordings", "0000__1"]),
         ("maestro", "maestro-v2.0.0.json", None, ["maestro in", "cannot find the metadata", "fetch maestro"]),
         ("maestro", "maestro-v2.0.0.json", "[{}]", ["maestro in", "cannot read the metadata", "KeyError"]),
@@ -243,7 +263,8 @@ def test_files_that_are_missing_or_damaged(
         path.unlink()
     else:
         path.write_text(content)
-    assert missing(words, message(lambda: source(dataset, standin.home).tracks("train"))) == []
+    told = message(lambda: all_tracks(source(dataset, standin.home)))
+    assert missing(words, told) == []
 
 
 def test_inspection_goes_on(tmp_path: Path, indexes: Path) -> None:
@@ -277,7 +298,7 @@ def test_damaged_index(tmp_path: Path, indexes: Path) -> None:
     ("options", "words"),
     [
         ({"dataset": "maestr"}, ["'maestr'", "did you mean maestro?", "There are:", "orchset"]),
-        ({"dataset": "rwc_jazz"}, ["'rwc_jazz'", "There are:"]),
+        ({"dataset": "dali"}, ["'dali'", "There are:"]),
         ({"version": "3"}, ["maestro", "'3'", "2.0.0"]),
         ({"as_one_split": "all"}, ["as_one_split='all'", "test"]),
         ({"missing_audio": "skip"}, ["missing_audio='skip'", "leave_out"]),
