@@ -53,8 +53,8 @@ LATER: dict[str, Any] = {
 _IN_PROTOCOL = re.compile(r"task\.(parts\.\w+\.)?protocol\.")  # whose later options tasks/protocol.py has
 
 # Options of data sets, wherever in `data`, that say where files are.
-PLACES = ("root", "soundfonts", "home")
-PINNED = ("home",)  # what lies there follows from the options beside it: mirdata's data set and version
+PLACES = ("root", "soundfonts", "home", "recordings", "folds_file")
+PINNED = ("home", "recordings")  # what lies there follows from the options beside it: the data set and its version
 
 
 def determining(cfg: DictConfig | Mapping[str, Any]) -> dict[str, Any]:

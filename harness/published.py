@@ -19,7 +19,7 @@ class Published:
     """The figures of one system on one data set.
 
     id           by which an experiment names it
-    data         name of the data set, without what it is read by: maps is folder:maps, and mirdata:maps
+    data         name of the data set, without what it is read by: maps is folder:maps, and unpacked:maps
     num_tracks   how many the paper scored: fewer or more are another data set
     protocol     the preset, <task>/<name>
     metrics      {name: value}

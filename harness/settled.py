@@ -43,7 +43,7 @@ def settled(cfg: DictConfig, base: Path) -> DictConfig:
             several = isinstance(values[key], list)
             places = [_absolute(base, each) for each in (values[key] if several else [values[key]])]
             node[key] = places if several else places[0]
-            hashes = [_content_of(Path(str(place))) for place in places]
+            hashes = [_content_of(Path(str(place)), key) for place in places]
             if key not in PINNED and all(hashes):
                 content[".".join(path)] = hashes if several else hashes[0]
         if path == ("frontend", "model") and isinstance(values[key], str):
@@ -71,9 +71,11 @@ def _absolute(base: Path, path: Any) -> Any:
     return os.path.abspath(base / Path(path).expanduser()) if isinstance(path, str) else path
 
 
-def _content_of(path: Path) -> str | None:
-    """Hash of a SoundFont or a folder with an index.csv; None for anything else."""
+def _content_of(path: Path, key: str) -> str | None:
+    """Hash of a SoundFont, a list of folds, or a folder with an index.csv; None for anything else."""
     try:
+        if key == "folds_file":
+            return _beginning(path)[:16]
         if not path.is_dir():
             return SoundFont(path).content_hash()[:16]
         rows, _ = scan_index(path)

@@ -182,6 +182,7 @@ def test_what_comes_from_the_environment_is_a_value(monkeypatch: pytest.MonkeyPa
         (["data=synth"], "synth", "synth"),
         (["data=folder", "data.root=/a/maps"], "folder:maps", "folder"),
         (["data=mirdata", "data.dataset=guitarset"], "mirdata:guitarset", "mirdata_guitarset"),
+        (["data=unpacked", "data.dataset=maps", "data.home=/a/MAPS"], "unpacked:maps", "unpacked_maps"),
         (["data=mirdata", "data.dataset=slakh", "data.version=baby"], "mirdata:slakh:baby", "mirdata_slakh_baby"),
         (
             [*expanded("data=[synth,mirdata]"), "data.parts.mirdata.dataset=beatles"],
