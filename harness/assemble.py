@@ -684,13 +684,14 @@ def make_benchmark(cfg: DictConfig, choices: Mapping[str, str]) -> tuple[Benchma
         raise InputError("Systems, predictions and baselines are scored for one task at a time: give task=NAME.")
     [(task, scoring)] = scorings.items()
     source: Source = make(cfg.data)
+    learns = "train" in source.splits and cfg.split not in (ALL, "train")  # no baseline from what it is scored on
     benchmark = Benchmark(
         task=task,
         scoring=scoring,
         data=dataset_name(cfg, choices["data"]),
         split=cfg.split,
         tracks=tracks_of(source, scorings, cfg.split),
-        training=source.tracks("train") if "train" in source.splits else [],
+        training=source.tracks("train") if learns else [],
         store=make_store(cfg),
     )
     return benchmark, source

@@ -109,3 +109,10 @@ def test_the_command_shows_the_traceback(run_here: Here) -> None:
     assert "Traceback" in error
     assert "own_classes.py" in error
     assert "Strict(length=3)" in error
+
+
+@pytest.mark.parametrize(("split", "expected"), [("test", 2), ("train", 0), ("all", 0)])
+def test_baselines_do_not_learn_from_what_they_are_scored_on(split: str, expected: int) -> None:
+    cfg = composed("task=key", *SYNTH, f"split={split}", config="eval")
+    benchmark, _ = assemble.make_benchmark(cfg, {"task": "key", "data": "synth"})
+    assert len(benchmark.training) == expected
