@@ -28,7 +28,8 @@ def baseline_result(name: str, benchmark: Benchmark, data: str, folder: Path) ->
     Both are kept beside the decoded audio for all runs that score the same baseline by the same code on the same data.
     """
     choices = {"task": benchmark.task, "data": data, "system": f"baseline {name}"}
-    known = [choices, benchmark.comparable, [track.id for track in benchmark.training]]
+    rate = benchmark.store.sample_rate  # of what it hears, if it does
+    known = [choices, benchmark.comparable, [track.id for track in benchmark.training], rate]
 
     def result_of(scores: Sequence[TrackScore]) -> Result:
         return benchmark.result(scores, Provenance(stable_hash(known), choices))

@@ -87,7 +87,7 @@ def test_whatever_matters_is_scored_anew(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    score("one")
+    first = score("one")
     given: dict[str, Any] = {}
     if changed == "protocol":
         given["scoring"] = make_task("notes")
@@ -106,8 +106,9 @@ def test_whatever_matters_is_scored_anew(
         monkeypatch.setattr(baselines, "source_hash", lambda *_: "other")
     else:
         given["name"] = "spectral_peaks"
-    score("two", **given)
+    second = score("two", **given)
     assert len(scored) == 2
+    assert (first.run_id != second.run_id) == (changed != "code")  # what is another system is no copy of the first
 
 
 @pytest.mark.parametrize("damage", ["no result", "half a result", "no prediction"])
