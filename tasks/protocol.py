@@ -11,7 +11,14 @@ from ricercar.data.annotations.notes import Notes
 from ricercar.errors import InputError
 
 # Options that came later, with the value that means "as before": where they have it, the protocol is that without them.
-LATER: dict[str, Any] = {"ranked_by": None, "clip_s": 0, "clip_least_s": 0, "clip_fps": 0, "forbidden": []}
+LATER: dict[str, Any] = {
+    "ranked_by": None,
+    "clip_s": 0,
+    "clip_least_s": 0,
+    "clip_fps": 0,
+    "forbidden": [],
+    "functions": "none",
+}
 
 # protocol.empty: the score where there is nothing in the reference and nothing in the estimate.
 EMPTY = {"mir_eval": 0.0, "zero": 0.0, "one": 1.0, "exclude": math.nan}

@@ -367,7 +367,7 @@ def salami(data: Standin) -> None:
     data.annotations = {
         "segments": Segments(
             np.array([0.0, 0.1, 0.2, 0.4]), np.array([0.1, 0.2, 0.4, 0.5]),
-            ("Silence", "Intro", "no_function", "Verse"),
+            ("Silence", "Intro", "Intro", "Verse"),
         ),
         "hierarchy": Hierarchy((
             Segments(np.array([0.0, 0.1, 0.4]), np.array([0.1, 0.4, 0.5]), ("Silence", "A", "B")),

@@ -82,11 +82,12 @@ class Segment(Task):
         self.restore(())
 
     def reference(self, annotations: Mapping[str, Annotation]) -> Hierarchy | None:
-        """The track's hierarchy, or its segments as the only level."""
+        """The track's hierarchy, or its segments as the only level; these also where functions are asked for."""
         hierarchy, segments = annotations.get("hierarchy"), annotations.get("segments")
         assert hierarchy is None or isinstance(hierarchy, Hierarchy)
         assert segments is None or isinstance(segments, Segments)
-        return Hierarchy.flat(segments) if hierarchy is None and segments is not None else hierarchy
+        wanted = hierarchy is None or self.scoring.of_functions
+        return Hierarchy.flat(segments) if wanted and segments is not None else hierarchy
 
     def fit(self, annotations: Sequence[Annotation]) -> None:
         seconds: dict[str, float] = {}

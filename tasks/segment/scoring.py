@@ -14,6 +14,7 @@ from ricercar.errors import InputError
 from ricercar.metrics.hierarchy import hierarchy_scores
 from ricercar.tasks.marks import UNSCORED, Mark
 from ricercar.tasks.protocol import EMPTY, check_protocol
+from ricercar.tasks.segment.functions import RULES, with_functions
 from ricercar.tasks.shared import onset_scoring
 
 LEVELS = ("coarsest", "finest")
@@ -38,6 +39,7 @@ class SegmentScoring:
 
     protocol
     level                  of a hierarchy on either side: the one whose segments are compared
+    functions              what labels become on both sides: none, as they are; wang_2022, one of seven (functions.py)
     borders                all, or without the first and the last (mir_eval's trim)
     window_s, wide_window_s   how far a border may be off
     frame_size_s           of the metrics of labels
@@ -55,6 +57,7 @@ class SegmentScoring:
             protocol,
             {
                 "level": LEVELS,
+                "functions": RULES,
                 "borders": ("all", "inner"),
                 "window_s": None,
                 "wide_window_s": None,
@@ -71,11 +74,14 @@ class SegmentScoring:
             if not protocol[low] < protocol[high]:
                 raise InputError(f"task.protocol.{low}={protocol[low]} must be below {high}={protocol[high]}.")
         self.protocol = dict(protocol)
+        self.of_functions = protocol.get("functions", "none") != "none"
         self.trim = protocol["borders"] == "inner"
         self.windows_s = (float(protocol["window_s"]), float(protocol["wide_window_s"]))
 
     def flat(self, hierarchy: Hierarchy) -> Segments:
-        return hierarchy.levels[0 if self.protocol["level"] == "coarsest" else -1]
+        """The segments that are compared, with the labels that are."""
+        segments = hierarchy.levels[0 if self.protocol["level"] == "coarsest" else -1]
+        return with_functions(segments) if self.of_functions else segments
 
     def __call__(self, reference: Hierarchy, estimate: Hierarchy) -> dict[str, float]:
         with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):

@@ -400,6 +400,10 @@ def test_functions_of_sections() -> None:
     assert scores["segment/F-measure@0.5"] == expected["F-measure@0.5"] == 1
     assert scores["segment/Pairwise_F-measure"] == expected["Pairwise F-measure"]
     assert scores["segment/Label_accuracy"] == pytest.approx(0.5)
+    raw = hierarchy((0, 4, "Pre-Chorus"), (4, 8, "refrain"))  # a verse and a chorus, by the rule
+    mapped = scored("segment/spectnt", raw, estimate)
+    names = [f"segment/{name}" for name in ("F-measure@0.5", "Pairwise_F-measure", "NCE_F-measure", "Label_accuracy")]
+    assert [mapped[name] for name in names] == [scores[name] for name in names]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ _OTHER_MODE = re.compile(
     r"[A-G][b#]?(?:\s+|\s*:\s*)(?:ionian|dorian|phrygian|lydian|mixolydian|aeolian|locrian|modal|other)", re.IGNORECASE
 )
 
+_NO_FUNCTION = "no_function"
 _RWC_DOWNBEAT, _RWC_NO_BEAT = 384, -1  # ticks: a beat is 48 (Goto 2006, AIST annotation for the RWC music database)
 _IKALA_FRAME_S = 0.032
 
@@ -73,8 +75,16 @@ def beatles_segments(path: Path) -> Segments:
 
 
 def salami_functions(path: Path) -> Segments:
-    """path: SALAMI's parsed/textfile1_uppercase.txt (large sections); read is its neighbour textfile1_functions.txt."""
-    return Segments.read(_neighbour(path, "functions"))
+    """path: SALAMI's parsed/textfile1_uppercase.txt (large sections); read is its neighbour textfile1_functions.txt.
+
+    `no_function` comes of an error in the parsing: the function of the section before it goes on (Wang, Hung and Smith
+    2022, section 4.2). It stays where there is none before it.
+    """
+    segments = Segments.read(_neighbour(path, "functions"))
+    labels: list[str] = []
+    for label in segments.label:
+        labels.append(labels[-1] if labels and label == _NO_FUNCTION else label)
+    return replace(segments, label=tuple(labels))
 
 
 def salami_hierarchy(path: Path) -> Hierarchy:

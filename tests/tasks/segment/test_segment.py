@@ -20,6 +20,7 @@ from ricercar.metrics.hierarchy import hierarchy_scores
 from ricercar.tasks.scoring import Clip
 from ricercar.tasks.segment import Segment
 from ricercar.tasks.segment.decoding import alike, distinct
+from ricercar.tasks.segment.functions import function_of
 from ricercar.tasks.segment.novelty import novelty, peaks
 
 FPS = 10.0
@@ -174,6 +175,33 @@ def test_reference_is_the_hierarchy_or_the_segments() -> None:
     assert found.levels == (sections,)
     assert task.reference({"segments": sections, "hierarchy": levels}) is levels
     assert task.reference({}) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "function"),
+    [
+        ("instrumentalverse", "verse"), ("pre-chorus", "verse"), ("Verse A", "verse"), ("instchorus", "chorus"),
+        ("refrain", "chorus"), ("guitar", "inst"), ("gt", "inst"), ("riff", "inst"), ("spoken", "inst"),
+        ("groove", "inst"), ("Interlude", "inst"), ("fade-out", "outro"), ("fadein", "intro"), ("raps", "verse"),
+        ("transition2", "bridge"), ("Silence", "silence"), ("end", "end"), ("chorusend", "chorus"),
+    ],
+)  # fmt: skip
+def test_functions_of_labels(label: str, function: str) -> None:
+    """Those that the paper names, and some of Harmonix and SALAMI; what has become a function stays it."""
+    assert [function_of(label), function_of(function)] == [function] * 2
+
+
+def test_functions_are_learnt_and_scored() -> None:
+    """From the segments, where a track has a hierarchy of letters as well."""
+    sections, levels = segments((0, 4, "Pre-Chorus"), (4, 8, "refrain")), Hierarchy((segments((0, 8, "A")),))
+    task = make(protocol={"functions": "wang_2022"})
+    reference = task.reference({"segments": sections, "hierarchy": levels})
+    assert reference is not None
+    task.fit([reference])
+    assert sorted(task.vocabulary) == ["chorus", "verse"]
+    estimate = Hierarchy.flat(segments((0, 4, "verse"), (4, 8, "Chorus 2")))
+    assert task.score(reference, estimate)["segment/Label_accuracy"] == 1.0
+    assert make().score(reference, estimate)["segment/Label_accuracy"] == 0.0
 
 
 def test_vocabulary_is_of_the_labels_with_the_most_time() -> None:
@@ -430,6 +458,7 @@ def test_empty_files(kind: type[Segments] | type[Hierarchy], text: str, tmp_path
         ({"protocol": {"window_s": 3.0}}, "window_s=3.0 must be below wide_window_s=3.0"),
         ({"protocol": {"frame_size_s": 0}}, "frame_size_s=0 must be above 0"),
         ({"protocol": {"hierarchy_window_s": 0.05}}, "hierarchy_window_s=0.05"),
+        ({"protocol": {"functions": "salami"}}, "functions='salami'.*none, wang_2022"),
         ({"protocol": {"level": "middle"}}, "'middle'.*coarsest, finest"),
     ],
 )
