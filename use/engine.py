@@ -15,6 +15,7 @@ from ricercar.harness.results import Result
 from ricercar.harness.targets import check_classes
 from ricercar.harness.trained import Trained, results_of
 from ricercar.harness.typed_json import parse, typed
+from ricercar.models.encoders.onnx import open_session
 from ricercar.tasks.multitask import Multitask
 from ricercar.use.package import PACKAGES, Config
 
@@ -70,7 +71,7 @@ def of_onnx(path: Path, trust: Sequence[str]) -> Trained:
 
     InputError where it is another file of ONNX, or none.
     """
-    session = _session(path)
+    session = open_session(path, "export")
     about = _about(path, session.get_modelmeta().custom_metadata_map, trust)
     cfg, tasks = fitted(about[0])
     net: Any = GraphNet(_runner(session), tasks, assemble.make(cfg.frontend))
@@ -86,21 +87,6 @@ def fitted(about: Config) -> tuple[Any, Multitask]:
     for name, task in tasks.items():
         task.decoding.update(about.decoding[name])
     return cfg, tasks
-
-
-def _session(path: Path) -> Any:
-    try:
-        import onnxruntime
-        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
-    except ModuleNotFoundError as error:
-        raise InputError('a file of ONNX needs the package onnxruntime: pip install "ricercar[export]"') from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, RuntimeError) as error:
-        raise InputError(f"{path} is damaged, or no file of ONNX: {' '.join(str(error).split())[:200]}") from error
 
 
 def _about(path: Path, metadata: Mapping[str, str], trust: Sequence[str]) -> tuple[Config, dict[str, Result]]:

@@ -100,18 +100,24 @@ class ONNX(Encoder):
 
 
 class _Session(nn.Module):
-    """A network of onnxruntime, on the CPU."""
+    """A network of onnxruntime."""
 
     def __init__(self, file: Path) -> None:
         super().__init__()
-        try:
-            import onnxruntime
-        except ModuleNotFoundError as error:
-            raise InputError('frontend=onnx needs the package onnxruntime: pip install "ricercar[encoders]"') from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 3
-        try:
-            self.session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own, of many classes
-            raise InputError(f"model={file}: is no ONNX that can be run: {str(error).strip()[:300]}") from error
+        self.session = open_session(file, "encoders")
+
+
+def open_session(file: Path, extra: str) -> Any:
+    """An onnxruntime.InferenceSession on the CPU. extra: of Ricercar's, that brings onnxruntime."""
+    try:
+        import onnxruntime
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
+    except ModuleNotFoundError as error:
+        raise InputError(f'a file of ONNX needs the package onnxruntime: pip install "ricercar[{extra}]"') from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf, RuntimeError) as error:
+        raise InputError(f"{file} is damaged, or no file of ONNX: {' '.join(str(error).split())[:200]}") from error

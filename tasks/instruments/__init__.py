@@ -29,6 +29,7 @@ from ricercar.tasks.shared.options import (
     check_names,
     check_output,
     check_pitches,
+    check_programs,
     checked_decoding,
     checked_tuning,
 )
@@ -180,18 +181,10 @@ class Instruments(Task):
 def _check_classes(classes: Mapping[str, Sequence[int]], drums: Sequence[int]) -> None:
     if not classes:
         raise InputError("task.classes={} names no instruments: give {name: [programs]}.")
-    taken: dict[int, str] = {}
-    for name, programs in classes.items():
+    for name in classes:
         if not re.fullmatch("[a-z0-9_]+", name) or name == "drums":
             raise InputError(f"task.classes.{name}: a name has a-z, 0-9 and _, and drums are in task.drums.")
-        if not programs:
-            raise InputError(f"task.classes.{name}=[] has no programs: give General MIDI programs, 0 to 127.")
-        for program in programs:
-            check_whole(0, **{f"task.classes.{name}": program})
-            if program > 127 or program in taken:
-                why = "is above 127" if program > 127 else f"is in {taken[program]} already"
-                raise InputError(f"task.classes.{name}: program {program} {why}.")
-            taken[program] = name
+    check_programs("task.classes", classes)
     for number, pitch in enumerate(drums):
         check_whole(0, **{"task.drums": pitch})
         if pitch > 127 or pitch in drums[:number]:

@@ -18,6 +18,20 @@ def check_output(name: str, part: Mapping[str, float]) -> None:
     check_between(1e-6, 1 - 1e-6, **{f"{name}.prior": part["prior"]})
 
 
+def check_programs(place: str, classes: Mapping[str, object]) -> None:
+    """Of {name: programs}: General MIDI's, each of one class. place: what the option is called."""
+    taken: dict[int, str] = {}
+    for name, programs in classes.items():
+        if not isinstance(programs, Sequence) or isinstance(programs, str) or not programs:
+            raise InputError(f"{place}.{name}={programs!r}: give General MIDI programs, 0 to 127, as a list.")
+        for program in programs:
+            check_whole(0, **{f"{place}.{name}": program})
+            if program > 127 or program in taken:
+                why = "is above 127" if program > 127 else f"is in {taken[program]} already"
+                raise InputError(f"{place}.{name}: program {program} {why}.")
+            taken[program] = name
+
+
 def check_pitches(lowest_pitch: int, num_pitches: int) -> None:
     """The MIDI numbers that outputs are for: 0 to 127."""
     check_whole(0, **{"task.lowest_pitch": lowest_pitch})

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ricercar.checks import check_whole
 from ricercar.data.annotations.notes import DRUMS, UNKNOWN_PROGRAM
 from ricercar.errors import InputError
+from ricercar.tasks.shared.options import check_programs
 
 Ints = NDArray[np.int64]
 GROUPINGS = ("flat", "families", "full")
@@ -29,7 +29,9 @@ class Programs:
     def __init__(self, programs: str | Mapping[str, Sequence[int]]) -> None:
         group = np.full(DRUMS, -1, dtype=np.int64)
         if isinstance(programs, Mapping):
-            _check_classes(programs)
+            if not programs:
+                raise InputError(f"programs={{}}: choose one of {', '.join(GROUPINGS)}, {OWN_CLASSES}")
+            check_programs("programs", programs)
             for number, own in enumerate(programs.values()):
                 group[list(own)] = number
             self.first = np.array([own[0] for own in programs.values()])
@@ -48,18 +50,3 @@ class Programs:
     def group(self, program: Ints) -> Ints:
         """(n,) programs, -1 unknown, 128 drums -> (n,) groups; -1 for what belongs to none."""
         return self._group[program]
-
-
-def _check_classes(programs: Mapping[str, object]) -> None:
-    if not programs:
-        raise InputError(f"programs={{}}: choose one of {', '.join(GROUPINGS)}, {OWN_CLASSES}")
-    taken: dict[int, str] = {}
-    for name, own in programs.items():
-        if not isinstance(own, list | tuple) or not own:
-            raise InputError(f"programs.{name}={own!r}: give General MIDI programs, 0 to 127, as a list")
-        for program in own:
-            check_whole(0, **{f"programs.{name}": program})
-            if program > 127 or program in taken:
-                why = "is above 127" if program > 127 else f"is in {taken[program]} already"
-                raise InputError(f"programs.{name}: program {program} {why}")
-            taken[program] = name

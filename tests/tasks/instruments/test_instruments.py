@@ -426,7 +426,7 @@ def test_baselines_give_scores(name: str, num_samples: int, level: float, refere
         ({"classes": {}}, "names no instruments"),
         ({"classes": {"My Piano": [0]}}, "My Piano: a name has"),
         ({"classes": {"drums": [0]}}, "drums are in task.drums"),
-        ({"classes": {"piano": []}}, r"piano=\[\] has no programs"),
+        ({"classes": {"piano": []}}, r"piano=\[\]: give General MIDI programs"),
         ({"classes": {"piano": [128]}}, "program 128 is above 127"),
         ({"classes": {"piano": [0], "keys": [0]}}, "keys: program 0 is in piano already"),
         ({"classes": {"piano": ["grand"]}}, "piano='grand'"),
