@@ -4,11 +4,12 @@ import difflib
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ricercar.checks import check_choice, check_whole
 from ricercar.data.annotations.annotation import Annotation
+from ricercar.data.annotations.formats.rows import cells, read_rows
 from ricercar.data.audio.file import AudioFile
 from ricercar.data.audio.mixture import Mixture
 from ricercar.data.sources.index import SPLITS
@@ -131,3 +132,36 @@ def known(dataset: str, names: Iterable[str], aliases: Mapping[str, str]) -> str
             + f" There are: {', '.join(names)}."
         )
     return name
+
+
+def in_folds(name: str, entries: Sequence[Entry], path: Path) -> list[Entry]:
+    """The tracks that the list names, each with its fold. The log says how many it lacks, and which it has in vain."""
+    fold_of = folds_in(path)
+    found = [replace(entry, fold=fold_of[entry.id]) for entry in entries if entry.id in fold_of]
+    if not found:
+        raise InputError(f"data.folds_file={path} names no track of {name}, such as {entries[0].id}.")
+    lacks = [entry.id for entry in entries if entry.id not in fold_of]
+    vain = sorted(set(fold_of) - {entry.id for entry in entries})
+    if lacks or vain:
+        log.warning(
+            "%s: %d of %d tracks are not in %s and are left out%s; %d names in it are of no track%s",
+            name, len(lacks), len(entries), path, f", such as {lacks[0]}" if lacks else "",
+            len(vain), f", such as {vain[0]}" if vain else "",
+        )  # fmt: skip
+    return found
+
+
+def folds_in(path: Path) -> dict[str, int]:
+    """{id: fold} of rows `id fold`, as in the 8-folds.split of Beat This; a header `id,fold` may be above them."""
+    rows = read_rows(path, cells, least=2)
+    if rows.cells and rows.cells[0] == ["id", "fold"]:
+        rows = rows.without_header()
+    rows.check_num_columns({2}, "id fold")
+    found: dict[str, int] = {}
+    for row, (id_, fold) in enumerate(rows.cells):
+        if not re.fullmatch("[0-9]{1,4}", fold):
+            raise rows.error(row, f"fold {fold!r} is not a whole number from 0 on.")
+        if id_ in found:
+            raise rows.error(row, f"{id_!r} is there twice.")
+        found[id_] = int(fold)
+    return found

@@ -8,7 +8,7 @@ from typing import Any
 from ricercar.checks import check_choice
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.sources import entries
-from ricercar.data.sources.entries import UNFIT_FOR_A_NAME, Entries, Entry, check_options
+from ricercar.data.sources.entries import UNFIT_FOR_A_NAME, Entries, Entry, check_options, in_folds
 from ricercar.data.sources.index import SPLITS
 from ricercar.data.sources.mirdata import library
 from ricercar.data.sources.mirdata.adapter import Adapter, FromFile
@@ -29,6 +29,8 @@ class Mirdata(Entries):
     version        "default", or one that mirdata lists
     annotator      1, or 2 where two people annotated: whose annotations; [1, 2] or [2, 1]: the first one's, of the
                    tracks that both annotated
+    folds_file     rows `id fold`, folds from 0, in place of those that are known here: tracks that are not in it are
+                   left out, and counted in the log; None: those that are known
     as_one_split   train, valid or test: all tracks are in this split, whatever the lists say; None: as they say
     missing_audio  error; or leave_out: tracks whose audio is not in the folder are left out, and counted in the log
     seed           of the rule, which makes the splits that nothing else gives
@@ -41,6 +43,7 @@ class Mirdata(Entries):
         home: str | Path | None,
         version: str,
         annotator: int | Sequence[int],
+        folds_file: str | Path | None,
         as_one_split: str | None,
         missing_audio: str,
         seed: int,
@@ -54,11 +57,14 @@ class Mirdata(Entries):
         opened = library.opened(name, home, version)
         read = {**adapter.annotations, **(adapter.second if annotators in (2, (2, 1)) else {})}
         both = [*adapter.second.values(), *(adapter.annotations[kind] for kind in adapter.second)]
+        found = _listed(opened, adapter, read, both if isinstance(annotators, tuple) else [], as_one_split, seed)
+        if folds_file is not None:
+            found = in_folds(name, found, Path(folds_file).expanduser())
         super().__init__(
             f"mirdata's {name}",
             opened.data_home,
             f"{library.how_to_fetch(opened)} It says what can be downloaded.",
-            _listed(opened, adapter, read, both if isinstance(annotators, tuple) else [], as_one_split, seed),
+            found,
             missing_audio,
         )
 

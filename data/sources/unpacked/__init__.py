@@ -1,12 +1,10 @@
 """Data sets that mirdata lacks, as their archives unpack."""
 
-import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from ricercar.data.sources import entries
-from ricercar.data.sources.entries import UNFIT_FOR_A_NAME, Entries, Entry, check_options
+from ricercar.data.sources.entries import UNFIT_FOR_A_NAME, Entries, Entry, check_options, in_folds
 from ricercar.data.sources.index import SPLITS
 from ricercar.data.sources.splitting import (
     RULE_SHARES,
@@ -15,11 +13,9 @@ from ricercar.data.sources.splitting import (
     valid_from_train,
     warn_of_crossing,
 )
-from ricercar.data.sources.unpacked import readers
 from ricercar.data.sources.unpacked.datasets import DATASETS, Dataset, Item
 from ricercar.errors import InputError
 
-log = logging.getLogger(__name__)
 VALID_SHARE = 0.1  # of train, where a data set has no validation split
 _OF_FOLD = {0: "test", 1: "valid"}  # where folds are all that a data set has: the splits of fold=0
 
@@ -67,8 +63,6 @@ class Unpacked(Entries):
         if not items:
             raise InputError(f"{folder} has nothing of {name} in it. {kind.get}")
         places = _splits(name, kind, items, seed)
-        if folds_file is not None:
-            items = _in_folds(name, items, Path(folds_file).expanduser())
         if as_one_split is not None:
             places = dict.fromkeys(places, as_one_split)
         found = [
@@ -87,6 +81,8 @@ class Unpacked(Entries):
         ]
         if as_one_split is None:
             warn_of_crossing(name, kind.groups, [(entry.group, entry.split) for entry in found])
+        if folds_file is not None:
+            found = in_folds(name, found, Path(folds_file).expanduser())
         super().__init__(name, str(sound), kind.get, found, missing_audio)
 
 
@@ -101,20 +97,3 @@ def _splits(name: str, kind: Dataset, items: Sequence[Item], seed: int) -> dict[
         return {id_: split_of[group] for id_, group in groups.items()}
     splits = {item.id: item.split or UNSPLIT for item in items}
     return splits if "valid" in splits.values() else valid_from_train(splits, groups, VALID_SHARE, salt)
-
-
-def _in_folds(name: str, items: Sequence[Item], path: Path) -> list[Item]:
-    """The tracks that the list names, each with its fold. The log says how many it lacks, and which it has in vain."""
-    folds = readers.folds(path)
-    found = [replace(item, fold=folds[item.id]) for item in items if item.id in folds]
-    if not found:
-        raise InputError(f"data.folds_file={path} names no track of {name}, such as {items[0].id}.")
-    lacks = [item.id for item in items if item.id not in folds]
-    vain = sorted(set(folds) - {item.id for item in items})
-    if lacks or vain:
-        log.warning(
-            "%s: %d of %d tracks are not in %s and are left out%s; %d names in it are of no track%s",
-            name, len(lacks), len(items), path, f", such as {lacks[0]}" if lacks else "",
-            len(vain), f", such as {vain[0]}" if vain else "",
-        )  # fmt: skip
-    return found

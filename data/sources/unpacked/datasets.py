@@ -16,6 +16,7 @@ from ricercar.data.annotations.formats.rows import read_text
 from ricercar.data.annotations.notes import Notes
 from ricercar.data.annotations.segments import Segments
 from ricercar.data.annotations.tags import Tags
+from ricercar.data.sources.entries import folds_in
 from ricercar.data.sources.splitting import UNSPLIT
 from ricercar.data.sources.unpacked import readers
 from ricercar.errors import InputError
@@ -119,7 +120,7 @@ def _beat_this(name: str, aliases: Callable[[str], tuple[str, ...]], home: Path,
     """A data set of the annotations of Beat This: `home` is the repository. aliases: number -> names of recordings."""
     root = home / name
     paths = sorted((root / "annotations" / "beats").glob("*.beats"))
-    folds = readers.folds(root / "8-folds.split") if paths else {}
+    folds = folds_in(root / "8-folds.split") if paths else {}
     recordings = _recordings(sound)
     for path in paths:
         audio = _found(recordings, (path.stem, *aliases(path.stem.rpartition("_")[2])), sound)

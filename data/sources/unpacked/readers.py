@@ -149,22 +149,6 @@ def _struck(path: Path, class_of: Callable[[str], str | None]) -> Onsets:
         return Onsets(time_s=rows.numbers(0, "time"), label=tuple(label for label in labels if label is not None))
 
 
-def folds(path: Path) -> dict[str, int]:
-    """{id: fold} of rows `id fold`, as in the 8-folds.split of Beat This; a header `id,fold` may be above them."""
-    rows = read_rows(path, cells)
-    if rows.cells and rows.cells[0] == ["id", "fold"]:
-        rows = rows.without_header()
-    rows.check_num_columns({2}, "id fold")
-    found: dict[str, int] = {}
-    for row, (id_, fold) in enumerate(rows.cells):
-        if not re.fullmatch("[0-9]{1,4}", fold):
-            raise rows.error(row, f"fold {fold!r} is not a whole number from 0 on.")
-        if id_ in found:
-            raise rows.error(row, f"{id_!r} is there twice.")
-        found[id_] = int(fold)
-    return found
-
-
 def mirex_2017_split(path: Path) -> dict[str, str]:
     """{track: train or test} of MDB Drums' MIREX2017.md: names under the headings Training Set and Test Set."""
     if not path.is_file():

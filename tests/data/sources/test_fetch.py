@@ -128,6 +128,7 @@ def test_everything_from_nothing(orchset: Mirror, capsys: pytest.CaptureFixture[
         home=orchset.home,
         version="default",
         annotator=1,
+        folds_file=None,
         as_one_split=None,
         missing_audio="error",
         seed=0,

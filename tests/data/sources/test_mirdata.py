@@ -44,7 +44,14 @@ def indexes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def source(dataset: str, home: Path, **options: Any) -> Mirdata:
-    defaults = {"version": "default", "annotator": 1, "as_one_split": None, "missing_audio": "error", "seed": 0}
+    defaults = {
+        "version": "default",
+        "annotator": 1,
+        "folds_file": None,
+        "as_one_split": None,
+        "missing_audio": "error",
+        "seed": 0,
+    }
     return Mirdata(dataset=dataset, home=home, **{**defaults, **options})
 
 
@@ -156,6 +163,16 @@ def test_the_second_annotator(tmp_path: Path, indexes: Path) -> None:
     assert [each.tracks("test")[0].annotations["segments"].text() == heard.text() for each in shared] == [False, True]
     told = message(lambda: source("queen", tmp_path, annotator=2))
     assert missing(["data.annotator=2", "1"], told) == []
+
+
+def test_folds_of_a_list(tmp_path: Path, indexes: Path) -> None:
+    standin, path = written("beatles", tmp_path / "home", indexes), tmp_path / "folds.csv"
+    path.write_text("id,fold\n0301,1\n0601,0\n")
+    tracks = all_tracks(source("beatles", standin.home, folds_file=path))
+    assert {track.id: track.fold for track in tracks} == {"0301": 1, "0601": 0}
+    path.write_text("0301,1\n0301,0\n")
+    words = ["folds.csv, line 2", "'0301' is there twice"]
+    assert missing(words, message(lambda: source("beatles", standin.home, folds_file=path))) == []
 
 
 def test_beats_of_six_eight_have_no_position(tmp_path: Path, indexes: Path) -> None:
