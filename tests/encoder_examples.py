@@ -23,6 +23,7 @@ def write_model(
     mend_torchvision()
     import transformers as hf
 
+    hf.utils.logging.disable_progress_bar()  # which commands that are compared would be told of
     if family in SAMPLES:
         config = hf.AutoConfig.for_model(family, **{**SMALL, **CONVOLUTIONS, **options})
         extractor = hf.Wav2Vec2FeatureExtractor(sampling_rate=rate, do_normalize=normalised)

@@ -17,6 +17,7 @@ from conftest import Command, Here
 from encoder_examples import write_model
 from ricercar.harness import assemble
 from ricercar.harness.command import expanded
+from ricercar.models.encoders.encoder import content_hash
 
 NET = ["frontend=hf", "frontend.window_s=2", "frontend.overlap_s=0.5", "compression=none", "augmentation=none"]
 CACHED = [*NET, "spectrogram=cached", "backbone=layer_mix", "task=key"]
@@ -184,15 +185,40 @@ def test_model_of_text_and_one_with_code_of_its_own(
         "convolutions (wav2vec2, hubert, wavlm, data2vec-audio ...), whisper and audio-spectrogram-transformer.\n",
     )
     config = json.loads((own / "config.json").read_text())
-    config |= {"model_type": "mert_model", "auto_map": {"AutoConfig": "configuration_mert.MERTConfig"}}
-    (own / "config.json").write_text(json.dumps(config))
-    (own / "configuration_mert.py").write_text("raise SystemExit('run')\n")
+    code_of = {"AutoConfig": "modelling.OwnConfig", "AutoModel": "modelling.OwnModel"}
+    (own / "config.json").write_text(json.dumps(config | {"model_type": "own", "auto_map": code_of}))
+    (own / "modelling.py").write_text(OWN_CODE)
     code, error = run_here("train.py", *CACHED, f"frontend.model={own}", *on_tones)
     assert (code, error) == (
         1,
-        f"error: frontend.model={own}: brings code of its own (configuration_mert.py): read it, and allow it by "
+        f"error: frontend.model={own}: brings code of its own (modelling.py): read it, and allow it by "
         "frontend.trust_remote_code=true.\n",
     )
+    options = [*CACHED, f"frontend.model={own}", "frontend.trust_remote_code=true", *on_tones]
+    assert run_here("train.py", *options)[0] == 0
+    assert (own / "has_run").exists()
+    assert result_of(tmp_path)["encoder"]["weights"] == content_hash(own)  # type: ignore[index]
+
+
+# As a model that is no part of transformers brings it.
+OWN_CODE = """
+from pathlib import Path
+from transformers import HubertConfig, HubertModel
+
+
+class OwnConfig(HubertConfig):
+    model_type = "own"
+
+
+class OwnModel(HubertModel):
+    config_class = OwnConfig
+
+    def forward(self, *args, **options):
+        Path(self.config._name_or_path, "has_run").touch()
+        found = super().forward(*args, **options)
+        found.hidden_states = tuple(2 * each for each in found.hidden_states)
+        return found
+"""
 
 
 def changed(model: Path, part: str, value: float | None) -> None:
