@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ricercar.errors import InputError, exit_code
 from ricercar.harness.assemble import move
-from ricercar.harness.command import find_own_classes
+from ricercar.harness.command import add_config_dir, find_own_classes
 from ricercar.harness.trained import Trained
 from ricercar.use import package
 from ricercar.use.card import NO_LICENCE
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         help="onnx; pt2: PyTorch's graph; safetensors: the weights, in a package, as of ricercar package",
     )  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="PATH", help="RUN/export/model.onnx; of weights a new folder")
-    parser.add_argument("--config-dir", metavar="FOLDER", help="of your own yamls, where the run used classes of yours")
+    add_config_dir(parser)
     graphs = parser.add_argument_group("of graphs, and their proof")
     graphs.add_argument(
         "--precision", choices=PRECISIONS, help="fp16: weights in 16 bits; int8: matrix products in 8; fp32"

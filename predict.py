@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ricercar.errors import InputError, exit_code
-from ricercar.harness.command import find_own_classes
+from ricercar.harness.command import add_config_dir, find_own_classes
 from ricercar.use.events import Event
 from ricercar.use.files import Loading, Wanted, predict_all, recordings, summary
 from ricercar.use.model import ENGINES
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
         "--engine", choices=ENGINES, help="torch, or onnx: RUN/export/model.onnx, which ricercar export wrote; torch"
     )
     parser.add_argument("--accelerator", metavar="NAME", help="cpu, gpu or auto; what the run was trained on")
-    parser.add_argument("--config-dir", metavar="FOLDER", help="of your own yamls, where the run used classes of yours")
+    add_config_dir(parser)
     parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE",
                         help="of Python, whose classes a package or a graph may use (repeatable)")  # fmt: skip
     files = parser.add_argument_group("of files")

@@ -1,5 +1,6 @@
 """What the commands share: names of run folders, user errors without a traceback, and what a sweep ends with."""
 
+import argparse
 import difflib
 import logging
 import os
@@ -273,6 +274,11 @@ def find_own_classes() -> None:
         package = (own.parent / "__init__.py").exists()
         found = next(each for each in own.parents if not (each / "__init__.py").exists()) if package else own
         sys.path.append(str(found))
+
+
+def add_config_dir(parser: argparse.ArgumentParser) -> None:
+    """The option of commands that take runs, for `find_own_classes`."""
+    parser.add_argument("--config-dir", metavar="FOLDER", help="of your own yamls, where the run used classes of yours")
 
 
 def _tell_hidden() -> None:

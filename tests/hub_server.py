@@ -27,6 +27,7 @@ class Hub:
         self.heads: dict[str, dict[str, str]] = {}
         self.objects: dict[str, bytes] = {}
         self.asked: list[str] = []
+        self.private: set[str] = set()
 
     def commit(self, repo: str, branch: str, files: dict[str, bytes]) -> str:
         """Adds files to what a branch has -> the commit."""
@@ -80,8 +81,10 @@ class _Handler(BaseHTTPRequestHandler):
             asked = json.loads(body)
             repo = f"{asked.get('organization') or 'somebody'}/{asked['name']}"
             if repo in self.hub.repos:
-                return self._error(409, "", "You already created this model repo")
+                return self._error(409, "", "You already created this model repo", url=f"{self._base()}/{repo}")
             self.hub.make(repo)
+            if asked.get("private") or asked.get("visibility") == "private":
+                self.hub.private.add(repo)
             return self._json({"url": f"{self._base()}/{repo}"})
         if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/branch/(.+)", path):
             repo, branch = found.groups()
@@ -133,7 +136,10 @@ class _Handler(BaseHTTPRequestHandler):
             commit = self._commit(found[1], found[2] or "main")
             if commit:
                 siblings = [{"rfilename": name} for name in self.hub.repos[found[1]][commit]]
-                self._json({"id": found[1], "modelId": found[1], "sha": commit, "siblings": siblings, "private": False})
+                private = found[1] in self.hub.private
+                self._json(
+                    {"id": found[1], "modelId": found[1], "sha": commit, "siblings": siblings, "private": private}
+                )
             return None
         if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/]+)/?", path):
             commit = self._commit(found[1], found[2])
@@ -179,9 +185,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _base(self) -> str:
         return f"http://{self.headers['Host']}"
 
-    def _error(self, code: int, kind: str, message: str) -> None:
+    def _error(self, code: int, kind: str, message: str, **more: str) -> None:
         headers = {"X-Error-Code": kind} if kind else {}
-        self._send(code, json.dumps({"error": message}).encode(), {"X-Error-Message": message, **headers})
+        self._send(code, json.dumps({"error": message, **more}).encode(), {"X-Error-Message": message, **headers})
 
     def _json(self, content: Any) -> None:
         self._send(200, json.dumps(content).encode(), {"Content-Type": "application/json"})

@@ -17,7 +17,7 @@ from ricercar.harness.trained import Trained, results_of
 from ricercar.harness.typed_json import parse, typed
 from ricercar.models.encoders.onnx import open_session
 from ricercar.tasks.multitask import Multitask
-from ricercar.use.package import PACKAGES, Config
+from ricercar.use.package import PACKAGES, Config, own_packages
 
 KEY = "ricercar"  # of the metadata, which have what a package's config.json has, and the results
 SUFFIX = ".onnx"
@@ -59,11 +59,6 @@ def of_graph(given: Path, trust: Sequence[str]) -> Trained:
     }:
         raise InputError(f"{path} is not of the run that is in {given} now: `ricercar export {given} --to onnx` again.")
     return replace(trained, name=given.resolve().name)
-
-
-def own_packages(cfg: Any) -> list[str]:
-    """Packages of Python that a run has classes from, beside Ricercar."""
-    return sorted({name.partition(".")[0] for name in cfg.get("classes") or {}})
 
 
 def of_onnx(path: Path, trust: Sequence[str]) -> Trained:

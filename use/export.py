@@ -102,7 +102,9 @@ def _no_graph(error: Exception) -> InputError:
 
 
 def _write_pt2(trained: Trained, path: Path, precision: str) -> None:
-    torch.export.save(_program(trained), path, extra_files={"ricercar.json": _metadata(trained)})
+    program = _program(trained)
+    with path.open("wb") as file:  # by its path, torch would say RuntimeError where it cannot be written
+        torch.export.save(program, file, extra_files={"ricercar.json": _metadata(trained)})
 
 
 def _write_onnx(trained: Trained, path: Path, precision: str) -> None:
@@ -213,7 +215,7 @@ def prove(trained: Trained, path: Path, kind: str, precision: str, split: str, m
     store.prepare(tracks)
     own = Model(trained, "cpu")
     other = Model(
-        engine.of_onnx(path, ["ricercar", *engine.own_packages(cfg)]) if kind == "onnx" else _of_pt2(trained, path),
+        engine.of_onnx(path, ["ricercar", *package.own_packages(cfg)]) if kind == "onnx" else _of_pt2(trained, path),
         "cpu",
     )
     seconds = {"network": 0.0, "exported": 0.0}

@@ -1,7 +1,7 @@
 """Packages on the Hugging Face hub, or any server that speaks its protocol (the environment's HF_ENDPOINT)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -37,12 +37,13 @@ class Place(NamedTuple):
         return None
 
 
-def push(folder: Path, place: Place, private: bool, message: str) -> str:
+def push(folder: Path, place: Place, private: bool, message: str, trust: Sequence[str] = ()) -> str:
     """Uploads a package, of which nothing but its own files, as one commit -> the commit's address.
 
-    The repository is made where there is none. InputError where the folder is no whole package.
+    The repository is made where there is none. InputError where the folder is no whole package, and where the
+    repository is public and must not be.
     """
-    package.read(folder)
+    package.read(folder, trust)
     import huggingface_hub as hub  # here: it takes half a second, and load() of a folder does without
 
     files = sorted(path for pattern in package.FILES for path in folder.glob(pattern))
@@ -50,6 +51,10 @@ def push(folder: Path, place: Place, private: bool, message: str) -> str:
     with _told(place):
         api = hub.HfApi(library_name="ricercar")
         api.create_repo(place.repo, private=private, exist_ok=True)
+        is_public = private and not api.repo_info(place.repo).private
+    if is_public:
+        raise InputError(f"{place}: --private, but the repository is there already, and public.")
+    with _told(place):
         if place.revision is not None:
             api.create_branch(place.repo, branch=place.revision, exist_ok=True)
         commit = api.create_commit(place.repo, added, commit_message=message, revision=place.revision)

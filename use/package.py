@@ -87,8 +87,8 @@ def write(run: Path, folder: Path, licence: str, name: str | None, graphs: Seque
 
     graphs: of the run, which go into the package, and what they differ in onto the card.
 
-    InputError where the run is none or is not finished, where it cannot do without files of this machine, and where
-    the folder has something in it.
+    InputError where the run is none, is not finished or does not fit this version of the code, where it cannot do
+    without files of this machine, and where the folder has something in it.
     """
     if is_package(run):
         raise InputError(f"{run} is a package already.")
@@ -97,7 +97,9 @@ def write(run: Path, folder: Path, licence: str, name: str | None, graphs: Seque
     tasks = assemble.make_tasks(cfg)
     results = results_of(run, tasks)
     first = next(iter(results.values()))
-    weights = assemble.restore_best(tasks, Checkpoints(run, first.run_id))
+    checkpoints = Checkpoints(run, first.run_id)
+    weights = assemble.restore_best(tasks, checkpoints)
+    assemble.use_weights(assemble.make_net(cfg, tasks), weights, checkpoints)  # or it would be found out elsewhere
     about = Config(
         "ricercar", FORMAT, ricercar.__version__, first.run_id, tasks.vocabulary, tasks.decoding, needed(cfg)
     )
@@ -149,6 +151,11 @@ def check_self_contained(cfg: DictConfig) -> None:
             f"frontend.model={model}: the encoder's weights are files of this machine, which a package has no place "
             "for. Train with a model of the hub (OWNER/NAME and its revision), which the package can name."
         )
+
+
+def own_packages(cfg: Any) -> list[str]:
+    """Packages of Python that a run has classes from, beside Ricercar."""
+    return sorted({name.partition(".")[0] for name in cfg.get("classes") or {}})
 
 
 def is_package(folder: Path) -> bool:

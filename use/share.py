@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ricercar.errors import exit_code
+from ricercar.errors import InputError, exit_code
+from ricercar.harness.command import add_config_dir, find_own_classes
 from ricercar.use import hub, package
 from ricercar.use.card import NO_LICENCE
 
@@ -18,7 +19,9 @@ def main(command: str, arguments: Sequence[str]) -> int:
     """-> exit code; 1 for what the user can mend, which is one message."""
     parser = argparse.ArgumentParser(prog=f"ricercar {command}")
     work = _COMMANDS[command](parser)
+    add_config_dir(parser)
     args = parser.parse_args(arguments)
+    find_own_classes()
     return exit_code(lambda: work(args))
 
 
@@ -32,7 +35,7 @@ def _package(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], 
     _add_words(parser)
 
     def work(args: argparse.Namespace) -> None:
-        print(package.write(args.run, args.folder, args.licence, args.name, _graphs(args.graph)))
+        print(package.write(args.run, args.folder, args.licence or NO_LICENCE, args.name, _graphs(args.graph)))
 
     return work
 
@@ -43,18 +46,21 @@ def _push(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], Non
     parser.add_argument(
         "place", metavar="OWNER/NAME[@BRANCH]", help="the repository, which is made where there is none"
     )
-    parser.add_argument("--private", action="store_true", help="a repository that is made here is not public")
+    parser.add_argument("--private", action="store_true", help="the repository is not public")
     parser.add_argument("--message", default="Upload a model of Ricercar", help="of the commit")
     _add_words(parser)
+    _add_trust(parser)
 
     def work(args: argparse.Namespace) -> None:
         place = hub.Place.parse(args.place)
         with TemporaryDirectory() as temporary:
-            folder = args.given
+            folder, licence = args.given, args.licence or NO_LICENCE
             if not package.is_package(folder):
                 name, graphs = args.name or place.repo, _graphs(args.graph)
-                folder = package.write(folder, Path(temporary) / "package", args.licence, name, graphs)
-            print(hub.push(folder, place, args.private, args.message))
+                folder = package.write(folder, Path(temporary) / "package", licence, name, graphs)
+            elif args.licence or args.name or args.graph:
+                raise InputError(f"{folder} is a package already: --licence, --name and --graph are of runs.")
+            print(hub.push(folder, place, args.private, args.message, args.trust))
 
     return work
 
@@ -65,10 +71,11 @@ def _pull(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], Non
         "place", metavar="OWNER/NAME[@REVISION]", help="the repository, and a branch, tag or commit of it"
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new one")
+    _add_trust(parser)
 
     def work(args: argparse.Namespace) -> None:
         folder = hub.pull(hub.Place.parse(args.place), args.folder)
-        package.read(folder)
+        package.read(folder, args.trust)
         print(folder)
 
     return work
@@ -77,7 +84,7 @@ def _pull(parser: argparse.ArgumentParser) -> Callable[[argparse.Namespace], Non
 def _add_words(parser: argparse.ArgumentParser) -> None:
     """What the model card cannot know by itself."""
     parser.add_argument(
-        "--licence", default=NO_LICENCE, metavar="ID",
+        "--licence", metavar="ID",
         help=f"of the weights, by the hub's short name, such as cc-by-4.0 (default: {NO_LICENCE})",
     )  # fmt: skip
     parser.add_argument("--name", help="of the model, as the title of its card")
@@ -85,6 +92,11 @@ def _add_words(parser: argparse.ArgumentParser) -> None:
         "--graph", type=Path, action="append", default=[], metavar="FILE",
         help="that export.py wrote of the run, with its .json: goes into the package and onto the card (repeatable)",
     )  # fmt: skip
+
+
+def _add_trust(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE",
+                        help="of Python, whose classes the package may name (repeatable)")  # fmt: skip
 
 
 def _graphs(paths: Sequence[Path]) -> list[package.Graph]:

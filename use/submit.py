@@ -14,6 +14,8 @@ from ricercar.data.annotations.notes import Notes
 from ricercar.data.annotations.onsets import Onsets
 from ricercar.data.files import write_text
 from ricercar.errors import InputError, exit_code
+from ricercar.harness import assemble
+from ricercar.harness.command import add_config_dir, find_own_classes
 from ricercar.harness.results import Result
 from ricercar.harness.systems.system import System
 from ricercar.use import package
@@ -31,7 +33,7 @@ from pathlib import Path
 
 from ricercar.use.submit import answer
 
-sys.exit(answer(Path(__file__).parent / "model", "{task}", *map(Path, sys.argv[1:3])))
+sys.exit(answer(Path(__file__).parent / "model", "{task}", *map(Path, sys.argv[1:3]), trust={trust}))
 '''
 
 
@@ -50,7 +52,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new one")
     parser.add_argument("--task", metavar="NAME", help="of a run of several tasks, the one to submit")
     parser.add_argument("--licence", default=NO_LICENCE, metavar="ID", help=f"of the weights ({NO_LICENCE})")
+    add_config_dir(parser)
     args = parser.parse_args(arguments)
+    find_own_classes()
     return exit_code(lambda: write(args.run, args.folder, args.task, args.licence))
 
 
@@ -81,7 +85,7 @@ def write(run: Path, folder: Path, task: str | None, licence: str) -> None:
     }
     System.of(about, "system.yaml")
     try:
-        write_text(folder / "run.py", _PYTHON.format(task=name))
+        write_text(folder / "run.py", _PYTHON.format(task=name, trust=package.own_packages(assemble.read_config(run))))
         write_text(folder / "run.sh", _SHELL.format(task=name, version=ricercar.__version__))
         (folder / "run.sh").chmod(0o755)
         comment = f"# A run of Ricercar, called as in MIREX: eval.py system={folder.name}/system.yaml task={name}\n"
@@ -92,11 +96,12 @@ def write(run: Path, folder: Path, task: str | None, licence: str) -> None:
     print(f"    ricercar eval system={folder}/system.yaml task={name} data=...")
 
 
-def answer(model: Path, task: str, recording: Path, output: Path) -> int:
-    """What run.sh does -> exit code."""
+def answer(model: Path, task: str, recording: Path, output: Path, trust: Sequence[str]) -> int:
+    """What run.sh does -> exit code. trust: packages of Python that the run has classes from."""
 
     def do() -> None:
-        found = load(model)(recording)
+        find_own_classes()
+        found = load(model, trust=trust)(recording)
         text = mirex_text(found[task] if isinstance(found, dict) else found)
         try:
             write_text(output, text)

@@ -53,6 +53,8 @@ _EXACT_S = 0.001  # lengths that differ by less are the same
 _SHORT = re.compile(r"^\s*(data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _OF_ALL = {"riff": "W64", "Riff size": "RF64"}
 _NIST_COUNT = re.compile(rb"sample_count -i (\d+)")
+# What libsndfile says of any other file whose name ends in .mp3: it is there, and a regular file.
+_NO_FRAMES = ("File does not exist or is not a regular file (possibly a pipe?).", "There are no frames of MPEG audio.")
 _FAILURES = (soundfile.SoundFileError, OSError, RuntimeError)
 
 
@@ -88,7 +90,7 @@ def read(path: Path, take: Take = copied, dtype: str = "float32") -> Recording:
     except _FAILURES as error:
         raise _error(
             path,
-            f"is not audio that libsndfile reads, or is damaged ({error}). "
+            f"is not audio that libsndfile reads, or is damaged ({str(error).replace(*_NO_FRAMES)}). "
             "Copy or download it again, or convert it to FLAC.",
         ) from error
     first = parts[0]
@@ -146,9 +148,9 @@ def _parts(path: Path) -> Iterator[_Part]:
         return
     if head[:3] == b"ID3" or head == b"fLaC":
         content = scratch.content(path)
-        stream = memoryview(content)[id3_bytes(content) :]
-        if stream[:4] == b"fLaC":
-            unbounded, promised = flac_unbounded((stream,))
+        untagged = memoryview(content)[id3_bytes(content) :]
+        if untagged[:4] == b"fLaC":
+            unbounded, promised = flac_unbounded((untagged,))
             yield _Part(path, unbounded, promised=promised)
             return
     failure, promised = None, None

@@ -108,6 +108,7 @@ def test_what_fails_is_named_and_the_rest_is_done(
     assert files(tmp_path / "out") == ["cut.tsv", "fast.tsv", "silent.tsv", "wide.tsv"]
     printed = capsys.readouterr().out
     assert "4 of 8 recordings" in printed
+    assert "There are no frames of MPEG audio" in printed
     for name in ("corrupt.flac", "empty.wav", "no_samples.wav", "text.mp3"):
         assert f"failed: Audio file {bad / name}: " in printed
 

@@ -131,6 +131,24 @@ def test_there_and_back(hub: hub_server.Hub, packed: Path, share: Any, tmp_path:
         assert (tmp_path / "pulled" / path.relative_to(packed)).read_bytes() == path.read_bytes()
 
 
+def test_classes_of_other_packages(hub: hub_server.Hub, packed: Path, share: Any, tmp_path: Path) -> None:
+    """Whoever copies a package trusts them by name, too; nothing is imported for that."""
+    own = copytree(packed, tmp_path / "own")
+    _edited(lambda content: content["config"]["backbone"].update(_target_="mylab.Net"))(own)
+    assert share("push", own, "somebody/own", "--trust", "mylab")[0] == 0
+    assert "give --trust mylab" in share("pull", "somebody/own", tmp_path / "a")[2]
+    assert share("pull", "somebody/own", tmp_path / "b", "--trust", "mylab")[0] == 0
+
+
+def test_what_must_be_private_is(hub: hub_server.Hub, packed: Path, share: Any) -> None:
+    assert share("push", packed, "somebody/secret", "--private")[0] == 0
+    assert hub.private == {"somebody/secret"}
+    hub.make("somebody/public")
+    code, _, error = share("push", packed, "somebody/public", "--private")
+    assert (code, "somebody/public: --private, but the repository is there already, and public" in error) == (1, True)
+    assert list(hub.repos["somebody/public"][hub.heads["somebody/public"]["main"]]) == [".gitattributes"]
+
+
 def test_a_run_is_packed_on_its_way(hub: hub_server.Hub, run: Path, share: Any, tmp_path: Path) -> None:
     assert share("push", run, "somebody/branched@v1")[0] == 0
     assert share("pull", "somebody/branched@v1", tmp_path / "pulled")[0] == 0
@@ -228,6 +246,7 @@ def test_broken_packages(packed: Path, share: Any, tmp_path: Path, spoil: Any, t
         (["package", "{run}", "{run}"], "not empty"),
         (["package", "{run}", "/proc/package"], "cannot write the package"),
         (["push", "{packed}", "model"], "no name of the hub"),
+        (["push", "{packed}", "somebody/model", "--licence", "mit"], "is a package already: --licence, --name and"),
         (["pull", "somebody/nothing", "{tmp}/new"], "no such repository"),
         (["pull", "somebody/model@nothing", "{tmp}/new"], "no such revision"),
         (["pull", "somebody/model", "{packed}"], "not empty"),
@@ -275,3 +294,12 @@ def test_an_encoder_of_this_machine_is_no_part_of_it(run: Path, share: Any, tmp_
     code, _, error = share("package", own, tmp_path / "new")
     assert code == 1
     assert "files of this machine" in error
+
+
+def test_a_run_of_another_version_is_no_package(run: Path, share: Any, tmp_path: Path) -> None:
+    """It is found out here, and not by whoever gets it."""
+    own = copytree(run, tmp_path / "run")
+    path = own / ".hydra" / "config.yaml"
+    path.write_text(path.read_text().replace("backbone:\n", "backbone:\n  depth_of_yore: 3\n"))
+    code, _, error = share("package", own, tmp_path / "new")
+    assert (code, "depth_of_yore" in error, (tmp_path / "new").exists()) == (1, True, False)

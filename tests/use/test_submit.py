@@ -1,7 +1,6 @@
 """A run as a program that is called as in MIREX, and back as a system from elsewhere."""
 
 import json
-import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -12,11 +11,16 @@ import pytest
 from configs import trained_tasks
 from conftest import Here
 from ricercar.data.annotations.notes import Notes
-from ricercar.use.submit import main, mirex_text
+from ricercar.use.submit import answer, main, mirex_text
 
 
 def test_a_run_is_submitted_and_scored_as_any_other_system(
-    run_here: Here, onset_run: Path, tones: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_here: Here,
+    onset_run: Path,
+    tones: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("PYTHON", sys.executable)
     assert main([str(onset_run), str(tmp_path / "entry"), "--licence", "cc-by-4.0"]) == 0
@@ -27,9 +31,8 @@ def test_a_run_is_submitted_and_scored_as_any_other_system(
     assert outside["tracks"] == own["tracks"]
     assert outside["dataset"] == own["dataset"]
     assert (outside["system"]["licence"], outside["cost"]["params"]) == ("cc-by-4.0", own["cost"]["params"])
-    done = subprocess.run([tmp_path / "entry" / "run.sh", "none.wav", "a.txt"], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "error: Audio file none.wav: there is no such file." in done.stderr
+    assert answer(tmp_path / "entry" / "model", "onset", Path("none.wav"), Path("a.txt"), []) == 1
+    assert "error: Audio file none.wav: there is no such file." in capsys.readouterr().err
 
 
 def test_what_cannot_be_submitted(onset_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

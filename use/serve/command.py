@@ -15,6 +15,7 @@ import torch
 
 from ricercar.checks import check_positive, check_whole
 from ricercar.errors import InputError, exit_code
+from ricercar.harness.command import add_config_dir, find_own_classes
 from ricercar.use.model import Model, load
 from ricercar.use.serve.limits import Limits
 
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--timeout", type=float, default=300.0, metavar="S", help="seconds for one request")
     parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE",
                         help="of Python, whose classes a package of a model may use (repeatable)")  # fmt: skip
+    add_config_dir(parser)
     args = parser.parse_args(arguments)
     return exit_code(lambda: _serve(args))
 
@@ -61,6 +63,7 @@ def _serve(args: argparse.Namespace) -> None:
         raise InputError(f'serve needs {error.name}: pip install "ricercar[serve]"') from error
     from ricercar.use.serve.app import Service, make
 
+    find_own_classes()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
     limits = _limits(args)
     if args.num_threads is not None:
