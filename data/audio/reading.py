@@ -149,7 +149,7 @@ def _parts(path: Path) -> Iterator[_Part]:
     if head[:3] == b"ID3" or head == b"fLaC":
         content = scratch.content(path)
         untagged = memoryview(content)[id3_bytes(content) :]
-        if untagged[:4] == b"fLaC":
+        if bytes(untagged[:4]) == b"fLaC":
             unbounded, promised = flac_unbounded((untagged,))
             yield _Part(path, unbounded, promised=promised)
             return
