@@ -130,6 +130,16 @@ def test_the_command_says_what_the_model_does(
     np.testing.assert_allclose([each["time_s"] for each in events], onsets.time_s, atol=1e-4)
 
 
+def test_events_have_their_classes() -> None:
+    task = make_task("drums")
+    random = np.random.default_rng(0)
+    logits = {"drums": random.normal(-2.0, 2.0, (500, len(task.classes))).astype(np.float32)}
+    whole = task.decode(logits, FPS)
+    told = [(each["time_s"], each["label"]) for each in of_frames(_Saying(task, logits), 500, 150)]
+    assert len(set(whole.label)) == len(task.classes)
+    assert sorted(told) == sorted(zip(whole.time_s.tolist(), whole.label, strict=True))
+
+
 SOUND = np.random.default_rng(0).uniform(-0.3, 0.3, (5000, 2))
 RAW = {"sample_rate": 44100, "num_channels": 2}
 
