@@ -278,7 +278,15 @@ def find_own_classes() -> None:
 
 def add_config_dir(parser: argparse.ArgumentParser) -> None:
     """The option of commands that take runs, for `find_own_classes`."""
-    parser.add_argument("--config-dir", metavar="FOLDER", help="of your own yamls, where the run used classes of yours")
+    parser.add_argument(
+        "--config-dir", type=_folder, metavar="FOLDER", help="of your own yamls, where the run used classes of yours"
+    )
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: there is no such folder.")
+    return Path(text)
 
 
 def _tell_hidden() -> None:

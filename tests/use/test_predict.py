@@ -272,6 +272,11 @@ def test_where_writing_is_not_allowed(run_here: Here, onset_run: Path, songs: Pa
     assert "writing there is not allowed" in printed
 
 
+def test_a_folder_of_yamls_has_to_be_there(run_here: Here, onset_run: Path) -> None:
+    code, printed = run_here("predict.py", f"run={onset_run}", "x.wav", "--config-dir", "no/such")
+    assert (code, "--config-dir: no/such: there is no such folder" in printed) == (2, True)
+
+
 def test_as_an_installed_command(run_command: Command, onset_run: Path, songs: Path, tmp_path: Path) -> None:
     done = run_command("-m", "ricercar", "predict", f"run={onset_run}", str(songs / "other.wav"))
     assert (done.returncode, done.stderr) == (0, "")
