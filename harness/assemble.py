@@ -15,7 +15,7 @@ from typing import Any, cast
 import torch
 import yaml  # type: ignore[import-untyped]
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from lightning_fabric import Fabric
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
@@ -132,17 +132,17 @@ def _recipe(node: DictConfig) -> Callable[..., Any]:
     """What Hydra makes of a node, to be called with the rest of the arguments.
 
     Hydra takes 10 ms for each of the thirty nodes of a job. What it finds out about one is kept for those that say the
-    same, but where there are objects in it.
+    same, while its name means the same, but where there are objects in it.
     """
     said = json.dumps(plain(node), default=repr)
-    if said not in _recipes:
-        made = instantiate(node, _convert_="all", _partial_=True)
+    kept = _recipes.get(said)
+    if kept is None or get_object(str(node._target_)) != kept.func:
+        kept = instantiate(node, _convert_="all", _partial_=True)
         if said.count('"_target_"') > 1:
-            return cast(Callable[..., Any], made)
+            return cast(Callable[..., Any], kept)
         if len(_recipes) == _MOST_RECIPES:
             del _recipes[next(iter(_recipes))]
-        _recipes[said] = made
-    kept = _recipes[said]
+        _recipes[said] = kept
     return partial(kept.func, *kept.args, **deepcopy(kept.keywords))
 
 
