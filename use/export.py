@@ -126,6 +126,7 @@ def _write_onnx(trained: Trained, path: Path, precision: str) -> None:
     model = made.model_proto
     if precision == "int8":
         model = _in_8_bits(model, path)
+        _in_16_bits(model, frontend_alone=True)
     elif precision == "fp16":
         _in_16_bits(model)
     model.metadata_props.add(key=engine.KEY, value=_metadata(trained))
@@ -148,7 +149,7 @@ def _metadata(trained: Trained) -> str:
     return to_json({"about": parse(to_json(about)), "results": without_places(results, [])})
 
 
-def _in_16_bits(model: Any) -> None:
+def _in_16_bits(model: Any, frontend_alone: bool = False) -> None:
     """Numbers are kept in 16 bits, and computed with in 32. Weights are floating-point numbers. What the frontend
     consists of is whole numbers, each row of them with a scale of its own: of its windows and waves 16 bits of floating
     point have 5 bits less where they are loud, which is what counts.
@@ -161,9 +162,12 @@ def _in_16_bits(model: Any) -> None:
         if tensor.data_type != TensorProto.FLOAT or values.size < _SMALL:
             continue
         name = tensor.name
+        is_of_frontend = name.startswith(_FROM_FRONTEND)
+        if frontend_alone and not is_of_frontend:
+            continue
         nodes = [helper.make_node("Cast", [f"{name}/16"], [name], to=TensorProto.FLOAT)]
         narrow: Any = np.clip(values, -65504, 65504).astype(np.float16)
-        if name.startswith(_FROM_FRONTEND):
+        if is_of_frontend:
             scale = np.maximum(np.abs(values).max(axis=-1, keepdims=True) / 32767, 1e-38).astype(np.float32)
             narrow = np.rint(values / scale).astype(np.int16)
             graph.initializer.append(numpy_helper.from_array(scale, f"{name}/scale"))

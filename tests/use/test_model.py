@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 import ricercar
 from configs import SYNTH, TINY
 from conftest import Here
+from ricercar.data import scratch
 from ricercar.data.annotations.onsets import Onsets
 from ricercar.data.audio.sound import Sound
 from ricercar.data.audio.store import AudioStore
@@ -59,11 +60,16 @@ FEEDS = [
 
 
 @pytest.mark.parametrize("options", FEEDS, ids=" ".join)
-def test_a_sound_gives_what_a_run_was_scored_by(options: Sequence[str], cache: Path, tmp_path: Path) -> None:
-    """Byte for byte: of windows of audio and of spectrograms, of frames, clips and tokens, and of several tasks."""
+def test_a_sound_gives_what_a_run_was_scored_by(
+    options: Sequence[str], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte for byte: of windows of audio and of spectrograms, of frames, clips and tokens, and of several tasks; also
+    where outputs are too long for memory.
+    """
     given = [each for option in ["task=notes", *TINY, *SYNTH, *options] for each in expanded(option)]
     trained(tmp_path, *given, f"cache_dir={cache}")
     model = ricercar.load(tmp_path, "cpu")
+    monkeypatch.setattr(scratch, "IN_MEMORY", 1)
     [track] = assemble.make(model.trained.cfg.data).tracks("test")
     samples = AudioStore(cache, model.sample_rate).read(track, 0, 6 * model.sample_rate)
     [estimates] = model.batch([Sound(samples, model.sample_rate)])
