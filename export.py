@@ -25,17 +25,22 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument(
         "--to", choices=[*KINDS, WEIGHTS], default="onnx",
-        help="onnx; pt2: PyTorch's graph; safetensors: the weights, in a package, as of ricercar package",
+        help="pt2: PyTorch's graph; safetensors: the weights, as a package, see ricercar package (default: onnx)",
     )  # fmt: skip
-    parser.add_argument("--output", type=Path, metavar="PATH", help="RUN/export/model.onnx; of weights a new folder")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help="(default: RUN/export/model.onnx, or what it is); of weights a new folder",
+    )
     add_config_dir(parser)
     graphs = parser.add_argument_group("of graphs, and their proof")
     graphs.add_argument(
-        "--precision", choices=PRECISIONS, help="fp16: weights in 16 bits; int8: matrix products in 8; fp32"
+        "--precision", choices=PRECISIONS, help="fp16: weights in 16 bits; int8: matrix products in 8 (default: fp32)"
     )
-    graphs.add_argument("--split", help="of the run's data, that it is proved on: valid")
-    graphs.add_argument("--tracks", type=int, metavar="N", help="of these, at most; 0: no proof: 8")
-    graphs.add_argument("--data-root", metavar="FOLDER", help="where the run's data lie now; where they lay")
+    graphs.add_argument("--split", help="of the run's data, that it is proved on (default: valid)")
+    graphs.add_argument("--tracks", type=int, metavar="N", help="of these, at most; 0: no proof (default: 8)")
+    graphs.add_argument("--data-root", metavar="FOLDER", help="where the run's data lie now (default: where they lay)")
     args = parser.parse_args(arguments)
     return exit_code(lambda: _export(args))
 

@@ -29,19 +29,19 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("given", nargs="*", metavar="run=RUN FILE_OR_FOLDER", help="the run's folder; audio")
     parser.add_argument(
-        "--engine", choices=ENGINES, help="torch, or onnx: RUN/export/model.onnx, which ricercar export wrote; torch"
+        "--engine", choices=ENGINES, help="onnx: RUN/export/model.onnx, which ricercar export wrote (default: torch)"
     )
-    parser.add_argument("--accelerator", metavar="NAME", help="cpu, gpu or auto; what the run was trained on")
+    parser.add_argument("--accelerator", metavar="NAME", help="cpu, gpu or auto (default: what the run was trained on)")
     add_config_dir(parser)
     parser.add_argument("--trust", action="append", default=[], metavar="PACKAGE",
                         help="of Python, whose classes a package or a graph may use (repeatable)")  # fmt: skip
     files = parser.add_argument_group("of files")
-    files.add_argument("--output", type=Path, metavar="FOLDER", help="predictions")
-    files.add_argument("--format", metavar="F,F", help="mid, jams, csv ... of what the task has; its own")
+    files.add_argument("--output", type=Path, metavar="FOLDER", help="where (default: predictions)")
+    files.add_argument("--format", metavar="F,F", help="mid, jams, csv ... of what the task has (default: its own)")
     files.add_argument(
         "--skip-existing", action="store_true", default=None, help="leave out recordings that have their files"
     )
-    files.add_argument("--jobs", type=int, metavar="N", help="processes, each with a model: 1")
+    files.add_argument("--jobs", type=int, metavar="N", help="processes, each with a model (default: 1)")
     files.add_argument(
         "--play", action="store_true", default=None, help="also the recording and what was heard, left and right"
     )
@@ -54,9 +54,11 @@ def main(arguments: Sequence[str]) -> int:
         help="no files: events as JSON lines, as they sound, of a WAV or raw PCM on standard input",
     )  # fmt: skip
     stream = parser.add_argument_group("of --stream, where it is raw; a WAV says it itself")
-    stream.add_argument("--sample-rate", type=int, metavar="HZ", help="what the model hears")
-    stream.add_argument("--channels", type=int, metavar="N", help="1")
-    stream.add_argument("--sample-format", choices=FORMATS, help="bits of PCM, or of floating-point numbers; s16")
+    stream.add_argument("--sample-rate", type=int, metavar="HZ", help="(default: what the model hears)")
+    stream.add_argument("--channels", type=int, metavar="N", help="(default: 1)")
+    stream.add_argument(
+        "--sample-format", choices=FORMATS, help="bits of PCM, or of floating-point numbers (default: s16)"
+    )
     args = parser.parse_intermixed_args(arguments)
     return exit_code(lambda: _predict(args), interrupted=": --skip-existing goes on after what is written")
 
