@@ -1,7 +1,9 @@
 """Random windows of tracks with their targets, for training."""
 
 from collections.abc import Callable, Mapping, Sequence
+from threading import Lock
 from typing import Any, NamedTuple
+from weakref import ref
 
 import numpy as np
 import torch
@@ -199,12 +201,18 @@ class Recycled:
     """
 
     def __init__(self) -> None:
-        self._free: dict[tuple[tuple[int, ...], np.dtype[Any]], list[NDArray[Any]]] = {}
+        self._blocks: dict[tuple[tuple[int, ...], np.dtype[Any]], list[tuple[NDArray[Any], ref[_Lent]]]] = {}
+        self._one_at_a_time = Lock()
 
     def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """As numpy.empty. What is made from the array, such as a tensor or a view of either, holds its memory."""
-        free = self._free.setdefault((shape, np.dtype(dtype)), [])
-        return np.asarray(_Lent(free.pop() if free else np.empty(shape, dtype), free))
+        with self._one_at_a_time:
+            blocks = self._blocks.setdefault((shape, np.dtype(dtype)), [])
+            free = next((number for number, (_, lent) in enumerate(blocks) if lent() is None), None)
+            block = np.empty(shape, dtype) if free is None else blocks.pop(free)[0]
+            lent = _Lent(block)
+            blocks.append((block, ref(lent)))
+            return np.asarray(lent)
 
     def __reduce__(self) -> tuple[type["Recycled"], tuple[()]]:
         """Another process begins with memory of its own."""
@@ -212,15 +220,12 @@ class Recycled:
 
 
 class _Lent:
-    """A block of memory, which goes back to those that are free when nobody holds this any more.
+    """A block of memory, which is free again when nobody holds this any more.
 
     An array made from it holds it, and is itself held by every view: NumPy lets views of views hold the first array,
-    not what that one was made from.
+    not what that one was made from. It has no __del__: Python drops what is raised there, and with it Ctrl-C.
     """
 
-    def __init__(self, block: NDArray[Any], free: list[NDArray[Any]]) -> None:
-        self._block, self._free = block, free
+    def __init__(self, block: NDArray[Any]) -> None:
+        self._block = block
         self.__array_interface__ = block.__array_interface__
-
-    def __del__(self) -> None:
-        self._free.append(self._block)

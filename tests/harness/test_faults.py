@@ -16,7 +16,8 @@ from conftest import WORKERS, Command, Here, Launch, Start
 from ricercar.harness.results import Result
 
 SMALL = ["task=key", "frontend=mel", "backbone=dense", "backbone.num_params=20000", "backbone.context=0"]
-LONG = ["trainer.budget=40steps", "trainer.num_validations=10"]
+STEPS = 200  # long enough to be interrupted
+LONG = [f"trainer.budget={STEPS}steps", "trainer.num_validations=10"]
 # The same command twice in a mount namespace of its own, where the second time there is room.
 ON_A_SMALL_DISK = """
 import ctypes, os, runpy, subprocess, sys
@@ -210,7 +211,7 @@ def interrupted_well(folder: Path, jobs: int) -> None:
 
 def trained_once(folder: Path, jobs: int) -> None:
     results = map(Result.read, folder.glob("multirun/*/result.json"))
-    assert {result.seed: result.cost.steps for result in results} == dict.fromkeys(range(jobs), 40)
+    assert {result.seed: result.cost.steps for result in results} == dict.fromkeys(range(jobs), STEPS)
     assert set(trainings(folder).values()) <= {0, 1}  # 0: in this process, which keeps no log
 
 
@@ -220,8 +221,10 @@ def alive(session: int) -> bool:
         try:
             fields = stat.read_text().rpartition(")")[2].split()
             command = (stat.parent / "cmdline").read_bytes()
+            num_threads = len(list((stat.parent / "task").iterdir()))  # which hold its locks when it is a zombie
         except OSError:
             continue
-        if int(fields[3]) == session and fields[0] != "Z" and b"resource_tracker" not in command:
+        ended = fields[0] == "Z" and num_threads == 1
+        if int(fields[3]) == session and not ended and b"resource_tracker" not in command:
             return True
     return False
