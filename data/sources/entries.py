@@ -134,9 +134,16 @@ def known(dataset: str, names: Iterable[str], aliases: Mapping[str, str]) -> str
     return name
 
 
-def in_folds(name: str, entries: Sequence[Entry], path: Path) -> list[Entry]:
-    """The tracks that the list names, each with its fold. The log says how many it lacks, and which it has in vain."""
+def in_folds(
+    name: str, entries: Sequence[Entry], path: Path, listed_as: Callable[[str], str] | None = None
+) -> list[Entry]:
+    """The tracks that the list names, each with its fold. The log says how many it lacks, and which it has in vain.
+
+    listed_as: name in a list of the data set's -> id of the track
+    """
     fold_of = folds_in(path)
+    if listed_as is not None:
+        fold_of = {listed_as(id_): fold for id_, fold in fold_of.items()}
     found = [replace(entry, fold=fold_of[entry.id]) for entry in entries if entry.id in fold_of]
     if not found:
         raise InputError(f"data.folds_file={path} names no track of {name}, such as {entries[0].id}.")

@@ -59,7 +59,7 @@ class Mirdata(Entries):
         both = [*adapter.second.values(), *(adapter.annotations[kind] for kind in adapter.second)]
         found = _listed(opened, adapter, read, both if isinstance(annotators, tuple) else [], as_one_split, seed)
         if folds_file is not None:
-            found = in_folds(name, found, Path(folds_file).expanduser())
+            found = in_folds(name, found, Path(folds_file).expanduser(), adapter.listed_as)
         super().__init__(
             f"mirdata's {name}",
             opened.data_home,

@@ -36,6 +36,7 @@ class Adapter:
     work         mirdata's id of a track, its group -> its work; None: the group (see Track)
     fold         mirdata's id of a track -> the fold that papers put it into, from 0; None: what
                  folds/<data set>.csv says, where there is one
+    listed_as    name in a published list of folds -> id of the track, where they differ; what is not of that form stays
     groups       what the groups are, for messages
     split        track -> what the data set says of its split; where it says nothing (None) of all, the rule makes them
     split_lists  mirdata's data set -> {what the data set says: ids of its tracks}
@@ -57,6 +58,7 @@ class Adapter:
     group: Callable[[Any], Any] | None = None
     work: Callable[[str, str], str] | None = None
     fold: Callable[[str], int | None] | None = None
+    listed_as: Callable[[str], str] | None = None
     valid_share: float = 0.0
     multitracks: bool = False
     remotes: tuple[str, ...] | None = None

@@ -1,6 +1,7 @@
 """The data sets of mirdata that are known here: a new one is a new entry."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,22 @@ def _openmic_tags(track: Any) -> Tags:
     return Tags(tuple(instruments), tuple(float(share) for share in instruments.values()), partial=True)
 
 
+def _as(pattern: str, id_: Callable[[re.Match[str]], str]) -> Callable[[str], str]:
+    """Names of tracks in the lists of folds of Beat This (Foscarin et al. 2024) -> ids."""
+
+    def listed_as(name: str) -> str:
+        found = re.fullmatch(pattern, name)
+        return id_(found) if found else name
+
+    return listed_as
+
+
+def _rwc_popular(found: re.Match[str]) -> str:
+    """Its first five discs have sixteen songs, the last two ten."""
+    disc, song = int(found[1]), int(found[2])
+    return f"RM-P{16 * min(disc - 1, 5) + 10 * max(disc - 6, 0) + song:03}"
+
+
 ADAPTERS = {
     "maestro": Adapter(
         groups="works",
@@ -120,6 +137,7 @@ ADAPTERS = {
         groups="players",
         work=lambda id_, player: id_.split("_")[1],  # the piece: all players play the same
         fold=lambda id_: int(id_[:2]),  # leave one player out
+        listed_as=_as("(.*)_mix", lambda found: found[1]),
         audio="audio_mic",
         remotes=("annotations", "audio_mic"),
         skipped=("audio_hex", "audio_hex_cln", "audio_mix"),
@@ -137,6 +155,7 @@ ADAPTERS = {
         groups="drummers",
         group=lambda track: track.drummer,
         work=lambda id_, drummer: id_,  # each performance
+        listed_as=_as(r"(drummer\d+_(?:eval_session|session\d+)_\d+)_.+", lambda found: found[1]),
         split=lambda track: track.split,
         splits={"train": "train", "validation": "valid", "valid": "valid", "test": "test"},
         annotations={
@@ -172,6 +191,7 @@ ADAPTERS = {
     ),
     "ballroom": Adapter(
         groups="albums",
+        listed_as=_as("ballroom_(.*)", lambda found: found[1]),
         annotations={
             "beats": FromFile("beats", Beats.read),
             "tempo": FromFile("tempo", Tempo.read),
@@ -180,6 +200,7 @@ ADAPTERS = {
     ),
     "beatles": Adapter(
         groups="albums",
+        listed_as=_as(r"beatles_(\d\d)_(?:CD(\d)_)?\D+_(\d\d)_.+", lambda found: "".join(filter(None, found.groups()))),
         brought=_YOUR_OWN,
         annotations={
             "beats": FromFile("beat", Beats.read),
@@ -213,6 +234,7 @@ ADAPTERS = {
     ),
     "rwc_popular": Adapter(
         groups="singers",
+        listed_as=_as(r"rwc_popular_CD(\d)_(\d\d)", _rwc_popular),
         group=lambda track: track.artist,
         skipped=("voca_inst",),
         brought=_YOUR_OWN,

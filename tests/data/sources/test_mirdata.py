@@ -170,9 +170,33 @@ def test_folds_of_a_list(tmp_path: Path, indexes: Path) -> None:
     path.write_text("id,fold\n0301,1\n0601,0\n")
     tracks = all_tracks(source("beatles", standin.home, folds_file=path))
     assert {track.id: track.fold for track in tracks} == {"0301": 1, "0601": 0}
+    path.write_text("beatles_03_A_Hard_Days_Night_01_Song\t1\nbeatles_06_Rubber_Soul_01_Song\t0\n")  # as Beat This does
+    tracks = all_tracks(source("beatles", standin.home, folds_file=path))
+    assert {track.id: track.fold for track in tracks} == {"0301": 1, "0601": 0}
     path.write_text("0301,1\n0301,0\n")
     words = ["folds.csv, line 2", "'0301' is there twice"]
     assert missing(words, message(lambda: source("beatles", standin.home, folds_file=path))) == []
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name", "id"),
+    [  # names in the lists of CPJKU/beat_this_annotations
+        ("ballroom", "ballroom_Albums-AnaBelen_Veneo-01", "Albums-AnaBelen_Veneo-01"),
+        ("ballroom", "Albums-AnaBelen_Veneo-01", "Albums-AnaBelen_Veneo-01"),
+        ("beatles", "beatles_09_Magical_Mystery_Tour_10_Baby_Youre_A_Rich_Man", "0910"),
+        ("beatles", "beatles_10_CD2_The_Beatles_12_Revolution_9", "10212"),
+        ("beatles", "beatles_12_Let_It_Be_09_One_After_909", "1209"),
+        ("groove_midi", "drummer7_eval_session_7_pop-groove7_138_beat_4-4", "drummer7_eval_session_7"),
+        ("guitarset", "00_BN1-129-Eb_comp_mix", "00_BN1-129-Eb_comp"),
+        ("rwc_popular", "rwc_popular_CD1_01", "RM-P001"),
+        ("rwc_popular", "rwc_popular_CD6_09", "RM-P089"),
+        ("rwc_popular", "rwc_popular_CD7_10", "RM-P100"),
+    ],
+)
+def test_names_in_lists_of_folds(dataset: str, name: str, id: str) -> None:
+    listed_as = ADAPTERS[dataset].listed_as
+    assert listed_as is not None
+    assert listed_as(name) == id
 
 
 def test_beats_of_six_eight_have_no_position(tmp_path: Path, indexes: Path) -> None:
