@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.plugins.sweeper import Sweeper
@@ -17,9 +18,11 @@ def check_jobs(sweeper: Sweeper, batch: Sequence[Sequence[str]]) -> None:
 
     Those that can are noted as the sweep's jobs.
 
-    InputError where a job's configuration names another launcher or sweeper, which came too late and would be ignored.
+    InputError where a job's configuration names another launcher or sweeper, which came too late and would be ignored,
+    and where two jobs would train the same seed.
     """
     assert sweeper.config is not None
+    _check_seeds(sweeper.config, batch)
     loader = GlobalHydra.instance().config_loader()
     for job in {tuple(map(_kind, each)): each for each in batch}.values():
         cfg = loader.load_sweep_config(sweeper.config, list(job))
@@ -37,6 +40,27 @@ def check_jobs(sweeper: Sweeper, batch: Sequence[Sequence[str]]) -> None:
                 "already. Set it from the command line, or sweep over other options than this one."
             )
     Begun.add_jobs(batch)
+
+
+def _check_seeds(cfg: DictConfig, batch: Sequence[Sequence[str]]) -> None:
+    """Jobs that differ by their seed alone have to be as many seeds apart as each of them trains."""
+    seeds: dict[tuple[int, frozenset[str]], list[int]] = {}
+    for job in batch:
+        values = {name: OmegaConf.select(cfg, name, default=1) for name in ("seed", "seeds_per_job")}
+        values |= {each.partition("=")[0]: each.partition("=")[2] for each in job}
+        try:
+            seed, number = int(values["seed"]), int(values["seeds_per_job"])
+        except (ValueError, TypeError):  # which the job itself will tell
+            continue
+        seeds.setdefault((number, frozenset(each for each in job if not each.startswith("seed="))), []).append(seed)
+    for (number, _), own in seeds.items():
+        for seed, following in pairwise(sorted(set(own))):
+            if following - seed < number:
+                raise InputError(
+                    f"seed={','.join(map(str, own))} with seeds_per_job={number}: two jobs would train seed "
+                    f"{following}. Each trains {number} seeds: seed={seed} those from {seed} to {seed + number - 1}, "
+                    f"seed={seed},{seed + number} those to {seed + 2 * number - 1}."
+                )
 
 
 def _plain(cfg: DictConfig, part: str) -> object:

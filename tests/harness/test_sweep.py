@@ -1,5 +1,6 @@
 """What a sweep ends with, and what a job that failed leaves."""
 
+import importlib
 import json
 import re
 import shutil
@@ -216,6 +217,7 @@ def test_jobs_are_composed_once_and_one_of_each_kind_before(
     run_here: Here, on_tones: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An option that one choice lacks stops all before the first begins."""
+    importlib.import_module("ricercar.harness.launchers")  # which puts its own there, once
     compose, composed = ConfigLoaderImpl.load_sweep_config, []
 
     def remember(self: ConfigLoaderImpl, master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
@@ -230,6 +232,15 @@ def test_jobs_are_composed_once_and_one_of_each_kind_before(
     assert code == 1
     assert "unknown option optimizer.momentum" in error
     assert len(composed) == 8 + 1  # adam, which has none
+
+
+def test_a_seed_is_in_one_job(run_here: Here, on_tones: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Of several seeds together, and the others of a sweep: of other choices it may be another's, too."""
+    sweep = ["-m", "task=key", *SMALL, *on_tones, "sweep.dry_run=true", "optimizer=adam,sgd"]
+    code, error = run_here("train.py", *sweep, "seed=4,6,0,5", "seeds_per_job=2")
+    assert (code, "two jobs would train seed 5. Each trains 2 seeds: seed=4 those from 4 to 5" in error) == (1, True)
+    assert run_here("train.py", *sweep, "seed=4,6,0", "seeds_per_job=2") == (0, "")
+    assert capsys.readouterr().out.count("would be trained: ") == 2 * 6
 
 
 def test_a_launcher_in_an_experiment(
