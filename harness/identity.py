@@ -50,6 +50,7 @@ LATER: dict[str, Any] = {
     "augmentation.mix_examples": 1, "augmentation.mix_db": [0.0, 0.0],
 }  # fmt: skip
 
+BUDGET = re.compile(r"\s*(\d+\.?\d*|\.\d+)\s*(step|epoch|minute)s?\s*")  # of a training
 _IN_PROTOCOL = re.compile(r"task\.(parts\.\w+\.)?protocol\.")  # whose later options tasks/protocol.py has
 
 # Options of data sets, wherever in `data`, that say where files are.
@@ -81,8 +82,8 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
     In place of the folders and files of data stands what `content` says of them, so that a copy elsewhere is the same
     (see harness/settled.py); where it says nothing, the last part of the path; the same of init.from, and of an
     encoder's weights, frontend.model, which may have the name of a hub as well.
-    trainer.batch_size is that of all devices together. The options that a search tries are not in it: what it chose
-    differs from seed to seed, what it could choose from is in `tune`.
+    trainer.batch_size is that of all devices together; 300steps and 300 steps are the same budget. The options that a
+    search tries are not in it: what it chose differs from seed to seed, what it could choose from is in `tune`.
     """
     dropped = _NEUTRAL_WITHIN | set((config.get("tune") or {}).get("space") or {})
     found = _without({key: value for key, value in config.items() if key not in _NEUTRAL}, "", dropped)
@@ -94,6 +95,10 @@ def essence(config: Mapping[str, Any]) -> dict[str, Any]:
         found["data"] = _anywhere(found["data"], "data", config.get("content") or {})
     if "batch_size" in (trainer := found.get("trainer") or {}):
         found["trainer"] = trainer | {"batch_size": _whole_batch(trainer["batch_size"], config.get("hardware") or {})}
+    if "budget" in (trainer := found.get("trainer") or {}):
+        found["trainer"] = trainer | {"budget": _budget(trainer["budget"])}
+    if "unfreeze_at" in found:
+        found["unfreeze_at"] = _budget(found["unfreeze_at"])
     return found
 
 
@@ -207,6 +212,14 @@ def _whole_batch(batch_size: Any, hardware: Mapping[str, Any]) -> Any:
     if not all(isinstance(each, int) for each in factors):
         return [each for each in factors if each != 1]
     return factors[0] * factors[1] * factors[2]
+
+
+def _budget(text: Any) -> Any:
+    """300 steps of 300steps and 300.0 step (see Budget in harness/training_state.py); of a list, of each."""
+    if isinstance(text, list):
+        return [_budget(each) for each in text]
+    found = BUDGET.fullmatch(text) if isinstance(text, str) else None
+    return f"{_canonical(float(found[1]))} {found[2]}s" if found else text
 
 
 def _num_devices(devices: Any) -> Any:

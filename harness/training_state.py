@@ -1,6 +1,5 @@
 """Where a training stands: the budget, the best validations, the averaged weights, and what diverged."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ricercar.errors import InputError
+from ricercar.harness.identity import BUDGET
 from ricercar.harness.schedules import Schedule
 
 
@@ -68,7 +68,7 @@ class Budget:
     """
 
     def __init__(self, text: str, steps_per_epoch: float, option: str = "trainer.budget") -> None:
-        found = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*(step|epoch|minute)s?\s*", text)
+        found = BUDGET.fullmatch(text)
         amount = float(found[1]) if found else 0.0
         self.steps_per_epoch = steps_per_epoch
         if found is None or amount <= 0:

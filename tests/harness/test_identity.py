@@ -65,6 +65,20 @@ def test_the_batch_is_that_of_all_devices(devices: str) -> None:
     assert id_of(f"hardware.devices={devices}", "trainer.batch_size=4") == id_of("trainer.batch_size=8")
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["trainer.budget=80steps"], []),
+        (["trainer.budget=80.0 step"], []),
+        (["trainer.budget=.5epoch"], ["trainer.budget=0.50 epochs"]),
+        (["freeze=[backbone]", "unfreeze_at=9steps"], ["freeze=[backbone]", "unfreeze_at='9 steps'"]),
+        (["freeze=[backbone]", "unfreeze_at=[9steps]"], ["freeze=[backbone]", "unfreeze_at=['9 steps']"]),
+    ],
+)
+def test_a_budget_may_be_spelled_in_two_ways(one: list[str], other: list[str]) -> None:
+    assert id_of(*one) == id_of(*other)
+
+
 @pytest.mark.parametrize("devices", ["-1", "auto"])
 def test_all_devices_are_counted(devices: str, monkeypatch: pytest.MonkeyPatch) -> None:
     cfg = composed("hardware=gpu", f"hardware.devices={devices}")
