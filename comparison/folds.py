@@ -72,7 +72,7 @@ def _one(runs: Sequence[Found]) -> Found | Problem:
     pooled = whole.pooled
     metrics = mean_metrics(tracks, str(whole.protocol["averaging"]))
     if pooled:
-        make = pooled_of(whole.choices["task"], whole.protocol, whole.primary)
+        make = pooled_of(whole.choices["task"], whole.protocol)
         of_all = make([track.evidence for track in tracks]) if make is not None else {}
         metrics |= {name: of_all[name] for name in pooled if name in of_all}
         if whole.primary not in metrics:

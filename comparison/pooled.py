@@ -6,12 +6,12 @@ from typing import Any
 
 from ricercar.errors import InputError
 from ricercar.significance.bootstrap import Pooled
-from ricercar.tasks.protocol import EMPTY
+from ricercar.tasks.protocol import EMPTY, configured
 from ricercar.tasks.shared.pooling import pooled_beats, pooled_chords, pooled_drums
-from ricercar.tasks.shared.tag_scoring import TagScoring
+from ricercar.tasks.shared.tag_scoring import CLAIMED, TagScoring
 
 
-def pooled_of(task: str, protocol: Mapping[str, Any], primary: str) -> Pooled | None:
+def pooled_of(task: str, protocol: Mapping[str, Any]) -> Pooled | None:
     """As Scoring.pooled of the task; without torch, which tables do without. None for a protocol of another version."""
     if task == "chord":
         return pooled_chords
@@ -20,9 +20,10 @@ def pooled_of(task: str, protocol: Mapping[str, Any], primary: str) -> Pooled | 
     classes, empty = protocol.get("classes"), protocol.get("empty")
     if task == "drums" and isinstance(classes, dict) and empty in EMPTY:
         return partial(pooled_drums, classes=list(classes), empty=empty)
-    if task == "tag":
+    exclusive = next((each for each, claimed in CLAIMED.items() if claimed == protocol.get("claimed")), None)
+    if task == "tag" and exclusive is not None:
         try:
-            return TagScoring(protocol, exclusive=primary == "tag/accuracy").pooled
+            return TagScoring(configured(protocol), exclusive=exclusive).pooled
         except InputError:
             return None
     return None

@@ -18,12 +18,12 @@ from ricercar.harness.benchmark import Benchmark
 from ricercar.harness.command import find_own_classes
 from ricercar.harness.folders import CONF
 from ricercar.harness.identity import class_hash, git_state, own_packages, versions
+from ricercar.harness.protocols import protocol_in
 from ricercar.harness.results import Result, scores_of
 from ricercar.harness.run import Run
 from ricercar.harness.settled import settled
 from ricercar.harness.targets import check_classes
 from ricercar.significance.bootstrap import resample
-from ricercar.tasks.protocol import plain
 from ricercar.train import train
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def _trained_with(result: Result) -> dict[str, Any] | None:
     """The protocol in the configuration of a run."""
     task = (result.config or {}).get("task")
     own = task.get("parts", {}).get(result.choices["task"], task) if isinstance(task, dict) else {}
-    return plain(own["protocol"]) if "protocol" in own else None
+    return protocol_in(own) if "protocol" in own else None
 
 
 def configuration(
@@ -185,7 +185,8 @@ def verdict(before: Result, after: Result, everything: Sequence[Result]) -> tupl
     for each in everything:
         if each.comparable == before.comparable and key_of(each) == key_of(before):
             seeds.setdefault(each.seed, each)
-    draws = resample(scores_of([list(seeds.values())], name))
+    bounds = before.scales[name].low, before.scales[name].high
+    draws = resample(scores_of([list(seeds.values())], name), bounds=bounds)
     low, high = float(draws.low[0]), float(draws.high[0])
     old, new = before.metrics[name], after.metrics[name]
     inside = new == old or low <= new <= high or (math.isnan(old) and math.isnan(new))

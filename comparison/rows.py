@@ -19,16 +19,20 @@ from ricercar.significance.ranks import expected_best
 
 
 def pooled_draws(board: Board) -> dict[str, Draws]:
-    """{metric: draws}; {} where it is not known how the metrics are made of the evidence."""
-    pooled = pooled_of(board.task, board.protocol, board.primary)
+    """{metric: draws}; {} where it is not known how the metrics are made of the evidence.
+
+    Of a seed that was repeated the mean counts, and it varies as the first of them does.
+    """
+    pooled = pooled_of(board.task, board.protocol)
     if pooled is None:
         return {}
     work = board.scores(board.track_metric).work
     bounds = {name: board.bounds(name) for name in board.pooled}
     try:
-        return resample_pooled(board.evidence(), pooled, work, fixed=board.fixed, bounds=bounds)
+        draws = resample_pooled(board.evidence(), pooled, work, fixed=board.fixed, bounds=bounds)
     except KeyError:  # the evidence of another version
         return {}
+    return {name: replace(draws[name], mean=board.means(name)) for name in board.pooled if name in draws}
 
 
 # What the range beside a mean is

@@ -116,6 +116,5 @@ def _score_as(board: Board, task: Any) -> None:
     """Gives a task the protocol of the board, under which a run may have been scored later."""
     own = task["parts"].get(board.task, {}) if "parts" in task else task
     if "protocol" in own:
-        apart = {"classes", "ignored"} & set(board.protocol)  # of drums
-        own["protocol"] = {name: value for name, value in board.protocol.items() if name not in apart}
-        own |= {name: board.protocol[name] for name in apart}
+        own["protocol"] = protocol.configured(board.protocol)
+        own |= {name: board.protocol[name] for name in protocol.OF_TASK if name in board.protocol and name in own}

@@ -13,6 +13,7 @@ from ricercar.errors import InputError
 from ricercar.harness.folders import CONF, names_in, own_conf
 from ricercar.harness.identity import stable_hash
 from ricercar.tasks.protocol import plain
+from ricercar.tasks.shared.tag_scoring import CLAIMED
 
 log = logging.getLogger(__name__)
 GROUP = "protocol"
@@ -31,6 +32,18 @@ def protocol_of(name: str) -> dict[str, Any]:
     if path is None:
         raise InputError(f"protocol={name}: there is no such protocol. There are: {', '.join(names_in(GROUP))}.")
     return _read(path)
+
+
+def protocol_in(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a task, `protocol` among them -> the protocol as results have it."""
+    protocol = plain(options[GROUP])
+    if "ignored" in options:  # of drums, where they are scored by their classes
+        classes = {name: labels for name, labels in options["classes"].items() if labels is not None}
+        protocol["classes"] = {name: sorted({name, *labels}) for name, labels in classes.items()}
+        protocol["ignored"] = sorted(options["ignored"])
+    if "exclusive" in options:  # of tags
+        protocol["claimed"] = CLAIMED[bool(options["exclusive"])]
+    return protocol
 
 
 def overrides(argument: str, arguments: list[str]) -> list[str]:
@@ -101,9 +114,4 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not isinstance(content.get(GROUP), dict):
         raise InputError(f"{path}: expected the options of a task, with all of `protocol:` among them.")
-    protocol = plain(content[GROUP])
-    if "classes" in content:  # of drums, where they are scored by
-        classes = {name: labels for name, labels in content["classes"].items() if labels is not None}
-        protocol["classes"] = {name: sorted({name, *labels}) for name, labels in classes.items()}
-        protocol["ignored"] = sorted(content["ignored"])
-    return protocol
+    return protocol_in(content)

@@ -20,6 +20,9 @@ LATER: dict[str, Any] = {
     "functions": "none",
 }
 
+# What stands in protocols of results because other options of the task say it: of drums, and of tags.
+OF_TASK = ("classes", "ignored", "claimed")
+
 # protocol.empty: the score where there is nothing in the reference and nothing in the estimate.
 EMPTY = {"mir_eval": 0.0, "zero": 0.0, "one": 1.0, "exclude": math.nan}
 
@@ -55,6 +58,11 @@ def check_protocol(task: str, protocol: Mapping[str, Any], known: Mapping[str, S
 def plain(protocol: Mapping[str, Any]) -> dict[str, Any]:
     """The protocol as it stands in results: without options of LATER that say "as before"."""
     return {name: value for name, value in protocol.items() if name not in LATER or value != LATER[name]}
+
+
+def configured(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """The protocol of a result as task.protocol has it."""
+    return {name: value for name, value in protocol.items() if name not in OF_TASK}
 
 
 def of_nothing(scores: Mapping[str, float], empty: str) -> dict[str, float]:

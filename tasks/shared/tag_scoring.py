@@ -15,6 +15,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 PROTOCOL = {"unranked": ("exclude",), "empty": ("zero", "one", "exclude")}
+# In protocols of results: what claims a tag, by whether tags are exclusive.
+CLAIMED = {True: "highest score", False: f"score >= {PRESENT}"}
 
 
 class TagScoring:

@@ -11,7 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from ricercar.checks import check_between, check_choice, check_flag
 from ricercar.data.annotations.annotation import Annotation
-from ricercar.data.annotations.tags import PRESENT, Tags
+from ricercar.data.annotations.tags import Tags
 from ricercar.errors import InputError
 from ricercar.models.head import Output
 from ricercar.tasks.marks import Mark
@@ -19,7 +19,7 @@ from ricercar.tasks.scale import COUNT, SHARE, Scale
 from ricercar.tasks.scoring import Baseline
 from ricercar.tasks.shared.options import checked_decoding, checked_tuning
 from ricercar.tasks.shared.search import nearest_first
-from ricercar.tasks.shared.tag_scoring import TagScoring, f_measures, known
+from ricercar.tasks.shared.tag_scoring import CLAIMED, TagScoring, f_measures, known
 from ricercar.tasks.tag.baselines import prior, random
 from ricercar.tasks.task import Task
 
@@ -72,7 +72,7 @@ class Tag(Task):
         if label_smoothing and not exclusive:
             raise InputError(f"task.label_smoothing={label_smoothing} is for task.exclusive=true: set it to 0.")
         self.scoring = TagScoring(protocol, exclusive=exclusive)
-        self.protocol = {**protocol, "claimed": "highest score" if exclusive else f"score >= {PRESENT}"}
+        self.protocol = {**protocol, "claimed": CLAIMED[exclusive]}
         self.primary = "tag/accuracy" if exclusive else "tag/macro_AP"
         self.shown = ("tag/macro_F-measure", "tag/LRAP") if exclusive else ("tag/macro_ROC_AUC", "tag/macro_F-measure")
         self.exclusive = exclusive

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 from PIL import Image
 
-from configs import composed
+from configs import ROOT, composed
 from results_factory import make_run
 from ricercar.comparison.board import Board, boards
 from ricercar.comparison.collect import collect
 from ricercar.comparison.excerpts import Excerpt, cut, excerpts, mp3, pick_tracks, segments, spectrogram, worst_start
+from ricercar.comparison.sources import sources_of
 from ricercar.data.annotations.notes import Notes
 from ricercar.harness import assemble
 from ricercar.harness.results import DatasetId, fingerprint_of
@@ -316,6 +317,12 @@ def test_a_run_that_was_scored_on_other_data_leads_to_these(runs: Runs) -> None:
     (folder / ".hydra").mkdir()
     OmegaConf.save({"data": runs.config["data"]}, folder / ".hydra" / "config.yaml")
     assert runs.excerpt().missing == ""
+
+
+def test_tags_lead_to_their_tracks(cache: Path) -> None:
+    """What claims a tag stands in the protocol of the result, and not in task.protocol."""
+    [board] = boards(collect([ROOT / "docs" / "results" / "synth" / "tag"]))
+    assert len(sources_of(board, cache).tracks) == 16
 
 
 def test_tables_need_no_torch() -> None:

@@ -11,11 +11,14 @@ from omegaconf import OmegaConf
 from configs import ROOT, composed
 from results_factory import make_result, make_scores
 from ricercar.comparison import reproduce
-from ricercar.comparison.found import Found
+from ricercar.comparison.board import boards
+from ricercar.comparison.found import Collection, Found
+from ricercar.comparison.rows import rows
 from ricercar.errors import InputError
 from ricercar.harness import assemble
 from ricercar.harness.results import Result
 from ricercar.harness.run import Run
+from ricercar.tasks.scale import SHARE
 from ricercar.train import train
 from trainings import informative
 
@@ -146,6 +149,25 @@ def test_a_result_file_makes_no_objects_but_ours(target: str) -> None:
     result = make_result(options={"optimizer._target_": target})
     with pytest.raises(InputError, match=r"_target_ .* is not a class of ricercar, torch"):
         reproduce.configuration(result, None, None, None, [])
+
+
+@pytest.mark.parametrize("task", ["drums", "tag"])
+def test_a_protocol_that_other_options_are_part_of_is_the_run_s_own(task: str) -> None:
+    """Classes of drums and what claims a tag stand in the result's protocol, and not in task.protocol."""
+    path = ROOT / "docs" / "results" / "synth" / task / "result.json.gz"
+    result = Result.read(path)
+    assert reproduce.chosen([Found(path, result)], result.run_id) == result
+
+
+def test_the_interval_is_that_of_the_leaderboard() -> None:
+    """It stays within the bounds of the metric."""
+    high = {f"t{i}": {"F-measure": value} for i, value in enumerate([1.0, 1.0, 1.0, 1.0, 1.0, 0.7])}
+    before = make_result(scores=high, scales={"F-measure": SHARE})
+    [row] = rows(boards(Collection([Found(Path("result.json"), before)], []))[0])
+    shown = row.metrics["F-measure"]
+    _, text = reproduce.verdict(before, before, [before])
+    assert f"{shown.low:.4f} to {shown.high:.4f}" in text
+    assert shown.high < 1
 
 
 def test_changes_are_named() -> None:

@@ -8,19 +8,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from scipy import stats
 
-from configs import make_task
+from configs import make_task, option
 from results_factory import COST, PRIMARY, PROTOCOL, make_result, make_scores, make_tuning
 from ricercar.comparison.board import Board, boards
 from ricercar.comparison.found import Collection, Found
+from ricercar.comparison.pooled import pooled_of
 from ricercar.comparison.rows import rows, sorted_by, table
+from ricercar.data.annotations.tags import Tags
 from ricercar.errors import InputError
+from ricercar.harness import assemble
 from ricercar.harness.provenance import Cost, TrainingData, Trial, Tuning
 from ricercar.harness.results import Result
+from ricercar.tasks.protocol import plain
 from ricercar.tasks.scale import ERROR, SHARE
+from ricercar.tasks.scoring import Scoring
 from ricercar.tasks.shared.pooling import pooled_drums
-from ricercar.tasks.shared.tag_scoring import TagScoring
 
 NAN = float("nan")
 
@@ -185,12 +190,12 @@ def test_metrics_are_chosen_and_sort() -> None:
 def test_metrics_of_all_tracks_together() -> None:
     """Their interval draws tracks, and computes the metric anew."""
     rng = np.random.default_rng(0)
-    protocol = {"unranked": "exclude", "empty": "zero", "averaging": "tracks"}
+    protocol = plain(make_task("tag", empty="zero").protocol)
     evidence: dict[str, dict[str, float]] = {
         f"t{i}": {"num_tags": 1.0, f"label/{'ab'[i % 2]}": 1.0, "score/a": rng.uniform() + 0.3 * (1 - i % 2),
                   "score/b": rng.uniform()} for i in range(30)
     }  # fmt: skip
-    pooled = TagScoring(protocol, exclusive=False).pooled(list(evidence.values()))
+    pooled = make_task("tag", empty="zero").pooled(list(evidence.values()))
     values: dict[str, Any] = {"task": "tag", "protocol": protocol, "primary": "tag/macro_AP", "pooled": pooled}
     scores = {name: {"tag/F-measure": 0.5} for name in evidence}
     [row] = rows(board(make_result(scores=scores, evidence=evidence, **values)), [])
@@ -198,6 +203,47 @@ def test_metrics_of_all_tracks_together() -> None:
     assert estimate.mean == pooled["tag/macro_AP"]
     assert 0.02 < estimate.high - estimate.low < 0.5
     assert estimate.low < estimate.mean < estimate.high
+
+
+def scoring_of(task: str, changes: dict[str, Any]) -> Scoring:
+    """As task=... gives it."""
+    merged = OmegaConf.merge(option("task", task), changes)
+    return assemble.make_scorings(OmegaConf.create({"task": merged}))[task]
+
+
+@pytest.mark.parametrize("task", ["beat", "chord", "drums", "tag"])
+def test_tables_know_metrics_of_all_tracks_together(task: str) -> None:
+    assert pooled_of(task, plain(scoring_of(task, {}).protocol)) is not None
+
+
+@pytest.mark.parametrize("ranked_by", [None, "tag/macro_AP"])
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_tables_claim_tags_as_the_task_does(exclusive: bool, ranked_by: str | None) -> None:
+    """The highest score, 0.4, is a claim where each track has one tag, whatever ranks."""
+    scoring = scoring_of("tag", {"exclusive": exclusive, "protocol": {"ranked_by": ranked_by}})
+    estimate = Tags(("a", "b"), (0.4, 0.2))
+    evidence = [scoring.evidence(Tags((name,)), estimate) for name in "ab"]
+    pooled = pooled_of("tag", plain(scoring.protocol))
+    assert pooled is not None
+    assert pooled(evidence) == scoring.pooled(evidence)
+    assert pooled(evidence)["tag/micro_F-measure"] == (0.5 if exclusive else 0.0)
+
+
+def test_repeats_of_a_seed_are_averaged_in_metrics_of_all_tracks_together() -> None:
+    """The interval and the difference are about the mean that is shown."""
+    rng = np.random.default_rng(0)
+    results = []
+    for right, backbone in ((0.5, "cnn"), (0.7, "cnn"), (0.5, "lstm")):
+        evidence = {f"t{i}": chord_evidence(rng, right) for i in range(10)}
+        values: dict[str, Any] = {"task": "chord", "primary": "chord/WCSR_majmin", "backbone": backbone}
+        pooled = make_task("chord").pooled(list(evidence.values()))
+        scores = {name: {"chord/root": right} for name in evidence}
+        results.append(make_result(scores=scores, evidence=evidence, pooled=pooled, **values))
+    content = table(board(*results))
+    best, other = (row.metrics["chord/WCSR_majmin"] for row in content.rows)
+    assert best.mean == pytest.approx(np.mean([each.metrics["chord/WCSR_majmin"] for each in results[:2]]))
+    assert content.comparisons is not None
+    assert content.comparisons.difference[1, 0] == pytest.approx(other.mean - best.mean)
 
 
 def chord_evidence(rng: np.random.Generator, right: float) -> dict[str, float]:
