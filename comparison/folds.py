@@ -22,11 +22,16 @@ def joined(found: Iterable[Found]) -> tuple[list[Found], list[Problem]]:
     """
     kept: list[Found] = []
     members: dict[str, list[Found]] = {}
+    found = list(found)
+    key_in = {each.path.parent: _key(each.result) for each in found if each.result.dataset.folds is not None}
     for each in found:
         if each.result.dataset.folds is None:
             kept.append(each)
-        else:
-            members.setdefault(_key(each.result), []).append(each)
+            continue
+        key = _key(each.result)
+        if is_baseline(each.result):  # of <run>/baselines/<name>: beside another run it may have heard another rate
+            key += key_in.get(each.path.parent.parent.parent, "")
+        members.setdefault(key, []).append(each)
     problems = []
     for runs in members.values():
         by_fold: dict[int, Found] = {}
@@ -95,7 +100,7 @@ def _one(runs: Sequence[Found]) -> Found | Problem:
             scales={name: whole.scales[name] for name in metrics},
             shown=[name for name in whole.shown if name in metrics],
             tracks=tracks,
-            cost=_cost([result.cost for result in results]),
+            cost=_cost(results),
         ),
         tuple(each.path for each in runs),
     )
@@ -115,8 +120,9 @@ def _training(trainings: Sequence[TrainingData]) -> TrainingData | None:
     )
 
 
-def _cost(costs: Sequence[Cost]) -> Cost:
-    """All trainings together, and one prediction."""
+def _cost(results: Sequence[Result]) -> Cost:
+    """All trainings together, and one prediction of all tracks."""
+    costs = [each.cost for each in results]
 
     def known(name: str) -> list[float]:
         return [value for each in costs if (value := getattr(each, name)) is not None]
@@ -127,11 +133,13 @@ def _cost(costs: Sequence[Cost]) -> Cost:
 
     steps = total("steps")
     factors, memory = known("real_time_factor"), known("peak_memory_bytes")
+    timed = [each for each in results if each.cost.real_time_factor is not None]
+    seconds = [sum(track.seconds for track in each.tracks) for each in timed]
     return replace(
         costs[0],
         train_s=total("train_s"),
         steps=None if steps is None else int(steps),
-        real_time_factor=float(np.mean(factors)) if factors else None,
+        real_time_factor=float(np.average(factors, weights=seconds)) if factors else None,
         peak_memory_bytes=int(max(memory)) if memory else None,
         device=", ".join(sorted({each.device for each in costs if each.device})) or None,
     )

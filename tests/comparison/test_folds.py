@@ -92,6 +92,36 @@ def test_a_fold_that_is_there_twice_counts_once(tmp_path: Path) -> None:
     ]
 
 
+def test_baselines_that_heard_another_rate_stay_apart(tmp_path: Path) -> None:
+    """Beside the runs of one sample rate they score 0.2, beside those of another 0.8, whatever folders are called."""
+    for fold in range(3):
+        for rate, mean, name in ((16000, 0.2, "b"), (22050, 0.8, "c" if fold else "a")):
+            run = fold_result(fold, options={"sample_rate": rate})
+            heard = fold_result(fold, system="baseline peaks", scores=make_scores(mean, num_tracks=12, spread=0.01))
+            heard = replace(heard, run_id=f"{rate} {fold}")
+            for each, folder in ((run, ""), (heard, "baselines/peaks")):
+                place = tmp_path / f"{name}{fold}" / folder
+                place.mkdir(parents=True)
+                each.write(place / "result.json")
+    [board] = boards(collect([tmp_path]))
+    means = [each.mean(PRIMARY) for each in board.systems if each.is_baseline]
+    assert means == pytest.approx([0.8, 0.2], abs=0.05)
+
+
+def test_the_real_time_factor_of_folds_is_that_of_all_audio(tmp_path: Path) -> None:
+    """Tracks last 20 s: three folds of 3, 3 and 1 of them."""
+    scores = make_scores(num_tracks=7)
+    parts = [list(scores)[:3], list(scores)[3:6], list(scores)[6:]]
+    results = []
+    for fold, ids in enumerate(parts):
+        result = make_result(scores={name: scores[name] for name in ids}, options={"fold": fold, "folds": 3})
+        folds = FoldId(fold, 3, FINGERPRINT, 7)
+        cost = replace(result.cost, real_time_factor=0.1 * (1 + fold))
+        results.append(replace(result, dataset=replace(result.dataset, folds=folds), cost=cost))
+    [found] = collect([write(tmp_path, results)]).found
+    assert found.result.cost.real_time_factor == pytest.approx((3 * 0.1 + 3 * 0.2 + 0.3) / 7)
+
+
 def test_metrics_of_all_tracks_together_are_of_all_folds(tmp_path: Path) -> None:
     """Chords that are right for 3 of 4 seconds, and for 1 of 4 in the other folds."""
     right = {f"track{i}": {"majmin/right_s": 3.0 if i % 3 == 0 else 1.0, "majmin/compared_s": 4.0} for i in range(12)}
