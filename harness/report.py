@@ -123,7 +123,7 @@ def difference(result: Result, other: Result, scoring: Scoring) -> tuple[float, 
         draws = _pooled_draws([result, other], scoring)[name]
     else:
         scores = scores_of([[result], [other]], name)
-        draws = resample(scores.on(scores.shared), fixed=_fixed(2))
+        draws = resample(scores.on(scores.shared), fixed=_fixed(2), bounds=_bounds(result, name))
     pair = compare(draws)
     return float(pair.difference[0, 1]), float(pair.low[0, 1]), float(pair.high[0, 1])
 

@@ -33,6 +33,9 @@ def resample(
     means = scores.seed_means()
     present = ~np.isnan(means)
     sums, sizes = scores.by_work()
+    scored = sizes.any(axis=(0, 1))  # drawn with works of which nobody has a score, the others would vary too much
+    scored |= not scored.any()
+    sums, sizes = sums[..., scored], sizes[..., scored]
     num_works = sums.shape[2]
     # (W, S * K): each work's distance from its seed's mean, so that equal scores move by exactly 0
     distances = (sums - np.nan_to_num(means)[:, :, None] * sizes).reshape(-1, num_works).T
