@@ -134,7 +134,7 @@ def _of_result(benchmark: FrozenBenchmark, found: Found, folds: Sequence[Found],
         own, scores = _scored(benchmark, predictions)
         verdicts += own
         if scores is not None:
-            verdicts.append(_same_scores(result, scores))
+            verdicts.append(same_scores(result, scores, benchmark.scoring))
     accepted = not any(each.kind == REFUSED for each in verdicts)
     return Entry(given, name, verdicts, _in_one_table(result, frozen) if accepted else None, found.folds)
 
@@ -258,7 +258,8 @@ def _scored(benchmark: FrozenBenchmark, folders: Sequence[Path]) -> tuple[list[V
     return found, scores
 
 
-def _same_scores(result: Result, scores: Sequence[TrackScore]) -> Verdict:
+def same_scores(result: Result, scores: Sequence[TrackScore], scoring: Scoring) -> Verdict:
+    """scores: of the predictions beside the result."""
     told = {each.id: each.metrics for each in result.tracks}
     apart = {}
     for each in scores:
@@ -274,6 +275,9 @@ def _same_scores(result: Result, scores: Sequence[TrackScore]) -> Verdict:
             f"The scores told are not those of the predictions beside them: {len(apart)} of {len(scores)} tracks "
             f"differ, {worst} by {apart[worst]:.4f}.",
         )
+    for name, value in scoring.pooled([each.evidence for each in scores]).items():
+        if name in result.metrics and not np.isclose(result.metrics[name], value, rtol=0, atol=_SAME, equal_nan=True):
+            return Verdict(REFUSED, f"{name} is told as {result.metrics[name]:.4f}, the predictions give {value:.4f}.")
     return Verdict(PASSED, "The scores told are those of the predictions beside them.")
 
 

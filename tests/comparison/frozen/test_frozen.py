@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 
+from configs import make_task
 from conftest import Here
-from ricercar.comparison.frozen.entry import enter
+from results_factory import make_result
+from ricercar.comparison.frozen.entry import enter, same_scores
 from ricercar.comparison.frozen.file import Frozen
+from ricercar.data.annotations.tags import Tags
 from ricercar.errors import InputError
 
 KEYS = ["C major", "A minor", "G major", "E minor", "F major", "D minor", "D major", "B minor"]
@@ -270,3 +273,17 @@ def test_a_cross_validation(
     assert run_here("frozen.py", "check", "of3.json", "multirun", "--json")[0] == 1
     [told] = json.loads(capsys.readouterr().out)["submissions"]
     assert (told["accepted"], "of 3 is missing" in told["verdicts"][0]["text"]) == (False, True)
+
+
+@pytest.mark.parametrize(("told", "kind"), [({}, "ok"), ({"tag/macro_AP": 0.95}, "refused")])
+def test_metrics_of_all_tracks_together_are_those_of_the_predictions(told: dict[str, float], kind: str) -> None:
+    """No track has them, so that reading a result does not hold them against the tracks. Truly 0.833."""
+    scoring = make_task("tag")
+    estimates = [Tags(("a", "b"), (0.9 - 0.2 * i, 0.3 * i)) for i in range(4)]
+    evidence = {f"t{i}": scoring.evidence(Tags(("ab"[i % 2],)), each) for i, each in enumerate(estimates)}
+    own = {name: {"tag/accuracy": 1.0} for name in evidence}
+    pooled = scoring.pooled(list(evidence.values()))
+    result = make_result(task="tag", scores=own, evidence=evidence, pooled=pooled | told)
+    verdict = same_scores(result, result.tracks, scoring)
+    assert verdict.kind == kind
+    assert ("tag/macro_AP is told as 0.9500, the predictions give 0.8333" in verdict.text) == (kind == "refused")
