@@ -60,9 +60,10 @@ class Running:
             words = shlex.split(self.system.command.replace("%task", task))
         except ValueError as error:
             raise InputError(f"system={self.place.choice}: command is {self.system.command!r}: {error}.") from error
-        program = self._here(words[0])
-        if shutil.which(program, path=self.place.variables.get("PATH")) is None:
-            raise InputError(f"system={self.place.choice}: there is no program {program}, or it may not be executed.")
+        named = self._here(words[0])
+        program = shutil.which(named, path=self.place.variables.get("PATH"))
+        if program is None:
+            raise InputError(f"system={self.place.choice}: there is no program {named}, or it may not be executed.")
         return {"command": [program, *words[1:]]}
 
     def _here(self, program: str) -> str:

@@ -104,6 +104,22 @@ def test_a_program_is_run_once_for_each_recording(
     assert result(tmp_path / "d")["tracks"] != found["tracks"]
 
 
+def test_another_program_of_the_same_name_predicts_anew(
+    run_here: Here, program: Path, on_keys: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is found by PATH, too: what it is counts, and not what it is called."""
+    (tmp_path / "bin").mkdir()
+    program = program.rename(tmp_path / "bin" / "keys")
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    found = []
+    for number, key in enumerate(("C major", "D major")):
+        program.write_text(PROGRAM.replace("C major", key))
+        words = ["system=mirex", "system.command=keys %input %output", f"hydra.run.dir={number}"]
+        assert run_here("eval.py", *words, *on_keys) == (0, "")
+        found.append(result(tmp_path / str(number))["tracks"])
+    assert found[0] != found[1]
+
+
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
