@@ -22,13 +22,14 @@ _PARTS = (
 )
 _OTHER = "inst"  # breaks, solos, interludes; and names of instruments, and whatever else
 _NO_FUNCTION = "end"  # a section by this name stands where a song is over
+_NUMBER = " 0123456789"  # that the decoder puts behind a label which it gives to several groups of sections
 
 
 def function_of(label: str) -> str:
     """ "Pre-Chorus" -> "verse"; silence, intro, verse, chorus, bridge, outro, inst, or end."""
     label = label.lower()
-    if label == _NO_FUNCTION:
-        return label
+    if label.rstrip(_NUMBER) == _NO_FUNCTION:
+        return _NO_FUNCTION
     return next((function for function, parts in _PARTS if any(part in label for part in parts)), _OTHER)
 
 

@@ -184,6 +184,7 @@ def test_reference_is_the_hierarchy_or_the_segments() -> None:
         ("refrain", "chorus"), ("guitar", "inst"), ("gt", "inst"), ("riff", "inst"), ("spoken", "inst"),
         ("groove", "inst"), ("Interlude", "inst"), ("fade-out", "outro"), ("fadein", "intro"), ("raps", "verse"),
         ("transition2", "bridge"), ("Silence", "silence"), ("end", "end"), ("chorusend", "chorus"),
+        ("verse 2", "verse"), ("end 2", "end"),
     ],
 )  # fmt: skip
 def test_functions_of_labels(label: str, function: str) -> None:
