@@ -138,7 +138,7 @@ def predict(running: Running, benchmark: Benchmark, folder: Path, again: bool) -
     ending = ending_of(system, choice, benchmark)
     running.place.check()
     work = running.work(benchmark.task)
-    root = benchmark.store.root / "systems" / "predictions" / _key(running, work)
+    root = benchmark.store.root / "systems" / "predictions" / _key(running, work, benchmark.task)
     kept = Kept(root, last(ending), running, benchmark)
     lock = root.with_suffix(".lock")
     if lock.exists():
@@ -187,12 +187,13 @@ def last(ending: str) -> str:
     return ending[ending.rindex(".") :]
 
 
-def _key(running: Running, work: Mapping[str, Any]) -> str:
+def _key(running: Running, work: Mapping[str, Any], task: str) -> str:
     """-> hash of what predictions depend on, but for the recording."""
     system = running.system
     files = [Path(word) for word in work.get("command", [work.get("script")]) if Path(word).is_file()]
     contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
-    said = [system.command, system.script and [work["task"], work["options"]], system.writes]
+    command = system.command and system.command.replace("%task", task)
+    said = [command, system.script and [task, work["options"]], system.writes]
     environment = system.environment
     ours = versions() if environment is None or environment.ours else None
     return stable_hash([said, contents, running.place.packages, ours])

@@ -104,6 +104,18 @@ def test_a_program_is_run_once_for_each_recording(
     assert result(tmp_path / "d")["tracks"] != found["tracks"]
 
 
+def test_a_program_that_is_told_the_task_predicts_each(
+    run_here: Here, program: Path, on_keys: list[str], tmp_path: Path
+) -> None:
+    """Both tasks are written as .txt."""
+    by_task = PROGRAM.replace("sys.argv[1:]", "sys.argv[2:]")
+    program.write_text(by_task.replace('"C major"', '"C major" if sys.argv[1] == "key" else "0.5"'))
+    words = ["system=mirex", "system.command=./keys %task %input %output"]
+    assert run_here("eval.py", *words, *on_keys, "hydra.run.dir=key") == (0, "")
+    assert run_here("eval.py", *words, *on_keys[1:], "task=onset", "hydra.run.dir=onset") == (0, "")
+    assert (tmp_path / "onset" / "predictions" / "t0.txt").read_text() == "0.5"
+
+
 def test_another_program_of_the_same_name_predicts_anew(
     run_here: Here, program: Path, on_keys: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
