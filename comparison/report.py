@@ -284,5 +284,9 @@ def _directions(table: Table) -> Iterator[str]:
 
 def _on_fewer(board: Board, metric: str) -> str:
     ranked = board.ranked(metric)
-    few = ranked.num_tracks < ranked.num_scored
-    return f"{metric} {ranked.num_tracks} of {ranked.num_scored}" if few else ""
+    scored = board.scores(metric).num_seeds > 0
+    without = [each.name for each, left in zip(board.systems, scored & ~ranked.systems, strict=True) if left]
+    if ranked.num_tracks == ranked.num_scored and not without:
+        return ""
+    but = f" (not of {' and '.join(without)}: scores of too few)" if without else ""
+    return f"{metric} {ranked.num_tracks} of {ranked.num_scored}{but}"

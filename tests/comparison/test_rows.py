@@ -16,6 +16,7 @@ from results_factory import COST, PRIMARY, PROTOCOL, make_result, make_scores, m
 from ricercar.comparison.board import Board, boards
 from ricercar.comparison.found import Collection, Found
 from ricercar.comparison.pooled import pooled_of
+from ricercar.comparison.report import report
 from ricercar.comparison.rows import rows, sorted_by, table
 from ricercar.data.annotations.tags import Tags
 from ricercar.errors import InputError
@@ -105,6 +106,15 @@ def test_one_work_claims_nothing() -> None:
     assert first.verdict == second.verdict == "not known"
     assert second.difference is not None
     assert np.isnan([second.difference.low, second.difference.p]).all()
+
+
+def test_a_system_with_scores_of_too_few_tracks_is_named() -> None:
+    """Its column would say - as if it had none."""
+    few = {f"t{i}": {"F": 0.5, "D": 0.8 if i < 4 else NAN} for i in range(10)}
+    many = {f"t{i}": {"F": 0.6, "D": 0.1} for i in range(10)}
+    content = table(board(*(make_result(system=name, scores=each) for name, each in (("A", few), ("B", many)))))
+    assert [np.isnan(row.metrics["D"].mean) for row in content.rows] == [False, True]
+    assert "D 10 of 10 (not of A: scores of too few)" in " ".join(report(content).under)
 
 
 def test_means_are_those_of_the_results() -> None:
