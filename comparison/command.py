@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -160,7 +161,10 @@ def _log(project: str | None, tables: Sequence[Table], output: Path | None) -> N
     from ricercar.harness.trackers.artifact import log_leaderboard
 
     files = [] if output is None else [output]
-    log_leaderboard(project, Path("outputs") / "leaderboard", {each.board.title: flat(each) for each in tables}, files)
+    often = Counter(each.board.title for each in tables)  # under several protocols
+    names = [each.board.title + f" ({each.board.id})" * (often[each.board.title] > 1) for each in tables]
+    rows = dict(zip(names, map(flat, tables), strict=True))
+    log_leaderboard(project, Path("outputs") / "leaderboard", rows, files)
 
 
 def default_cache() -> Path:

@@ -13,13 +13,14 @@ import pytest
 
 from configs import ROOT
 from page_examples import make_board
-from results_factory import PRIMARY, make_run, make_scores, make_tuning
+from results_factory import PRIMARY, PROTOCOL, make_run, make_scores, make_tuning
 from ricercar.comparison.board import boards
 from ricercar.comparison.collect import collect
 from ricercar.comparison.options import listed
 from ricercar.comparison.overall import overall
 from ricercar.comparison.page.payload import board_payload
 from ricercar.comparison.rows import table
+from ricercar.harness.identity import stable_hash
 from ricercar.harness.trackers import artifact
 from ricercar.leaderboard import main
 
@@ -283,6 +284,18 @@ def test_wandb(capsys: pytest.CaptureFixture[str], sweep: Path, monkeypatch: pyt
     [(project, _, tables, files)] = logged
     assert (project, files) == ("mine", [path])
     assert [row["system"] for row in tables["notes on synth, test split"]][:2] == ["mel cnn", "cqt cnn"]
+
+
+def test_wandb_has_each_protocol(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: Any) -> None:
+    logged: list[Any] = []
+    monkeypatch.setattr(artifact, "log_leaderboard", lambda *given: logged.append(given))
+    for tolerance_s in (0.05, 0.1):
+        make_run(tmp_path / str(tolerance_s), protocol=PROTOCOL | {"onset_tolerance_s": tolerance_s})
+    shown(capsys, tmp_path, "--wandb")
+    [(_, _, tables, _)] = logged
+    assert sorted(rows[0]["protocol_id"] for rows in tables.values()) == sorted(
+        stable_hash(PROTOCOL | {"onset_tolerance_s": each}) for each in (0.05, 0.1)
+    )
 
 
 # Rankings over several boards
