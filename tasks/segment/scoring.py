@@ -1,5 +1,6 @@
 """mir_eval's metrics of segments, flat and on several levels."""
 
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -29,6 +30,7 @@ _CLUSTERING = (
 )  # fmt: skip
 LABEL_ACCURACY = "Label accuracy"  # ours
 _NMI = "Normalized Mutual Information"
+_NUMBER = re.compile(r" \d+$")  # behind a label that the decoder gives to several groups of sections
 
 Floats = NDArray[np.float64]
 Labelled = tuple[Floats, list[str]]
@@ -46,8 +48,9 @@ class SegmentScoring:
     hierarchy_window_s, hierarchy_frame_size_s   of the T-measures (the L-measures have the frames only)
     empty                  border metrics where neither side has a border: mir_eval (0), one, exclude (NaN)
     The estimate counts from 0 s to the end of the reference; what is missing is a segment of its own (mir_eval's).
-    segment/Label_accuracy   ours: the share of frames whose label is that of the reference, word for word: for labels
-                             of functions, such as verse and chorus, which mean the same in every track
+    segment/Label_accuracy   ours: the share of frames whose label is that of the reference, whatever the case and the
+                             number that the decoder puts behind it (verse 2): for labels of functions, such as verse
+                             and chorus, which mean the same in every track
     A reference of fewer than two frames has no metrics of labels (NaN), one of a single level none of hierarchy.
     """
 
@@ -178,4 +181,12 @@ def _same(reference: Labelled, estimate: Labelled, frame_size: float) -> float:
         mir_eval.util.intervals_to_samples(intervals, labels, sample_size=frame_size)[1]
         for intervals, labels in (reference, estimate)
     ]
-    return float(np.mean([a == b for a, b in zip(*sides, strict=False)]))
+    return float(np.mean([_says(b, a) for a, b in zip(*sides, strict=False)]))
+
+
+def _says(estimate: str | None, reference: str | None) -> bool:
+    """None: in no section."""
+    if estimate is None or reference is None:
+        return estimate is reference
+    told, wanted = estimate.casefold(), reference.casefold()
+    return told == wanted or _NUMBER.sub("", told) == wanted

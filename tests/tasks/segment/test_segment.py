@@ -205,6 +205,19 @@ def test_functions_are_learnt_and_scored() -> None:
     assert make().score(reference, estimate)["segment/Label_accuracy"] == 0.0
 
 
+def test_the_network_s_own_words_are_those_of_the_reference() -> None:
+    """The vocabulary has no capitals, and a second group of verses is called verse 2."""
+    task = make()
+    reference = Hierarchy.flat(segments((0, 4, "Verse"), (4, 8, "Chorus"), (8, 12, "Verse"), (12, 16, "Solo 2")))
+    task.fit([reference])
+    assert set(task.vocabulary) == {"verse", "chorus", "solo 2"}
+    names = distinct(["verse", "chorus", "verse", "solo 2"])
+    estimate = Hierarchy.flat(segments(*((4 * i, 4 * i + 4, name) for i, name in enumerate(names))))
+    assert task.score(reference, estimate)["segment/Label_accuracy"] == 1.0
+    wrong = Hierarchy.flat(segments((0, 4, "verse"), (4, 16, "solo")))
+    assert task.score(reference, wrong)["segment/Label_accuracy"] == pytest.approx(0.25)
+
+
 def test_vocabulary_is_of_the_labels_with_the_most_time() -> None:
     task = make(num_labels=2)
     task.fit([flat((0, 5, "Verse"), (5, 7, "bridge")), flat((0, 4, "chorus"), (4, 9, "verse"), (9, 10, "intro"))])
