@@ -72,7 +72,7 @@ class Evaluation:
                 warnings.simplefilter("ignore", UserWarning)  # mir_eval's, of estimates that are only tried
                 task.tune([(reference, logits) for _, reference, logits in labelled], self.fps)
             mine = self.processes.own(labelled)
-            jobs = (_Decoding(task, track, logits, self.fps, None, 0.0) for track, _, logits in mine)
+            jobs = (_Decoding(task, track, logits, self.fps, None, self._seconds(track)) for track, _, logits in mine)
             scores = (done.score for done, _ in self.scorers.map(_scored, jobs))
             found = metrics_of(list(self.processes.together(scores, len(labelled))), task)
             check_scales({key: task.scale(key) for key in found}, found, task.primary)  # not only when all is trained
@@ -97,8 +97,8 @@ class Evaluation:
                     task = self.tasks[name]
                     if task.reference(track.annotations) is not None:
                         names.append(name)
-                        seconds = self.predict.windows.num_samples(track) / self.predict.windows.sample_rate
-                        yield _Decoding(task, track, self.tasks.of(name, logits), self.fps, folder, seconds)
+                        own = self.tasks.of(name, logits)
+                        yield _Decoding(task, track, own, self.fps, folder, self._seconds(track))
                 start_s = time.monotonic()
 
         done = list(self.scorers.map(_scored, jobs()))
@@ -107,6 +107,11 @@ class Evaluation:
             scores[name].append(own.score)
         tell(own for own, _ in done)
         return scores, predict_s + sum(decode_s for _, decode_s in done)
+
+    def _seconds(self, track: Track) -> float:
+        """Of audio."""
+        windows = self.predict.windows
+        return windows.num_samples(track) / windows.sample_rate
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 
 from configs import ROOT, make_task
 from conftest import Command
+from ricercar.data.annotations.beats import Beats
 from ricercar.data.annotations.key import Key
 from ricercar.data.track import Track
 from ricercar.harness.evaluate import Evaluation
@@ -21,18 +22,25 @@ from ricercar.harness.processes import ALONE, Processes, Scorers, end_with
 from ricercar.tasks.multitask import Multitask
 
 NUM_TRACKS = 5
+OUTPUTS = ("key/key", "beat/beat", "beat/downbeat")
 
 
 class Remembered:
-    """In place of a network: the key that has the track's number."""
+    """In place of a network: the key that has the track's number. Tracks last 30 s."""
+
+    sample_rate = 1000
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.windows = self
+
+    def num_samples(self, track: Track) -> int:
+        return 30_000
 
     def __call__(self, net: Any, tracks: Sequence[Track]) -> Iterator[tuple[Track, Any]]:
         for track in tracks:
             self.asked.append(track.id)
-            yield track, {"key/key": np.eye(24, dtype=np.float32)[int(track.id)]}
+            yield track, {name: np.eye(24, dtype=np.float32)[int(track.id)] for name in OUTPUTS}
 
 
 def validated(fabric: Fabric | None, folder: Path) -> None:
@@ -50,6 +58,19 @@ def validated(fabric: Fabric | None, folder: Path) -> None:
     found = evaluation.validate(None, tracks)  # type: ignore[arg-type]
     content = {"asked": predict.asked, "tuned": tuned, "score": found.score, "metrics": found.metrics}
     (folder / f"{processes.rank}.json").write_text(json.dumps(content))
+
+
+def test_a_validation_knows_how_long_tracks_are() -> None:
+    """Beats in clips of 10 s: all are wrong, and none would be in clips of a recording that lasts 0 s."""
+    time_s = np.arange(0.5, 30, 0.5)
+    beats, late = (Beats(each, np.arange(len(time_s)) % 4 + 1) for each in (time_s, time_s + 0.2))
+    tasks = Multitask(parts={"beat": make_task("beat", clip_s=10, empty="one")}, weights={})
+    tasks["beat"].tune = lambda examples, fps: None  # type: ignore[method-assign]
+    tasks["beat"].decode = lambda logits, fps: late  # type: ignore[method-assign]
+    predict: Any = Remembered()
+    evaluation = Evaluation(tasks=tasks, predict=predict, fps=50.0, scorers=Scorers(0), processes=ALONE)
+    track: Any = Track(id="0", split="valid", group="0", audio=None, annotations={"beats": beats})  # type: ignore[arg-type]
+    assert evaluation.validate(None, [track]).metrics["beat/F-measure"] == 0.0  # type: ignore[arg-type]
 
 
 TWO = f"""
