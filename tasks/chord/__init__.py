@@ -13,6 +13,7 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.chords import Chords
 from ricercar.errors import InputError
 from ricercar.tasks.chord.baselines import majority, template
+from ricercar.tasks.chord.clips import Clips
 from ricercar.tasks.chord.decoding import decode_chords
 from ricercar.tasks.chord.marks import chord_marks
 from ricercar.tasks.chord.scoring import GAPS, VOCABULARIES, ChordComparison
@@ -28,7 +29,13 @@ from ricercar.tasks.shared.search import best
 from ricercar.tasks.task import Task
 
 _DECODING = {"self_transition": (0.5, 1 - 1e-12)}
-_PROTOCOL = {"incomparable": ("exclude", "mir_eval"), "gaps": GAPS}
+_PROTOCOL = {
+    "incomparable": ("exclude", "mir_eval"),
+    "gaps": GAPS,
+    "clip_s": None,
+    "clip_least_s": None,
+    "clip_fps": None,
+}
 
 
 class Chord(Task):
@@ -38,12 +45,14 @@ class Chord(Task):
     chord/thirds ... /sevenths_inv              mir_eval's, each by its own rules for comparing two chords
     chord/underseg, /overseg, /seg              mir_eval's, of borders alone
     chord/WCSR_majmin and others                over the time of all tracks together: longer tracks count for more
+    chord/frame_accuracy, /pooled_frame_accuracy  where protocol.clip_s says so, of a track and of all tracks: the share
+                                                of frames that are right among majmin's 25 chords (see clips.py)
     """
 
     annotation = Chords
     primary = "chord/majmin"
     shown = ("chord/root", "chord/majmin_inv", "chord/sevenths", "chord/tetrads", "chord/mirex", "chord/seg")
-    scales: ClassVar[Mapping[Scale, str]] = {SHARE: "chord/WCSR_*"}
+    scales: ClassVar[Mapping[Scale, str]] = {SHARE: "chord/WCSR_* chord/frame_accuracy chord/pooled_frame_accuracy"}
     baselines: ClassVar[Mapping[str, Baseline]] = {"majority": majority, "template": template}
 
     def __init__(
@@ -67,6 +76,7 @@ class Chord(Task):
         self.decoding = checked_decoding(decoding, _DECODING)
         self.tuning = checked_tuning(tuning, _DECODING)
         self.protocol = dict(protocol)
+        self.clips = Clips.of(protocol)
         self._untuned = dict(self.decoding)
 
     def encode(
@@ -113,13 +123,20 @@ class Chord(Task):
         scores = {name: comparison.accuracy(name) for name in VOCABULARIES}
         if self.protocol["incomparable"] == "mir_eval":
             scores = {name: 0.0 if np.isnan(score) else score for name, score in scores.items()}
-        return {f"chord/{name}": score for name, score in (scores | comparison.segmentation()).items()}
+        scores |= comparison.segmentation()
+        if self.clips is not None:
+            right, compared = self.clips.count(*_chords(reference, estimate))
+            scores["frame_accuracy"] = right / compared if compared else float("nan")
+        return {f"chord/{name}": score for name, score in scores.items()}
 
     def evidence(self, reference: Annotation, estimate: Annotation) -> dict[str, float]:
         comparison = self._comparison(reference, estimate)
         found = {}
         for name in CHORD_VOCABULARIES:
             found[f"{name}/right_s"], found[f"{name}/compared_s"] = comparison.compared(name)
+        if self.clips is not None:
+            right, compared = self.clips.count(*_chords(reference, estimate))
+            found |= {"frames/right": float(right), "frames/compared": float(compared)}
         return found
 
     def marks(self, reference: Annotation, estimate: Annotation) -> list[Mark]:
@@ -129,9 +146,13 @@ class Chord(Task):
         return pooled_chords(evidence)
 
     def _comparison(self, reference: Annotation, estimate: Annotation) -> ChordComparison:
-        assert isinstance(reference, Chords)
-        assert isinstance(estimate, Chords)
-        return ChordComparison(reference, estimate, self.protocol["gaps"])
+        return ChordComparison(*_chords(reference, estimate), self.protocol["gaps"])
+
+
+def _chords(reference: Annotation, estimate: Annotation) -> tuple[Chords, Chords]:
+    assert isinstance(reference, Chords)
+    assert isinstance(estimate, Chords)
+    return reference, estimate
 
 
 def _vocabulary(name: str, qualities: Sequence[str]) -> ChordVocabulary:

@@ -59,9 +59,14 @@ def pooled_drums(evidence: Evidence, classes: Iterable[str], empty: str) -> dict
 
 
 def pooled_chords(evidence: Evidence) -> dict[str, float]:
-    """Weighted chord symbol recall: Harte 2010, Towards automatic extraction of harmony information."""
+    """Weighted chord symbol recall: Harte 2010, Towards automatic extraction of harmony information. And, where frames
+    were counted (tasks/chord/clips.py), the share of them that are right.
+    """
     scores = {}
     for name in CHORD_VOCABULARIES:
         right_s, compared_s = (sum(each[f"{name}/{part}"] for each in evidence) for part in ("right_s", "compared_s"))
         scores[f"chord/WCSR_{name}"] = right_s / compared_s if compared_s > 0 else math.nan
+    if all("frames/compared" in each for each in evidence):  # as the protocol says, of all tracks or none
+        right, compared = (sum(each[f"frames/{part}"] for each in evidence) for part in ("right", "compared"))
+        scores["chord/pooled_frame_accuracy"] = right / compared if compared > 0 else math.nan
     return scores

@@ -368,11 +368,18 @@ CHORDS = chords((0, 2, "C:maj"), (2, 3, "A:min7"), (3, 4, "G:sus4"), (4, 6, "N")
 HEARD = chords((0, 1, "C:maj"), (1, 3, "A:min"), (3, 4, "G:maj"), (4, 5, "N"), (5, 6, "C:maj"))
 
 
-@pytest.mark.parametrize("name", ["chord/mirex", "chord/marble"])
-def test_chords(name: str) -> None:
+def test_chords() -> None:
     """Right for 1 + 1 + 1 seconds of 5: a suspended chord cannot be compared."""
-    assert scoring_of(name).primary == "chord/WCSR_majmin"
-    assert scored(name, CHORDS, HEARD)["chord/WCSR_majmin"] == pytest.approx(3 / 5)
+    assert scoring_of("chord/mirex").primary == "chord/WCSR_majmin"
+    assert scored("chord/mirex", CHORDS, HEARD)["chord/WCSR_majmin"] == pytest.approx(3 / 5)
+
+
+def test_chords_of_marble() -> None:
+    """75 frames per second. N, which follows a chord that is neither, is taken for it; the clip goes on to 15 s so."""
+    assert scoring_of("chord/marble").primary == "chord/pooled_frame_accuracy"
+    scores = scored("chord/marble", CHORDS, HEARD)
+    assert scores["chord/pooled_frame_accuracy"] == pytest.approx(2 * 75 / (3 * 75))
+    assert scores["chord/WCSR_majmin"] == pytest.approx(3 / 5)
 
 
 def test_chords_are_those_of_mir_eval() -> None:
@@ -518,5 +525,5 @@ def test_several_tasks_each_have_theirs() -> None:
     scorings = assemble.make_tasks(cfg)
     assert {name: task.primary for name, task in scorings.items()} == {
         "beat": "beat/pooled_F-measure",
-        "chord": "chord/WCSR_majmin",
+        "chord": "chord/pooled_frame_accuracy",
     }
