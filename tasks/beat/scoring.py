@@ -64,7 +64,8 @@ class BeatScoring:
     protocol.clip_s   above 0: the recording is cut into clips of so many seconds, the last of which counts from
                       clip_least_s on, and beats are matched within clips (see clips.py). There are then no more than
                       beat/F-measure and downbeat/F-measure, of the numbers of all clips of the track, and
-                      beat/pooled_F-measure and downbeat/pooled_F-measure, of those of all tracks
+                      beat/pooled_F-measure and downbeat/pooled_F-measure, of those of all tracks (of downbeats those
+                      where they are known)
     """
 
     def __init__(self, protocol: Mapping[str, Any]) -> None:
@@ -79,7 +80,8 @@ class BeatScoring:
         if self.clips is not None:
             empty = EMPTY[self.protocol["empty"]]
             counts = self.counts(reference, estimate)
-            return {f"{name}/F-measure": each.ratios(empty)["F-measure"] for name, each in counts.items()}
+            known = {f"{name}/F-measure": each.ratios(empty)["F-measure"] for name, each in counts.items()}
+            return dict.fromkeys(("beat/F-measure", "downbeat/F-measure"), np.nan) | known
         scores = {f"beat/{name}": value for name, value in self._scores(*self.beats(reference, estimate)).items()}
         sides = self.downbeats(reference, estimate)
         downbeats = dict.fromkeys(NAMES, np.nan) if sides is None else self._scores(*sides)
@@ -89,13 +91,14 @@ class BeatScoring:
         return self._trimmed(reference.time_s), self._trimmed(estimate.time_s)
 
     def counts(self, reference: Beats, estimate: Beats) -> dict[str, Counts]:
-        """{beat, downbeat: the numbers of all clips together}; of downbeats that are not known there are none."""
+        """{beat, downbeat: the numbers of all clips together}, without downbeats where they are not known."""
         assert self.clips is not None
         sides = {"beat": self.beats(reference, estimate), "downbeat": self.downbeats(reference, estimate)}
         tolerance_s = self.protocol["f_tolerance_s"]
         return {
-            name: Counts(0, 0, 0) if each is None else self.clips.count(*each, reference.duration_s, tolerance_s)
+            name: self.clips.count(*each, reference.duration_s, tolerance_s)
             for name, each in sides.items()
+            if each is not None
         }
 
     def downbeats(self, reference: Beats, estimate: Beats) -> tuple[Floats, Floats] | None:

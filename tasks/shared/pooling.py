@@ -44,11 +44,16 @@ def _summed(evidence: Evidence, name: str) -> Counts:
 
 
 def pooled_beats(evidence: Evidence, empty: str) -> dict[str, float]:
-    """beat/pooled_F-measure and downbeat/pooled_F-measure. empty: protocol.empty"""
-    return {
-        f"{name}/pooled_F-measure": _summed(evidence, name).ratios(EMPTY[empty])["F-measure"]
-        for name in ("beat", "downbeat")
-    }
+    """beat/pooled_F-measure and downbeat/pooled_F-measure, of the tracks whose evidence has them; NaN where none has.
+
+    empty: protocol.empty
+    """
+    scores = {}
+    for name in ("beat", "downbeat"):
+        known = [each for each in evidence if f"matched_{name}" in each]
+        f_measure = _summed(known, name).ratios(EMPTY[empty])["F-measure"] if known else math.nan
+        scores[f"{name}/pooled_F-measure"] = f_measure
+    return scores
 
 
 def pooled_drums(evidence: Evidence, classes: Iterable[str], empty: str) -> dict[str, float]:

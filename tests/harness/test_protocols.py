@@ -329,6 +329,20 @@ def test_clips_of_several_tracks_are_pooled() -> None:
     assert scoring.pooled(evidence)["beat/pooled_F-measure"] == pytest.approx(2 * 3 / 7)
 
 
+def test_clips_of_unknown_downbeats_have_no_score_of_them() -> None:
+    """Whichever side has no positions; MARBLE's 1 is for what has nothing to find and nothing found."""
+    time_s = np.arange(0.5, 10.0, 0.5)
+    known, unknown = Beats(time_s, np.arange(len(time_s)) % 4 + 1), Beats(time_s, np.zeros(len(time_s), dtype=int))
+    for sides in ((known, unknown), (unknown, known)):
+        scores = scored("beat/marble", *sides, 10.0)
+        assert scores["beat/F-measure"] == scores["beat/pooled_F-measure"] == 1.0
+        assert np.isnan([scores["downbeat/F-measure"], scores["downbeat/pooled_F-measure"]]).all()
+    scoring = scoring_of("beat/marble")
+    late = Beats(time_s, np.arange(1, len(time_s) + 1) % 4 + 1)
+    evidence = [scoring.evidence(scoring.of_recording(known, 10.0), each) for each in (late, unknown)]
+    assert scoring.pooled(evidence)["downbeat/pooled_F-measure"] == 0.0
+
+
 @pytest.mark.parametrize(
     ("bpm", "acc1", "acc2"), [(124.0, 1, 1), (126.0, 0, 0), (60.0, 0, 1), (40.5, 0, 1), (360.0, 0, 1), (90.0, 0, 0)]
 )
