@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from configs import make_task
+from conftest import Here
 from ricercar.data.audio.store import AudioStore
 from ricercar.data.sources.folder import Folder
 from ricercar.data.track import Track
@@ -134,3 +135,17 @@ def test_one_scores_and_the_others_wait(score: Score, scored: list[str], tmp_pat
         thread.join()
     assert len(scored) == 1
     assert files(tmp_path / "run0") == files(tmp_path / "run1") == files(tmp_path / "run2")
+
+
+def test_beside_a_run_baselines_learn_from_nothing_that_they_are_scored_on(
+    run_here: Here, on_tones: list[str], tones: Path, cache: Path, tmp_path: Path
+) -> None:
+    """They are then the same as alone, whose name says what was learnt from."""
+    where = ["data=folder", f"data.root={tones}", f"cache_dir={cache}"]
+    assert run_here("train.py", *on_tones, "task=key", "hydra.run.dir=run") == (0, "")
+    for split in ("train", "test"):
+        assert run_here("eval.py", "run=run", "accelerator=cpu", f"split={split}", f"hydra.run.dir={split}") == (0, "")
+        alone = ["baseline=majority", "task=key", f"split={split}", f"hydra.run.dir={split}_alone"]
+        assert run_here("eval.py", *alone, *where) == (0, "")
+        beside = Result.read(tmp_path / split / "baselines" / "majority" / "result.json")
+        assert beside.run_id == Result.read(tmp_path / f"{split}_alone" / "result.json").run_id
