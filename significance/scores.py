@@ -67,9 +67,10 @@ class Scores:
         return Scores(np.where(kept, self.values, np.nan), self.work, self.averaging)
 
     def common(self) -> tuple[Bools, Bools]:
-        """-> (T,) tracks and (S,) systems that have scores of all of these tracks: the choice that keeps most scores.
+        """-> (T,) tracks and (S,) systems that have scores of all of these tracks.
 
-        A system that has too few tracks in common with the others is left out; so is one without any score.
+        Of the systems, those with most tracks first, as many as keep most scores. One that has too few tracks in common
+        with these is left out; so is one without any score.
         """
         known = self.known
         order = np.argsort(-known.sum(axis=1), kind="stable")
