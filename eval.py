@@ -1,6 +1,7 @@
 """Scores a finished run again, a system or predictions from elsewhere, or a trivial baseline; --help tells more."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -30,6 +31,14 @@ from ricercar.harness.trackers.none import NoTracker
 from ricercar.harness.trained import network, results_of, tell_changes
 
 log = logging.getLogger(__name__)
+# Options that only some of the modes look at; those of a system's yaml too that say how it is run.
+_OF_MODES = {
+    ("run",): ("accelerator", "data_root", "num_scorers"),
+    ("system",): ("num_jobs", "timeout_s", "again", "system.command", "system.script", "system.options",
+                  "system.reads", "system.sample_rate", "system.environment"),
+    ("system", "predictions"): ("name",),
+    ("system", "predictions", "baseline"): ("sample_rate",),
+}  # fmt: skip
 _MODES = """give one of
   run=FOLDER            a finished run, to predict and score again; with data= on other data
   system=NAME           a system from elsewhere, to run and score, with task= and data= (ricercar systems list)
@@ -45,15 +54,17 @@ def evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str], hydra: Hydr
     with RunLock(folder):
         check_free(folder, resume=False)
         describe(folder, cfg, [] if hydra is None else hydra.overrides.task, hydra)
-        return _evaluate(cfg, folder, choices)
+        return _evaluate(cfg, folder, choices, [] if hydra is None else hydra.overrides.task)
 
 
-def _evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Result]:
+def _evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str], given: Sequence[str]) -> list[Result]:
     modes = sum(cfg[mode] is not None for mode in ("run", "predictions", "baseline"))
     if modes > 1 or (modes == 0 and "system" not in cfg):
         raise InputError(_MODES)
     if modes == 1 and "system" in cfg and cfg.predictions is None:
         raise InputError("system= is given with predictions=, or alone.")
+    mode = next((each for each in ("run", "predictions", "baseline") if cfg[each] is not None), "system")
+    _check_used(mode, given)
     assemble.check_data(cfg)
     if cfg.run is not None:
         return _of_run(cfg, folder, choices)
@@ -66,6 +77,16 @@ def _evaluate(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Re
     result = _of_outside(cfg, benchmark, choices, folder)
     finish(result, benchmark, folder, NoTracker())
     return [result]
+
+
+def _check_used(mode: str, given: Sequence[str]) -> None:
+    """InputError names an option that the mode does not look at. given: overrides."""
+    keys = [each.lstrip("+~").partition("=")[0].partition("@")[0] for each in given]
+    for modes, names in _OF_MODES.items():
+        for key in keys:
+            if mode not in modes and any(key == name or key.startswith(f"{name}.") for name in names):
+                of = " or ".join(f"{each}=" for each in modes)
+                raise InputError(f"{key}= is of {of}, and does nothing with {mode}=: leave it out.")
 
 
 def _of_outside(cfg: DictConfig, benchmark: Benchmark, choices: dict[str, str], folder: Path) -> Result:
@@ -168,10 +189,12 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
 
 def _protocols(cfg: DictConfig, choices: dict[str, str]) -> dict[str, DictConfig]:
     """{task: options} of another protocol than the run's own."""
+    if "task" in choices:
+        raise InputError(
+            "run=: the task is the run's own. Leave task= out; another protocol is protocol=<task>/<name>."
+        )
     if "task" not in cfg or not ("protocol" in choices or "parts" in cfg.task):
         return {}
-    if "task" in choices:
-        raise InputError("run=: the task is the run's own. Leave task= out, and give protocol=<task>/<name>.")
     return dict(cfg.task.parts) if "parts" in cfg.task else {choices["protocol"].partition("/")[0]: cfg.task}
 
 

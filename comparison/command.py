@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ricercar.checks import check_between, check_positive
 from ricercar.comparison.board import Board, boards
 from ricercar.comparison.collect import collect
 from ricercar.comparison.fields import check_key, fields, where
@@ -25,6 +26,7 @@ from ricercar.data.files import write_text
 from ricercar.errors import InputError
 
 FORMATS = {".txt": "text", ".md": "md", ".csv": "csv", ".tex": "tex", ".json": "json", ".html": "html"}
+OF_PAGE = ("excerpts", "excerpt_seconds", "data_root")
 _READABLE = {"text": text, "md": markdown, "tex": latex}
 DESCRIPTION = """\
 Tables of all results below some folders: systems ranked with intervals over tracks and seeds, paired with the best.
@@ -57,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tasks-ranking", action=argparse.BooleanOptionalAction, default=None,
         help="average ranks over boards; shown where two boards have two systems in common",
     )  # fmt: skip
-    add("--excerpts", type=int, default=6, metavar="N", help="tracks to hear on the page, for each board (%(default)s)")
-    add("--excerpt-seconds", type=float, default=20.0, metavar="S", help="their length at most (%(default)s)")
+    add("--excerpts", type=int, metavar="N", help="tracks to hear on the page, for each board (6)")
+    add("--excerpt-seconds", type=float, metavar="S", help="their length at most (20)")
     add(
         "--cache-dir",
         type=Path,
@@ -73,6 +75,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Prints or writes the tables. Broken files are named on stderr. InputError for what the user can mend."""
     form = chosen_format(args.format, args.output, FORMATS)
+    of_tables = () if args.wandb is not None else ("metrics", "sort")
+    check_unused(args, form, html=OF_PAGE, text=(*of_tables, "group_by", "tasks_ranking"))
     everything = collect(args.paths)
     tell_problems(everything)
     collection = _chosen(everything, args)
@@ -142,12 +146,13 @@ def _write_page(collection: Collection, found: Sequence[Board], args: argparse.N
     from ricercar.comparison.excerpts import excerpts, pick_tracks
     from ricercar.comparison.page.page import write_page
 
+    num_excerpts, seconds = excerpts_of(args)
     heard = {
         board.id: excerpts(
-            board, pick_tracks(board, args.excerpts), args.excerpt_seconds, args.cache_dir.expanduser(), args.data_root
+            board, pick_tracks(board, num_excerpts), seconds, args.cache_dir.expanduser(), args.data_root
         )
         for board in found
-        if args.excerpts > 0
+        if num_excerpts > 0
     }
     for board in found:
         own = heard.get(board.id, {}).values()
@@ -165,6 +170,23 @@ def _log(project: str | None, tables: Sequence[Table], output: Path | None) -> N
     names = [each.board.title + f" ({each.board.id})" * (often[each.board.title] > 1) for each in tables]
     rows = dict(zip(names, map(flat, tables), strict=True))
     log_leaderboard(project, Path("outputs") / "leaderboard", rows, files)
+
+
+def check_unused(args: argparse.Namespace, form: str, *, html: Sequence[str], text: Sequence[str]) -> None:
+    """InputError names an option that says nothing in this form. html: of the page alone; text: of all others."""
+    here = "the page" if form == "html" else "tables"
+    for name in text if form == "html" else html:
+        if getattr(args, name) not in (None, ""):
+            raise InputError(f"--{name.replace('_', '-')} does nothing for {here} (--format {form}): leave it out.")
+
+
+def excerpts_of(args: argparse.Namespace) -> tuple[int, float]:
+    """How many tracks of a board the page has, and how long they are at most."""
+    number = 6 if args.excerpts is None else args.excerpts
+    seconds = 20.0 if args.excerpt_seconds is None else args.excerpt_seconds
+    check_between(0, float("inf"), **{"--excerpts": number})
+    check_positive(**{"--excerpt-seconds": seconds})
+    return number, seconds
 
 
 def default_cache() -> Path:

@@ -97,7 +97,7 @@ def _sources(config: dict[str, Any], board: Board, cache_dir: Path, data_root: s
     check_classes(parts, _PACKAGES, None)
     _score_as(board, parts["task"])
     cfg = OmegaConf.create({**parts, "sample_rate": whole.sample_rate, "cache_dir": str(cache_dir)})
-    if data_root is not None and {"root", "home"} & set(cfg.data):
+    if data_root is not None and any(each.split(".")[-1] in ("root", "home") for each in assemble.places_of(cfg.data)):
         assemble.move(cfg.data, data_root)
     scorings = assemble.make_scorings(cfg)
     if board.task not in scorings:

@@ -619,11 +619,23 @@ def trained_config(run_dir: Path, cfg: DictConfig) -> DictConfig:
 
 
 def move(data: DictConfig, root: str) -> None:
-    """Has a data set read from another folder. InputError where it is not read from one."""
-    option = next((name for name in PLACES if name in data and name != "soundfonts"), None)
-    if option is None:
-        raise InputError(f"data_root={root}: the data of the run ({data._target_}) are not read from a folder.")
-    data[option] = str(Path(root).expanduser().absolute())
+    """Has a data set, or the one part of it that is, read from another folder. InputError where it is not one."""
+    parts = [part for part in (data, *data.get("parts", {}).values()) if {"root", "home"} & set(part)]
+    if len(parts) != 1:
+        several = f"are read from {len(parts)} folders" if parts else "are not read from a folder"
+        raise InputError(f"data_root={root}: the data ({data._target_}) {several}.")
+    parts[0]["root" if "root" in parts[0] else "home"] = str(Path(root).expanduser().absolute())
+
+
+def places_of(data: Mapping[str, Any], before: str = "") -> list[str]:
+    """Options of a data set, by their names within it, that say where files are."""
+    found = []
+    for key, value in data.items():
+        if key in PLACES:
+            found.append(f"{before}{key}")
+        elif isinstance(value, Mapping):
+            found += places_of(value, f"{before}{key}.")
+    return found
 
 
 def make_source(cfg: DictConfig) -> Source:

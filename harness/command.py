@@ -24,6 +24,8 @@ from omegaconf.errors import OmegaConfBaseException
 from torch.multiprocessing.spawn import ProcessRaisedException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
+from ricercar.checks import check_whole
+from ricercar.data.sources.folds import LEAST
 from ricercar.errors import InputError
 from ricercar.harness.folders import CONF, OWN_CONF, config_dirs, names_in, own_conf
 from ricercar.harness.jobs import Begun, JobError, in_order, in_sweep, in_turn
@@ -66,6 +68,8 @@ def _run(main: Callable[[], Any], config_name: str) -> None:
     except InputError as error:
         _fail(str(error))
     sys.argv[1:] = [part for argument in sys.argv[1:] for part in expanded(argument)]
+    if "system=file" in sys.argv:  # whose options Hydra does not know
+        sys.argv[1:] = [f"++{each}" if re.match(r"system\.(?!file=)", each) else each for each in sys.argv[1:]]
     if os.environ.get(OWN_CONF) and not any(config_dirs(sys.argv)):
         sys.argv[1:1] = ["--config-dir", os.environ[OWN_CONF]]
     # -m comes first: argparse takes overrides on one side of it only.
@@ -147,6 +151,7 @@ def all_folds(arguments: list[str]) -> list[str]:
     number = next((each.partition("=")[2] for each in arguments if each.startswith("folds=")), "")
     if not number.isdecimal():
         raise InputError("fold=all needs folds=K: how many there are in the data set, or are to be made of its groups.")
+    check_whole(LEAST, folds=int(number))
     several = ",".join(map(str, range(int(number))))
     swept = [f"fold={several}" if each == "fold=all" else each for each in arguments]
     return swept if {"-m", "--multirun"} & set(swept) else ["-m", *swept]
@@ -243,6 +248,8 @@ def _check_types(cfg: DictConfig) -> None:
     for override in set(overrides) - set(groups):
         key = override.split("=")[0].lstrip("+~")
         given, default = _at(cfg, key), _at(base, key)
+        if key.startswith("system.") and HydraConfig.get().runtime.choices.get("system") == "file":
+            continue  # harness/systems/described.py knows them
         if override.startswith("+") and not _has(base, key) and not _is_free(base, key):
             raise InputError(f"unknown option {key}: {_choices(key, config_name or '')}")
         if given is not None and default is not None and _kind(given) != _kind(default) and key not in _OF_TWO_KINDS:

@@ -11,7 +11,14 @@ from ricercar.comparison.audit.report import as_json, page_part, report
 from ricercar.comparison.audit.track import Rules
 from ricercar.comparison.board import Board, boards
 from ricercar.comparison.collect import collect
-from ricercar.comparison.command import chosen_format, default_cache, tell_problems, write
+from ricercar.comparison.command import (
+    check_unused,
+    chosen_format,
+    default_cache,
+    excerpts_of,
+    tell_problems,
+    write,
+)
 from ricercar.comparison.fields import where
 from ricercar.comparison.formats.markdown import markdown
 from ricercar.comparison.formats.text import text
@@ -54,8 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--share", type=float, default=5.0, metavar="PERCENT",
         help="of a track's labels: as many events in doubt, beyond the usual number, are too many (%(default)g)",
     )  # fmt: skip
-    add("--excerpts", type=int, default=6, metavar="N", help="tracks to hear on the page (%(default)s)")
-    add("--excerpt-seconds", type=float, default=20.0, metavar="S", help="their length at most (%(default)s)")
+    add("--excerpts", type=int, metavar="N", help="tracks to hear on the page (6)")
+    add("--excerpt-seconds", type=float, metavar="S", help="their length at most (20)")
     add("--cache-dir", type=Path, metavar="PATH", default=default_cache(), help="where decoded audio is kept")
     add("--data-root", metavar="PATH", help="where the data lies now; else as the runs had it")
 
@@ -67,6 +74,7 @@ def run(args: argparse.Namespace) -> None:
     form = chosen_format(args.format, args.output, FORMATS)
     if form == "html" and args.output is None:
         raise InputError("--format html needs --output FILE.")
+    check_unused(args, form, html=("excerpts", "excerpt_seconds"), text=())
     everything = collect(args.paths)
     tell_problems(everything)
     collection = where(everything, args.where)
@@ -109,11 +117,12 @@ def _write_page(collection: Collection, found: Sequence[Audit], args: argparse.N
     from ricercar.comparison.excerpts import excerpts, pick_tracks
     from ricercar.comparison.page.page import write_page
 
+    num_excerpts, seconds = excerpts_of(args)
     heard = {}
     for each in found:
-        picked = list(dict.fromkeys([*each.doubts, *pick_tracks(each.board, args.excerpts)]))[: max(args.excerpts, 0)]
+        picked = list(dict.fromkeys([*each.doubts, *pick_tracks(each.board, num_excerpts)]))[:num_excerpts]
         heard[each.board.id] = excerpts(
-            each.board, picked, args.excerpt_seconds, args.cache_dir.expanduser(), args.data_root,
+            each.board, picked, seconds, args.cache_dir.expanduser(), args.data_root,
             in_doubt={track.id: track.own for track in each.tracks},
         )  # fmt: skip
     parts = {each.board.id: page_part(each) for each in found}

@@ -23,7 +23,7 @@ from ricercar.comparison.report import report
 from ricercar.comparison.rows import table
 from ricercar.data.annotations.annotation import Annotation
 from ricercar.errors import InputError
-from ricercar.harness.identity import PLACES
+from ricercar.harness.assemble import places_of
 from ricercar.harness.typed_json import to_json
 from ricercar.tasks.scoring import Scoring
 
@@ -57,7 +57,11 @@ def add_board(parser: argparse.ArgumentParser) -> None:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("benchmark", type=Path, metavar="NAME.json", help="what ricercar bench freeze wrote")
-    parser.add_argument("--data-root", metavar="PATH", help="where its data lie here, to score predictions")
+    parser.add_argument(
+        "--data-root", metavar="PATH", action="append", default=[],
+        help="where its data lie here, to compare them and to score predictions; of data in several folders "
+        "OPTION=PATH, such as home=PATH, recordings=PATH, parts.folder.root=PATH (repeatable)",
+    )  # fmt: skip
     parser.add_argument("--cache-dir", type=Path, metavar="PATH", default=default_cache(), help="for hashes of audio")
 
 
@@ -98,14 +102,14 @@ def _opened(args: argparse.Namespace) -> tuple[Frozen, Scoring, dict[str, Annota
     """The benchmark, and its references as far as they are to be had. InputError where the data here are others."""
     frozen = Frozen.read(args.benchmark)
     scoring = frozen.scoring()
-    if frozen.references is not None:
+    if not args.data_root and frozen.references is not None:
         return frozen, scoring, frozen.read_references(scoring)
-    of_folder = any(place in frozen.config.get("data", {}) for place in PLACES)
-    if args.data_root is None and of_folder:
+    places = places_of(frozen.config.get("data", {}))
+    if not args.data_root and any(place.split(".")[-1] in ("root", "home") for place in places):
         return frozen, scoring, {}
     references, differs = frozen.located(scoring, args.data_root, args.cache_dir.expanduser())
     if differs:
-        where = "" if args.data_root is None else f" at {args.data_root}"
+        where = f" at {', '.join(args.data_root)}" if args.data_root else ""
         raise InputError(f"the data{where} are not those of {frozen.title}: {'; '.join(differs)}.")
     return frozen, scoring, references
 

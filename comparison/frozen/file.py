@@ -147,16 +147,27 @@ class Frozen:
         return {name: from_text(scoring.annotation, text) for name, text in (self.references or {}).items()}
 
     def located(
-        self, scoring: Scoring, data_root: str | None, cache_dir: Path
+        self, scoring: Scoring, places: Sequence[str], cache_dir: Path
     ) -> tuple[dict[str, Annotation], list[str]]:
         """-> the references from the data set, and how it differs from the one that was frozen.
 
-        data_root: where it lies; None for one that is in no folder
+        places: where it lies, a folder, or OPTION=PATH of what else says where files are; none for one in no folder
         """
         check_classes(self.config["data"], _PACKAGES, None)
         cfg = OmegaConf.create({**self.config, "cache_dir": str(cache_dir)})
-        if data_root is not None:
-            assemble.move(cfg.data, data_root)
+        options = assemble.places_of(self.config["data"])
+        for place in places:
+            option, _, path = place.partition("=")
+            if option in options:
+                OmegaConf.update(cfg.data, option, str(Path(path).expanduser().absolute()))
+            else:
+                try:
+                    assemble.move(cfg.data, place)
+                except InputError as error:
+                    told = f"--data-root {place}: {str(error).partition(': ')[2]}"
+                    raise InputError(
+                        f"{told} Give OPTION=PATH of {', '.join(options)}." if options else told
+                    ) from error
         store = assemble.make_store(cfg)
         here = {track.id: track for track in assemble.tracks_in(assemble.make(cfg.data), self.split)}
         references, differs = {}, []

@@ -21,7 +21,6 @@ from ricercar.harness.baselines import baseline_result
 from ricercar.harness.benchmark import Benchmark
 from ricercar.harness.command import command, logged
 from ricercar.harness.folders import CONF
-from ricercar.harness.identity import PLACES
 from ricercar.harness.settled import settled
 from ricercar.tasks.protocol import plain
 from ricercar.tasks.scoring import Scoring
@@ -33,6 +32,11 @@ def freeze(cfg: DictConfig, choices: dict[str, str], folder: Path) -> Frozen:
     """The benchmark that a configuration describes. folder: for the baselines' predictions."""
     check_whole(1, version=cfg.version)
     check_choice(("none", "include"), references=cfg.references)
+    for key in ("development", "forbidden"):
+        if (given := cfg[key]) is not None and (
+            isinstance(given, str) or not all(isinstance(each, str) and each.strip() for each in given)
+        ):
+            raise InputError(f"{key}={given}: give a list of names, such as {key}=[NAME,NAME].")
     if cfg.fold not in (None, ALL):
         raise InputError(f"fold={cfg.fold}: a benchmark of one fold is none, give fold=all.")
     if cfg.fold is None and cfg.folds is not None:
@@ -121,8 +125,10 @@ def _config(cfg: DictConfig) -> dict[str, object]:
     """What scoring and tracks are made from, without where the data lie here."""
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert isinstance(plain, dict)
-    data = {key: None if key in PLACES else value for key, value in plain["data"].items()}
-    return {"task": plain["task"], "data": data, "sample_rate": cfg.sample_rate}
+    data = OmegaConf.create(plain["data"])
+    for place in assemble.places_of(plain["data"]):
+        OmegaConf.update(data, place, None)
+    return {"task": plain["task"], "data": OmegaConf.to_container(data), "sample_rate": cfg.sample_rate}
 
 
 def _references(benchmark: Benchmark, scoring: Scoring) -> dict[str, str]:
@@ -147,7 +153,7 @@ def _is_kept(scoring: Scoring, reference: Annotation, text: str) -> bool:
 
 def _job(cfg: DictConfig) -> float:
     hydra_cfg = HydraConfig.get()
-    if not re.fullmatch(r"[\w.-]+", str(cfg.name or "")):
+    if not re.fullmatch(r"\w[\w.-]*", str(cfg.name or "")):
         raise InputError("a name is needed, of letters, digits, - and _: ricercar bench freeze NAME task=... data=...")
     path = Path(cfg.folder).expanduser() / f"{cfg.name}.json"
     if path.exists():

@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from ricercar.checks import check_flag, check_positive, check_whole
+from ricercar.errors import InputError
 from ricercar.harness.systems.environment import Place
 from ricercar.harness.systems.run import Running
 from ricercar.harness.systems.system import System, read_yaml, yaml_of
@@ -22,7 +23,13 @@ def described(cfg: DictConfig, choice: str) -> tuple[System, str]:
         return System.of(content, f"system={choice}"), choice
     choice = str(content.pop("file"))
     read = read_yaml(yaml_of(choice, None))
-    return System.of({**read, **content} if isinstance(read, dict) else read, f"system={choice}"), choice
+    if isinstance(read, dict):
+        for name in content.get("options") or {}:
+            if name not in (own := read.get("options") or {}):
+                there_are = ", ".join(map(str, own)) or "none"
+                raise InputError(f"system={choice}: unknown option system.options.{name}. There are: {there_are}.")
+        read = OmegaConf.to_container(OmegaConf.merge(read, content))
+    return System.of(read, f"system={choice}"), choice
 
 
 def running(system: System, choice: str, cfg: DictConfig, own: Path | None) -> Running:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from configs import ROOT
+from conftest import Here
 from page_examples import make_board
 from results_factory import PRIMARY, PROTOCOL, make_run, make_scores, make_tuning
 from ricercar.comparison.board import boards
@@ -274,6 +275,24 @@ def test_page(capsys: pytest.CaptureFixture[str], sweep: Path) -> None:
     assert shown(capsys, sweep, "--output", path, "--excerpts", 0) == ""
     assert path.read_text().lower().startswith("<!doctype html>")
     assert "mel dense" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("form", "option"),
+    [
+        ("board.html", ["--sort", "x"]),
+        ("board.html", ["--metrics", "x"]),
+        ("board.html", ["--group-by", "x"]),
+        ("board.html", ["--tasks-ranking"]),
+        ("board.md", ["--excerpts", "2"]),
+        ("board.md", ["--excerpt-seconds", "2"]),
+        ("board.md", ["--data-root", "x"]),
+    ],
+)
+def test_what_the_output_does_not_look_at_is_refused(run_here: Here, sweep: Path, form: str, option: list[str]) -> None:
+    code, error = run_here("leaderboard.py", str(sweep), "--output", str(sweep / form), *option)
+    assert (code, f"{option[0]} does nothing for" in error) == (1, True)
+    assert not (sweep / form).exists()
 
 
 def test_wandb(capsys: pytest.CaptureFixture[str], sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:

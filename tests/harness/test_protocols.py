@@ -488,6 +488,8 @@ def test_a_run_is_scored_under_its_protocol_and_again_under_another(
     assert "the run's task is key" in error
     code, error = run_here("eval.py", "run=trained", "task=key", "protocol=mirex", "hydra.run.dir=wrong")
     assert "Leave task= out" in error
+    code, error = run_here("eval.py", "run=trained", "task=beat", "hydra.run.dir=wrong")
+    assert "the task is the run's own" in error
     capsys.readouterr()
     assert run_here("leaderboard.py", "trained", "again")[0] == 0
     printed = capsys.readouterr().out

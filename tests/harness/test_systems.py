@@ -175,6 +175,9 @@ def test_what_goes_wrong_is_said_of_the_track_and_the_rest_is_kept(
         ([*RUN, "timeout_s=-1"], "timeout_s=-1: must be a number above 0"),
         ([*RUN, "baseline=majority"], "system= is given with predictions=, or alone."),
         ([*RUN, "task=[key,tempo]"], "are scored for one task at a time"),
+        (["system=lone.yaml", "system.options.mod=minor"], "unknown option system.options.mod. There are: mode."),
+        (["system=lone.yaml", "system.lisense=MIT"], "the file has the unknown field 'lisense'"),
+        ([*RUN, "predictions=p"], "system.command= is of system=, and does nothing with predictions="),
         (["system=own.yaml"], "system=own.yaml: has script and command: give one of them."),
     ],
 )
@@ -182,6 +185,9 @@ def test_what_cannot_be_run_is_said(
     run_here: Here, program: Path, on_keys: list[str], tmp_path: Path, options: list[str], words: str
 ) -> None:
     (tmp_path / "own.yaml").write_text("{name: a, trained_on: [], script: a.py, command: './keys %input %output'}")
+    (tmp_path / "lone.yaml").write_text(
+        "{name: a, trained_on: [], script: a.py, options: {mode: major}, writes: {key: .txt}}"
+    )
     code, error = run_here("eval.py", *on_keys, *options)
     assert code == 1
     assert words in error
@@ -213,6 +219,17 @@ def load(task, mode):
             file.write("C " + mode)
     return transcribe
 """
+
+
+def test_options_change_a_yaml_that_is_a_file(run_here: Here, on_keys: list[str], tmp_path: Path) -> None:
+    """As they do those of a choice; the others stay as the yaml says."""
+    (tmp_path / "own.py").write_text(SCRIPT.replace("task, mode)", "task, mode, tonic)").replace('"C "', "tonic"))
+    own = OWN.replace("environment: {ours: false}\n", "").replace("mode: major", "mode: major, tonic: 'C '")
+    (tmp_path / "own.yaml").write_text(own)
+    options = ["system.options.mode=minor", "system.licence=none", "hydra.run.dir=minor"]
+    assert run_here("eval.py", "system=own.yaml", *options, *on_keys) == (0, "")
+    assert result(tmp_path / "minor")["system"]["licence"] == "none"
+    assert {path.read_text() for path in (tmp_path / "minor" / "predictions").iterdir()} == {"C minor"}
 
 
 def test_a_script_of_ones_own_in_its_own_environment(

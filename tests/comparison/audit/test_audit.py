@@ -234,6 +234,7 @@ def test_what_cannot_be_audited_is_named(
     assert "--least-ms" in run_here("leaderboard.py", "audit", *outputs, "--least-ms", "0")[1]
     assert "--reach-ms" in run_here("leaderboard.py", "audit", *outputs, "--reach-ms", "5")[1]
     assert "end its name in one of" in run_here("leaderboard.py", "audit", *outputs, "--output", "a.xls")[1]
+    assert "--excerpts does nothing" in run_here("leaderboard.py", "audit", *outputs, "--excerpts", "2")[1]
 
 
 def test_keys_are_no_events(tones: Path, run_here: Here, cache: Path, tmp_path: Path) -> None:

@@ -164,6 +164,7 @@ def test_without_references_the_data_are_needed(keys: Keys, capsys: pytest.Captu
     assert "--data-root says where its data lie here" in said(capsys)
     here = ("--data-root", str(keys.data), "--cache-dir", str(keys.cache))
     assert keys.check("closed.json", keys.predictions, *here)[0] == 0
+    assert keys.check("keys.json", keys.predictions, *here)[0] == 0  # where the file has them, data are compared too
     soundfile.write(keys.data / "s2.flac", np.zeros(8000), 8000)
     index = (keys.data / "index.csv").read_text()
     (keys.data / "index.csv").write_text(index.replace("s4.flac,F major", "s4.flac,F minor"))
@@ -171,6 +172,28 @@ def test_without_references_the_data_are_needed(keys: Keys, capsys: pytest.Captu
     assert code == 1
     assert "1 of 8 tracks: s2 has other audio" in errors
     assert "1 of 8 tracks: s4 has another annotation" in errors
+    assert "1 of 8 tracks: s2 has other audio" in keys.check("keys.json", keys.predictions, *here)[1]
+
+
+def test_data_of_several_places_are_found_again(keys: Keys, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No path of whoever froze it is in the file; who checks says where the parts lie."""
+    shutil.copytree(keys.data, tmp_path / "more")
+    synth = [f"data.parts.synth.num_{split}=1" for split in ("train", "valid", "test")]
+    short = [*synth, "data.parts.synth.composer.duration_s=6"]
+    options = ["task=key", f"data.parts.folder.root={keys.data}", f"cache_dir={keys.cache}", "development=[train]"]
+    where = [*options, *short, f"folder={keys.folder}"]
+    assert keys.run_here("frozen.py", "freeze", "two", "data=[folder,synth]", *where) == (0, "")
+    assert str(keys.folder) not in (keys.folder / "two.json").read_text()
+    theirs = tmp_path / "both"
+    theirs.mkdir()
+    for path in keys.predictions.iterdir():
+        shutil.copy(path, theirs / f"folder.{path.name}")
+    (theirs / "synth.synth_test_0000.key").write_text("C major\n")
+    cache = ("--cache-dir", str(keys.cache))
+    for place in (str(tmp_path / "more"), f"parts.folder.root={tmp_path / 'more'}"):
+        said(capsys)
+        assert keys.check("two.json", theirs, "--data-root", place, *cache) == (0, "")
+        assert "Predictions of all 9 tracks" in said(capsys)
 
 
 def test_files_that_are_no_benchmark(keys: Keys, capsys: pytest.CaptureFixture[str]) -> None:
@@ -201,6 +224,9 @@ def test_a_file_of_a_stranger_runs_no_code(keys: Keys) -> None:
     ("options", "expected"),
     [
         (["development=[valid]"], "another split of the data than 'test'; there are: train"),
+        (["development=train"], "development=train: give a list of names"),
+        (["forbidden=['']"], "forbidden=['']: give a list of names"),
+        (["forbidden=[1]"], "forbidden=[1]: give a list of names"),
         (["references=maybe"], "references='maybe': choose one of none, include"),
         (["version=0"], "version=0: must be a whole number"),
         (["split=nothing"], "nothing"),

@@ -128,6 +128,8 @@ def test_all_folds_are_a_sweep() -> None:
     assert all_folds(["fold=1"]) == ["fold=1"]
     with pytest.raises(InputError, match="fold=all needs folds=K"):
         all_folds(["fold=all"])
+    with pytest.raises(InputError, match="folds=0: must be a whole number, at least 3"):
+        all_folds(["fold=all", "folds=0"])
 
 
 def test_published_folds() -> None:
