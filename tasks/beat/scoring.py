@@ -12,7 +12,7 @@ from ricercar.checks import check_between, check_positive, check_whole
 from ricercar.data.annotations.beats import Beats
 from ricercar.errors import InputError
 from ricercar.metrics import beat
-from ricercar.tasks.beat.clips import Clips
+from ricercar.tasks.beat.clips import BeatClips
 from ricercar.tasks.marks import UNSCORED, Mark, instants
 from ricercar.tasks.protocol import EMPTY, check_protocol
 from ricercar.tasks.shared import onset_scoring
@@ -74,7 +74,7 @@ class BeatScoring:
         check_between(0, 1, **{"task.protocol.p_threshold": protocol["p_threshold"]})
         check_positive(**{"task.protocol.cemgil_sigma_s": protocol["cemgil_sigma_s"]})
         self.protocol = protocol
-        self.clips = Clips.of(protocol)
+        self.clips = BeatClips.of(protocol)
 
     def __call__(self, reference: Beats, estimate: Beats) -> dict[str, float]:
         if self.clips is not None:

@@ -13,7 +13,7 @@ from ricercar.data.annotations.annotation import Annotation
 from ricercar.data.annotations.chords import Chords
 from ricercar.errors import InputError
 from ricercar.tasks.chord.baselines import majority, template
-from ricercar.tasks.chord.clips import Clips
+from ricercar.tasks.chord.clips import ChordClips
 from ricercar.tasks.chord.decoding import decode_chords
 from ricercar.tasks.chord.marks import chord_marks
 from ricercar.tasks.chord.scoring import GAPS, VOCABULARIES, ChordComparison
@@ -76,7 +76,7 @@ class Chord(Task):
         self.decoding = checked_decoding(decoding, _DECODING)
         self.tuning = checked_tuning(tuning, _DECODING)
         self.protocol = dict(protocol)
-        self.clips = Clips.of(protocol)
+        self.clips = ChordClips.of(protocol)
         self._untuned = dict(self.decoding)
 
     def encode(

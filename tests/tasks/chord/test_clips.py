@@ -7,7 +7,7 @@ import pytest
 
 from ricercar.data.annotations.chords import Chords
 from ricercar.errors import InputError
-from ricercar.tasks.chord.clips import Clips
+from ricercar.tasks.chord.clips import ChordClips
 
 LABELS = ("C", "D:min7", "N", "G:sus4", "F#:maj(9)/3", "X", "A:dim", "Bb:7", "E:min")
 CLASS = {"C": 0, "D:min7": 14, "N": 24, "G:sus4": -1, "F#:maj(9)/3": 6, "X": 24, "A:dim": -1, "Bb:7": 10, "E:min": 16}
@@ -47,7 +47,7 @@ def test_frames_are_counted_as_one_by_one(seed: int) -> None:
     random = np.random.default_rng(seed)
     reference, estimate = chords(random, 30, 1.0), chords(random, 25, random.choice([0.5, 1.0]))
     expected = counted(reference, estimate, Fraction(4), Fraction(1, 2), 8)
-    assert Clips(4.0, 0.5, 8.0).count(reference, estimate) == expected
+    assert ChordClips(4.0, 0.5, 8.0).count(reference, estimate) == expected
     assert 0 < expected[0] < expected[1]
 
 
@@ -57,14 +57,14 @@ def test_classes_are_those_of_the_triads_that_a_chord_contains() -> None:
     for number in range(24):
         quality = "maj" if number < 12 else "min"
         own = Chords(times[:1], times[-1:], (f"{_root(number)}:{quality}",))
-        assert Clips(1.0, 1.0, 1.0).count(reference, own)[0] == list(CLASS.values()).count(number)
+        assert ChordClips(1.0, 1.0, 1.0).count(reference, own)[0] == list(CLASS.values()).count(number)
 
 
 def test_a_clip_needs_frames() -> None:
     with pytest.raises(InputError, match=r"task\.protocol\.clip_s=15 of chords needs clip_fps"):
-        Clips.of({"clip_s": 15, "clip_least_s": 0, "clip_fps": 0})
+        ChordClips.of({"clip_s": 15, "clip_least_s": 0, "clip_fps": 0})
     with pytest.raises(InputError, match="clip_least_s"):
-        Clips.of({"clip_s": 15, "clip_least_s": 16, "clip_fps": 75})
+        ChordClips.of({"clip_s": 15, "clip_least_s": 16, "clip_fps": 75})
 
 
 def _root(number: int) -> str:
