@@ -137,13 +137,24 @@ def _recipe(node: DictConfig) -> Callable[..., Any]:
     said = json.dumps(plain(node), default=repr)
     kept = _recipes.get(said)
     if kept is None or get_object(str(node._target_)) != kept.func:
-        kept = instantiate(node, _convert_="all", _partial_=True)
+        kept = instantiate(_apart(node), _convert_="all", _partial_=True)
         if said.count('"_target_"') > 1:
             return cast(Callable[..., Any], kept)
         if len(_recipes) == _MOST_RECIPES:
             del _recipes[next(iter(_recipes))]
         _recipes[said] = kept
     return partial(kept.func, *kept.args, **deepcopy(kept.keywords))
+
+
+def _apart(node: DictConfig) -> DictConfig:
+    """In a copy of the whole configuration, where a group is named in it, as in head.codec: ${codec}.
+
+    Hydra writes values in place of interpolations into what it is given, and into what is named there. The run_id, in
+    which interpolations stay, would be another one after that.
+    """
+    if not any(OmegaConf.is_interpolation(node, key) and OmegaConf.is_config(node[key]) for key in node):
+        return node
+    return cast(DictConfig, OmegaConf.select(deepcopy(node._get_root()), node._get_full_key(None)))
 
 
 _recipes: dict[str, "partial[Any]"] = {}

@@ -11,7 +11,7 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from configs import composed
+from configs import choices, composed
 from conftest import Here
 from ricercar.comparison.systems import key_of
 from ricercar.errors import InputError
@@ -77,6 +77,20 @@ def test_the_batch_is_that_of_all_devices(devices: str) -> None:
 )
 def test_a_budget_may_be_spelled_in_two_ways(one: list[str], other: list[str]) -> None:
     assert id_of(*one) == id_of(*other)
+
+
+GROUPS = ("head", "task", "data", "frontend", "backbone", "augmentation", "schedule", "optimizer", "trainer")
+
+
+@pytest.mark.parametrize("overrides", [*([f"{group}={each}"] for group in GROUPS for each in choices(group))], ids=str)
+def test_what_is_made_leaves_its_configuration_as_it_is(overrides: list[str]) -> None:
+    """Hydra writes into what it is given, and into what an interpolation of that names."""
+    task = ["task=instruments"] if "instrument" in overrides[0] else []
+    cfg = composed(*task, *overrides)
+    before, group = run_id(cfg), overrides[0].partition("=")[0]
+    if "_target_" in cfg[group] and not OmegaConf.missing_keys(cfg[group]):
+        assemble._recipe(cfg[group])
+    assert run_id(cfg) == before
 
 
 @pytest.mark.parametrize("devices", ["-1", "auto"])
