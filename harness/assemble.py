@@ -152,7 +152,7 @@ def _apart(node: DictConfig) -> DictConfig:
     Hydra writes values in place of interpolations into what it is given, and into what is named there. The run_id, in
     which interpolations stay, would be another one after that.
     """
-    if not any(OmegaConf.is_interpolation(node, key) and OmegaConf.is_config(node[key]) for key in node):
+    if not any(OmegaConf.is_interpolation(node, str(key)) and OmegaConf.is_config(node[key]) for key in node):
         return node
     return cast(DictConfig, OmegaConf.select(deepcopy(node._get_root()), node._get_full_key(None)))
 
