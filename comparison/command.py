@@ -27,6 +27,7 @@ from ricercar.errors import InputError
 
 FORMATS = {".txt": "text", ".md": "md", ".csv": "csv", ".tex": "tex", ".json": "json", ".html": "html"}
 OF_PAGE = ("excerpts", "excerpt_seconds", "data_root")
+_EXCERPTS, _EXCERPT_S = 6, 20.0
 _READABLE = {"text": text, "md": markdown, "tex": latex}
 DESCRIPTION = """\
 Tables of all results below some folders: systems ranked with intervals over tracks and seeds, paired with the best.
@@ -59,8 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tasks-ranking", action=argparse.BooleanOptionalAction, default=None,
         help="average ranks over boards; shown where two boards have two systems in common",
     )  # fmt: skip
-    add("--excerpts", type=int, metavar="N", help="tracks to hear on the page, for each board (6)")
-    add("--excerpt-seconds", type=float, metavar="S", help="their length at most (20)")
+    add_excerpts(parser)
     add(
         "--cache-dir",
         type=Path,
@@ -180,10 +180,17 @@ def check_unused(args: argparse.Namespace, form: str, *, html: Sequence[str], te
             raise InputError(f"--{name.replace('_', '-')} does nothing for {here} (--format {form}): leave it out.")
 
 
+def add_excerpts(parser: argparse.ArgumentParser) -> None:
+    """Options of a page; None where they are not given, so that tables can refuse them."""
+    add = parser.add_argument
+    add("--excerpts", type=int, metavar="N", help=f"tracks to hear on the page, for each board ({_EXCERPTS})")
+    add("--excerpt-seconds", type=float, metavar="S", help=f"their length at most ({_EXCERPT_S:g})")
+
+
 def excerpts_of(args: argparse.Namespace) -> tuple[int, float]:
     """How many tracks of a board the page has, and how long they are at most."""
-    number = 6 if args.excerpts is None else args.excerpts
-    seconds = 20.0 if args.excerpt_seconds is None else args.excerpt_seconds
+    number = _EXCERPTS if args.excerpts is None else args.excerpts
+    seconds = _EXCERPT_S if args.excerpt_seconds is None else args.excerpt_seconds
     check_between(0, float("inf"), **{"--excerpts": number})
     check_positive(**{"--excerpt-seconds": seconds})
     return number, seconds

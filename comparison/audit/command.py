@@ -12,6 +12,7 @@ from ricercar.comparison.audit.track import Rules
 from ricercar.comparison.board import Board, boards
 from ricercar.comparison.collect import collect
 from ricercar.comparison.command import (
+    add_excerpts,
     check_unused,
     chosen_format,
     default_cache,
@@ -61,8 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--share", type=float, default=5.0, metavar="PERCENT",
         help="of a track's labels: as many events in doubt, beyond the usual number, are too many (%(default)g)",
     )  # fmt: skip
-    add("--excerpts", type=int, metavar="N", help="tracks to hear on the page (6)")
-    add("--excerpt-seconds", type=float, metavar="S", help="their length at most (20)")
+    add_excerpts(parser)
     add("--cache-dir", type=Path, metavar="PATH", default=default_cache(), help="where decoded audio is kept")
     add("--data-root", metavar="PATH", help="where the data lies now; else as the runs had it")
 
