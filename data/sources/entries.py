@@ -3,6 +3,7 @@
 import difflib
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -143,7 +144,11 @@ def in_folds(
     """
     fold_of = folds_in(path)
     if listed_as is not None:
-        fold_of = {listed_as(id_): fold for id_, fold in fold_of.items()}
+        ids = {id_: listed_as(id_) for id_ in fold_of}
+        if twice := [id_ for id_, number in Counter(ids.values()).items() if number > 1]:
+            names = [name for name, id_ in ids.items() if id_ == twice[0]]
+            raise InputError(f"data.folds_file={path} names track {twice[0]!r} twice: {', '.join(names)}.")
+        fold_of = {ids[name]: fold for name, fold in fold_of.items()}
     found = [replace(entry, fold=fold_of[entry.id]) for entry in entries if entry.id in fold_of]
     if not found:
         raise InputError(f"data.folds_file={path} names no track of {name}, such as {entries[0].id}.")

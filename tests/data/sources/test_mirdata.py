@@ -173,6 +173,11 @@ def test_folds_of_a_list(tmp_path: Path, indexes: Path) -> None:
     path.write_text("beatles_03_A_Hard_Days_Night_01_Song\t1\nbeatles_06_Rubber_Soul_01_Song\t0\n")  # as Beat This does
     tracks = all_tracks(source("beatles", standin.home, folds_file=path))
     assert {track.id: track.fold for track in tracks} == {"0301": 1, "0601": 0}
+    path.write_text("0301,1\nbeatles_03_A_Hard_Days_Night_01_Song,0\n")
+    assert (
+        missing(["track '0301' twice: 0301, b"], message(lambda: source("beatles", standin.home, folds_file=path)))
+        == []
+    )
     path.write_text("0301,1\n0301,0\n")
     words = ["folds.csv, line 2", "'0301' is there twice"]
     assert missing(words, message(lambda: source("beatles", standin.home, folds_file=path))) == []
