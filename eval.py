@@ -156,10 +156,7 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
         predictions = {name: each / "predictions" for name, each in folders.items()}
         scores, _ = evaluation.test(net.to(device), tracks, predictions)
     training, choosing = _tracks_of_training(own)
-    scored_ids = {(track.id, track.work) for track in tracks}
-    learns = not any(
-        (track.id, track.work) in scored_ids for track in training
-    )  # no baseline from what it is scored on
+    scored_too = {(track.id, track.work) for track in tracks} & {(track.id, track.work) for track in training}
     past = assemble.past_of(cfg)
     results = []
     for name, task in scored.items():
@@ -169,7 +166,7 @@ def _of_run(cfg: DictConfig, folder: Path, choices: dict[str, str]) -> list[Resu
             data=data[name],
             split=cfg.split,
             tracks=tracks,
-            training=training if learns else [],
+            training=[] if scored_too else training,  # no baseline learns from what it is scored on
             store=store,
             fold=assemble.fold_of(source) if cfg.split == "test" else None,
         )

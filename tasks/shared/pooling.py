@@ -71,7 +71,7 @@ def pooled_chords(evidence: Evidence) -> dict[str, float]:
     for name in CHORD_VOCABULARIES:
         right_s, compared_s = (sum(each[f"{name}/{part}"] for each in evidence) for part in ("right_s", "compared_s"))
         scores[f"chord/WCSR_{name}"] = right_s / compared_s if compared_s > 0 else math.nan
-    if all("frames/compared" in each for each in evidence):  # as the protocol says, of all tracks or none
+    if any("frames/compared" in each for each in evidence):  # as the protocol says, of all tracks or none
         right, compared = (sum(each[f"frames/{part}"] for each in evidence) for part in ("right", "compared"))
         scores["chord/pooled_frame_accuracy"] = right / compared if compared > 0 else math.nan
     return scores
